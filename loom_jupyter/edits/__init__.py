@@ -1,0 +1,1 @@
+"""From a rewrite to bytes on disk: staged copy, check, journal, undo."""

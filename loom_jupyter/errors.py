@@ -1,0 +1,15 @@
+"""The root of Loom's errors. Each room defines its own beside the code that raises it."""
+
+from __future__ import annotations
+
+
+class LoomError(Exception):
+    """Something the user can mend.
+
+    The message is one sentence that says what is wrong and what to do about it; the doors (magics, terminal,
+    panel) show it as it is, without a traceback.
+    """
+
+
+class SettingsError(LoomError):
+    """``[tool.loom]`` holds something that Loom does not understand."""

@@ -1,0 +1,1 @@
+"""Three nodes in a fixed order: Architect, Explorer, Coder."""

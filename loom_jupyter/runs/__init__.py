@@ -1,0 +1,1 @@
+"""Runs: the event schema, the JSON Lines log, control, and the background runner."""

@@ -1,0 +1,77 @@
+"""What the user may set, and where Loom keeps its files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from loom_jupyter.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """The ``[tool.loom]`` table of a workspace's ``pyproject.toml``; every key has a default.
+
+    Attributes
+    ----------
+    model
+        Catalogue name, path of a GGUF file, or None for the catalogue's default.
+    check
+        Check command used when a run names none.
+    check_timeout
+        Seconds that one check may take before its process group is ended.
+    budget
+        Seconds that the Coder may search before the best candidate so far goes to review.
+    rules
+        Points that override the defaults of the rules table, by rule name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str | None = None
+    check: str | None = None
+    check_timeout: float = Field(default=120.0, gt=0)
+    budget: float = Field(default=120.0, gt=0)
+    rules: dict[str, float] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, root: Path) -> Settings:
+        """Read ``[tool.loom]`` of the workspace, or the defaults where there is none."""
+        file = root / "pyproject.toml"
+        try:
+            table = tomllib.loads(file.read_text("utf-8")).get("tool", {}).get("loom", {})
+            return cls.model_validate(table)
+        except FileNotFoundError:
+            return cls()
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise SettingsError(f"{file} cannot be read ({error}); mend it and run again.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(cls.model_fields)
+            raise SettingsError(
+                f"[tool.loom] {key} in {file}: {first['msg']}; known keys are {known}."
+            ) from error
+
+
+def data_dir() -> Path:
+    """Folder that holds every workspace's index and runs: ``<jupyter data dir>/loom``."""
+    from jupyter_core.paths import jupyter_data_dir
+
+    return Path(jupyter_data_dir()) / "loom"
+
+
+def workspace_dir(root: Path) -> Path:
+    """Folder of one workspace's index and runs; made private (0700) on first use.
+
+    The key is the folder's name and a hash of its resolved path, so that two clones never share an index.
+    """
+    root = root.resolve()
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in root.name) or "root"
+    folder = data_dir() / f"{name[:40]}-{key}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
