@@ -1,0 +1,125 @@
+"""Candidates for one unit, likeliest first: what the model would write if it could not just copy."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from loom_jupyter.context.context_map import ContextMap, Target, place
+from loom_jupyter.models.protocol import Message, Scorer
+from loom_jupyter.pipeline.contracts import TaskSpec
+from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
+from loom_jupyter.pipeline.fence import fenced_code, tag_of
+from loom_jupyter.pipeline.prompts import render
+from loom_jupyter.pipeline.talk import Talk
+
+BRANCHES = 30
+LINE_TOKENS = 60
+MARGIN_TOKENS = 200
+
+
+class UnitWriter:
+    """Writes candidates for one target, from one prompt whose KV cache they share."""
+
+    def __init__(self, talk: Talk, spec: TaskSpec, context_map: ContextMap, target: Target, failure: str) -> None:
+        self.talk = talk
+        self.target = target
+        tag = tag_of(target.path)
+        self._prefix = f"```{tag}\n"
+        self._name = _name(target)
+        self._prompt = render(
+            "coder",
+            request=talk.request,
+            goal=spec.goal,
+            acceptance=spec.acceptance,
+            failure=failure,
+            excerpts=[
+                {
+                    "place": place(e.path, e.symbol, e.start, e.end),
+                    "tag": tag_of(e.path),
+                    "text": e.text.rstrip(),
+                }
+                for e in context_map.excerpts
+            ],
+            target=target,
+            place=place(target.path, target.symbol, target.start, target.end),
+            tag=tag,
+            name=self._name,
+        )
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Yield the greedy rewrite unless it would be a copy, then the branches by margin."""
+        if self.target.sha256 is None or not isinstance(self.talk.model, Scorer):
+            yield from self._greedy()
+            return
+        text = self.target.text
+        messages = self._messages()
+        scores, usage = self.talk.model.score(messages, text, prefix=self._prefix, cancel=self.talk.cancel)
+        self.talk.observer.usage(self.talk.node, usage)
+        if first_divergence(scores) is not None:
+            yield from self._greedy()
+        found = doubts(text, scores, BRANCHES, python=self.target.path.endswith((".py", ".pyi", ".ipynb")))
+        yield from sorted(self._branches(self.talk.model, found), key=lambda c: -c.margin)
+
+    def repair(self, attempt: str, reason: str, output: str, temperature: float) -> Candidate | None:
+        """Return a rewrite after a failed attempt, with what the check said."""
+        reply = self.talk.ask(
+            self._messages(
+                {"role": "assistant", "content": f"{self._prefix}{attempt}```"},
+                {
+                    "role": "user",
+                    "content": render("repair", reason=reason, output=output, name=self._name),
+                },
+            ),
+            self._room(),
+            prefix=self._prefix,
+            stop=("\n```",),
+            temperature=temperature,
+        )
+        code = fenced_code(reply.text, opened=True)
+        return Candidate(fit(code, self.target.text), "repair", 0.0) if code else None
+
+    def _greedy(self) -> Iterator[Candidate]:
+        reply = self.talk.ask(self._messages(), self._room(), prefix=self._prefix, stop=("\n```",))
+        code = fenced_code(reply.text, opened=True)
+        if code and reply.finish == "stop":
+            yield Candidate(fit(code, self.target.text), "rewrite", 0.0)
+
+    def _branches(self, model: Scorer, found: list[Doubt]) -> Iterator[Candidate]:
+        by_branch = {doubt.branch: doubt for doubt in found}
+        continuations = model.branch(
+            self._messages(),
+            self.target.text,
+            list(by_branch),
+            prefix=self._prefix,
+            max_tokens=LINE_TOKENS,
+            cancel=self.talk.cancel,
+        )
+        for continuation in continuations:
+            if continuation.finish != "length":
+                yield from line_candidates(self.target.text, by_branch[continuation.branch], continuation.text)
+
+    def _messages(self, *more: Message) -> list[Message]:
+        return self.talk.messages(self._prompt, *more)
+
+    def _room(self) -> int:
+        if self.target.sha256 is None:
+            return 1500
+        return self.talk.model.count(self.target.text) + MARGIN_TOKENS
+
+
+def fit(code: str, original: str) -> str:
+    """Give rewritten code the indentation of the unit that it replaces."""
+    wanted = _indent(original)
+    return code if _indent(code) == wanted else textwrap.indent(textwrap.dedent(code), wanted)
+
+
+def _indent(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return first[: len(first) - len(first.lstrip())]
+
+
+def _name(target: Target) -> str:
+    if target.cell is not None and target.symbol is None:
+        return "cell"
+    return f"{target.symbol}" if target.symbol else target.path

@@ -1,0 +1,110 @@
+"""Where a model doubts a text that it is shown, and what it would write instead.
+
+A small model asked to rewrite a function mostly copies it. Force-decoding the function as if it were the answer
+shows where the model would rather have written something else: positions at which another token's
+log-probability comes close to, or above, that of the token that stands there.
+"""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loom_jupyter.models.protocol import Branch, TokenScore
+
+PER_TOKEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A place to leave the text.
+
+    Attributes
+    ----------
+    start
+        Offset in the text, in characters.
+    margin
+        Log-probability of the other token less that of the one that stands there; above 0, the model would
+        rather have written the other.
+    """
+
+    branch: Branch
+    start: int
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A complete new text of a unit, and how it was made."""
+
+    text: str
+    kind: str
+    margin: float
+
+
+def doubts(text: str, scores: Sequence[TokenScore], limit: int, *, python: bool) -> list[Doubt]:
+    """Return the `limit` strongest doubts, strongest first; comments and docstrings are left alone."""
+    quiet = list(_quiet_python(text)) if python else list(_quiet_lines(text))
+    found = []
+    for score in scores:
+        if not score.text or any(a <= score.start < b for a, b in quiet):
+            continue
+        others = [a for a in score.alternatives if _worth(a.text, score.text)][:PER_TOKEN]
+        found += [
+            Doubt(Branch(score.index, other.token), score.start, other.logprob - score.logprob) for other in others
+        ]
+    return sorted(found, key=lambda d: (-d.margin, d.start, d.branch.token))[:limit]
+
+
+def line_candidates(text: str, doubt: Doubt, continuation: str) -> list[Candidate]:
+    """Return the two texts that a branch gives: its line in place of the old one, and before the old one."""
+    begin = text.rfind("\n", 0, doubt.start) + 1
+    end = text.find("\n", doubt.start)
+    end = len(text) if end < 0 else end
+    line = (text[begin : doubt.start] + continuation).rstrip()
+    if not line.strip() or line == text[begin:end].rstrip():
+        return []
+    return [
+        Candidate(text[:begin] + line + text[end:], "replaced line", doubt.margin),
+        Candidate(text[:begin] + line + "\n" + text[begin:], "inserted line", doubt.margin),
+    ]
+
+
+def first_divergence(scores: Sequence[TokenScore]) -> Doubt | None:
+    """Return where a greedy rewrite would first leave the text; None if it would copy it."""
+    for score in scores:
+        if score.alternatives and score.alternatives[0].logprob > score.logprob:
+            best = score.alternatives[0]
+            return Doubt(Branch(score.index, best.token), score.start, best.logprob - score.logprob)
+    return None
+
+
+def _worth(other: str, standing: str) -> bool:
+    return bool(other) and "\n" not in other and "```" not in other and other.strip() != standing.strip() != ""
+
+
+def _quiet_lines(text: str) -> Iterator[tuple[int, int]]:
+    position = 0
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith(("#", "//", "/*", "* ", "--")):
+            yield position, position + len(line)
+        position += len(line)
+
+
+def _quiet_python(text: str) -> Iterator[tuple[int, int]]:
+    """Comments, and strings that stand as statements."""
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    fresh = True
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            span = starts[token.start[0] - 1] + token.start[1], starts[token.end[0] - 1] + token.end[1]
+            if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and fresh):
+                yield span
+            elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
+                fresh = token.type == tokenize.NEWLINE
+    except (tokenize.TokenError, SyntaxError):
+        return

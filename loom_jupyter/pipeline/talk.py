@@ -1,0 +1,99 @@
+"""What the nodes tell while they work, and what deterministic code lends them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite
+from loom_jupyter.models.protocol import Cancelled, Message, Model, Reply, Usage
+from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
+from loom_jupyter.pipeline.prompts import render
+
+
+class Observer(Protocol):
+    """Hears what happens. The runner's turns it into events."""
+
+    def started(self, node: Node, note: str = "") -> None:
+        """A node begins."""
+
+    def text(self, node: Node, piece: str) -> None:
+        """A piece of a reply."""
+
+    def usage(self, node: Node, usage: Usage) -> None:
+        """Tokens of one call."""
+
+    def repaired(self, node: Node, note: str) -> None:
+        """A reply was repaired, retried or replaced."""
+
+    def finished(self, node: Node, summary: str, data: dict[str, Any]) -> None:
+        """A node is done."""
+
+    def planned(self, spec: TaskSpec) -> None:
+        """The Architect's task."""
+
+    def candidate(
+        self, number: int, limit: int, place: str, kind: str, verdict: str, reason: str, seconds: float
+    ) -> None:
+        """The Coder's search tried one candidate."""
+
+
+class Desk(Protocol):
+    """What deterministic code lends the Explorer and the Coder. The Architect gets none of it."""
+
+    def offers(self, spec: TaskSpec) -> Sequence[Offer]:
+        """Return the units worth choosing among, best first."""
+        ...
+
+    def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
+        """Return the Context Map for the chosen units."""
+        ...
+
+    def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
+        """Try rewrites in the staged copy: gate, then check."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """What the check printed on the code as it is; empty when there is no check or it passed."""
+        ...
+
+
+@dataclass
+class Talk:
+    """One node's way to its model: the shared opening of every prompt, streaming, usage and Stop in one place."""
+
+    model: Model
+    node: Node
+    request: str
+    observer: Observer
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    def messages(self, instruction: str, *more: Message) -> list[Message]:
+        """Return the prompt. All nodes share its beginning, so that the KV cache keeps it."""
+        opening = render("request", request=self.request)
+        return [
+            {"role": "system", "content": render("system")},
+            {"role": "user", "content": f"{opening}\n\n{instruction}"},
+            *more,
+        ]
+
+    def ask(self, messages: Sequence[Message], max_tokens: int, **options: Any) -> Reply:
+        """Ask the model, streaming to the observer."""
+        self.check_stop()
+        reply = self.model.chat(
+            messages,
+            max_tokens=max_tokens,
+            on_text=lambda piece: self.observer.text(self.node, piece),
+            cancel=self.cancel,
+            **options,
+        )
+        self.observer.usage(self.node, reply.usage)
+        return reply
+
+    def check_stop(self) -> None:
+        """Raise `Cancelled` if the user pressed Stop."""
+        if self.cancel.is_set():
+            raise Cancelled
