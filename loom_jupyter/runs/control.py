@@ -1,0 +1,83 @@
+"""The run's mailbox: ``control.jsonl``, by which any process asks a run to stop, accept, reject or undo."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from loom_jupyter.errors import LoomError
+from loom_jupyter.runs.events import Action, Control
+from loom_jupyter.runs.lines import LineReader, append_line
+
+CONTROL = "control.jsonl"
+
+
+class ControlError(LoomError):
+    """A request could not be handed to a run."""
+
+
+def send(folder: Path, action: Action | str, paths: Sequence[str] | None = None) -> str:
+    """Ask the run in `folder` for an action.
+
+    Parameters
+    ----------
+    paths
+        For accept: only these files. None means all.
+
+    Returns
+    -------
+    str
+        The request's id; the run's ``control`` event that answers it carries the same.
+
+    Raises
+    ------
+    ControlError
+        If the run's folder is gone or cannot be written.
+    """
+    request = Control(
+        id=uuid.uuid4().hex[:12], action=Action(action), paths=None if paths is None else list(paths)
+    )
+    try:
+        append_line(folder / CONTROL, request.model_dump_json().encode())
+    except FileNotFoundError as error:
+        raise ControlError(
+            f"Run {folder.name} has no folder any more; `%loom runs` lists those there are."
+        ) from error
+    except OSError as error:
+        raise ControlError(
+            f"Run {folder.name} cannot be reached ({error.strerror or error}); "
+            f"mend the permissions of {folder} and try again."
+        ) from error
+    return request.id
+
+
+class ControlReader:
+    """Reads requests as they come; each is returned once.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    handled
+        Ids that were answered before, by the run's ``control`` events; they are not returned again.
+    """
+
+    def __init__(self, folder: Path, handled: Iterable[str] = ()) -> None:
+        self._lines = LineReader(folder / CONTROL)
+        self._seen = set(handled)
+
+    def poll(self) -> list[Control]:
+        """Return requests not returned before; lines that are no request are skipped."""
+        fresh = []
+        for line in self._lines.read():
+            try:
+                request = Control.model_validate_json(line)
+            except ValidationError:
+                continue
+            if request.id not in self._seen:
+                self._seen.add(request.id)
+                fresh.append(request)
+        return fresh

@@ -1,0 +1,72 @@
+"""Append-only files of JSON lines: one writer's call a line, readers that follow without ever rereading."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes of one line; a longer one is skipped, so that a broken writer cannot fill a reader's memory."""
+
+
+def append_line(file: Path, line: bytes) -> None:
+    """Append one line (without line end) by a single write, to a file only its owner can read.
+
+    A line that a crash left torn is ended first, so that it cannot swallow this one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    handle = os.open(file, flags, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        torn = size > 0 and _byte_at(handle, size - 1) != b"\n"
+        data = memoryview((b"\n" if torn else b"") + line + b"\n")
+        while data:  # a full disk or a signal may cut a write short
+            data = data[os.write(handle, data) :]
+    finally:
+        os.close(handle)
+
+
+def _byte_at(handle: int, position: int) -> bytes:
+    os.lseek(handle, position, os.SEEK_SET)
+    return os.read(handle, 1)
+
+
+class LineReader:
+    """Follows a file of lines: each call of `read` returns the complete lines that are new.
+
+    Parameters
+    ----------
+    file
+        May not exist yet.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._offset = 0
+        self._rest = b""
+        self._skipping = False
+
+    def read(self) -> list[bytes]:
+        """Return new complete lines without their ends; an unfinished last line waits for its rest."""
+        try:
+            with self._file.open("rb") as stream:
+                if stream.seek(0, os.SEEK_END) < self._offset:  # replaced by a shorter file
+                    self._offset, self._rest = 0, b""
+                stream.seek(self._offset)
+                data = stream.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(data)
+        *lines, rest = (self._rest + data).split(b"\n")
+        if self._skipping and lines:
+            del lines[0]
+            self._skipping = False
+        self._rest = rest
+        if len(rest) > MAX_LINE:
+            self._rest, self._skipping = b"", True
+        return [line for line in lines if line.strip() and len(line) <= MAX_LINE]

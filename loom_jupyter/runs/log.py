@@ -1,0 +1,113 @@
+"""The run's log: ``progress.jsonl``, one validated event a line."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from loom_jupyter.errors import LoomError
+from loom_jupyter.runs.events import EVENT, Event
+from loom_jupyter.runs.lines import LineReader, append_line
+
+PROGRESS = "progress.jsonl"
+
+
+class LogError(LoomError):
+    """The run's log cannot be written."""
+
+
+class EventLog:
+    """Appends events to a run's ``progress.jsonl``; safe to share among threads and processes.
+
+    Parameters
+    ----------
+    folder
+        The run's folder; made (0700) if missing. A log that is already there is continued.
+    run_id
+        Put into every event.
+    """
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self.file = folder / PROGRESS
+        self._run = run_id
+        self._lock = threading.Lock()
+        self._reader = LogReader(self.file)
+        self._seq = 0
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._between_processes = FileLock(folder / ".progress.lock", mode=0o600, thread_local=False)
+
+    def emit(self, event: Event) -> Event:
+        """Append `event` and return it as written: with its ``seq``, ``ts`` and ``run``.
+
+        Raises
+        ------
+        LogError
+            If the file cannot be written.
+        """
+        try:
+            with self._lock, self._between_processes:
+                # Another process may have accepted or undone this run: its events count too.
+                self._seq = max([self._seq, *(old.seq for old in self._reader.read())])
+                stamp = {"seq": self._seq + 1, "ts": round(time.time(), 4), "run": self._run}
+                written = EVENT.validate_python({**event.model_dump(), **stamp})
+                append_line(self.file, EVENT.dump_json(written))
+                self._seq += 1
+        except OSError as error:
+            raise LogError(
+                f"The run's log {self.file} cannot be written ({error.strerror or error}); "
+                "free some space or mend the folder's permissions, then run again."
+            ) from error
+        return written
+
+
+class LogReader:
+    """Follows a ``progress.jsonl``: each call of `read` returns the events that are new."""
+
+    def __init__(self, file: Path) -> None:
+        self._lines = LineReader(file)
+
+    def read(self) -> list[Event]:
+        """Return new events; lines of no known type, and lines that are no event at all, are left out."""
+        return [event for line in self._lines.read() if (event := _parse(line)) is not None]
+
+
+def read_events(file: Path) -> list[Event]:
+    """Return the events written so far; empty if there is no such file."""
+    return LogReader(file).read()
+
+
+def tail(file: Path, from_seq: int, stop: threading.Event, poll: float = 0.05) -> Iterator[Event]:
+    """Yield events from number `from_seq` on, as they are written, until `stop` is set.
+
+    Parameters
+    ----------
+    file
+        May not exist yet.
+    from_seq
+        First event wanted; 0 means all.
+    stop
+        Ends the generator, after what is already written has been yielded.
+    poll
+        Seconds between looks at the file.
+    """
+    reader = LogReader(file)
+    while True:
+        last = stop.is_set()
+        for event in reader.read():
+            if event.seq >= from_seq:
+                yield event
+        if last:
+            return
+        stop.wait(poll)
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        return EVENT.validate_json(line)
+    except ValidationError:
+        return None

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loom_jupyter.runs import lines
+from loom_jupyter.runs.events import Failed, NodeText, Noticed, RunState, StateChanged, schema
+from loom_jupyter.runs.log import EventLog, LogError, LogReader, read_events, tail
+
+
+def test_events_come_back_as_written_with_number_time_and_run(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "r1", "r1")
+    first = log.emit(Noticed(text="héllo\nworld"))
+    second = log.emit(StateChanged(state=RunState.RUNNING))
+    assert [first.seq, second.seq] == [1, 2]
+    assert first.ts <= second.ts
+    assert first.run == "r1"
+    assert read_events(log.file) == [first, second]
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "deep" / "r1", "r1")
+    log.emit(Noticed(text="x"))
+    assert (tmp_path / "deep" / "r1").stat().st_mode & 0o777 == 0o700
+    assert log.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_line_validates_against_the_exported_schema(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+    log.emit(Noticed(text="a"))
+    log.emit(NodeText(node="coder", text="\x1b[31mred\u202e"))
+    for line in log.file.read_text("utf-8").splitlines():
+        jsonschema.validate(json.loads(line), schema())
+
+
+def test_many_threads_write_whole_lines_numbered_without_gaps(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+
+    def write(name: int) -> None:
+        for i in range(50):
+            log.emit(Noticed(text=f"{name}-{i}-" + "x" * 500))
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [event.seq for event in read_events(log.file)] == list(range(1, 301))
+
+
+def test_two_processes_continue_one_log(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+    log.emit(Noticed(text="here"))
+    code = (
+        "import sys; from pathlib import Path; from loom_jupyter.runs.log import EventLog;"
+        "from loom_jupyter.runs.events import Noticed;"
+        "EventLog(Path(sys.argv[1]), 'r1').emit(Noticed(text='there'))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    log.emit(Noticed(text="here again"))
+    assert [(e.seq, e.text) for e in read_events(log.file)] == [(1, "here"), (2, "there"), (3, "here again")]
+
+
+def test_a_torn_last_line_is_read_when_it_is_complete(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+    log.emit(Noticed(text="one"))
+    log.emit(Noticed(text="two"))
+    whole = log.file.read_bytes()
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(whole[:-10])
+    reader = LogReader(torn)
+    assert [e.text for e in reader.read()] == ["one"]
+    torn.write_bytes(whole)
+    assert [e.text for e in reader.read()] == ["two"]
+    assert reader.read() == []
+
+
+def test_a_crash_in_the_middle_of_a_line_does_not_swallow_the_next(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+    log.emit(Noticed(text="one"))
+    with log.file.open("ab") as stream:
+        stream.write(b'{"v":1,"seq":2,"type":"noti')
+    EventLog(tmp_path, "r1").emit(Noticed(text="after"))
+    assert [(e.seq, e.text) for e in read_events(log.file)] == [(1, "one"), (2, "after")]
+
+
+def test_garbage_and_unknown_types_are_skipped(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+    log.emit(Noticed(text="one"))
+    with log.file.open("ab") as stream:
+        stream.write(b'\xff\xfe\n{"type":"of tomorrow","v":1,"seq":7}\n[]\n\n{"type":"notice"}\nnull\n')
+    log.emit(Failed(text="two"))
+    assert [e.text for e in read_events(log.file)] == ["one", "two"]
+
+
+def test_no_file_is_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "none.jsonl") == []
+
+
+def test_an_endless_line_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE", 100)
+    file = tmp_path / "x"
+    file.write_bytes(b"a" * 150)
+    reader = lines.LineReader(file)
+    assert reader.read() == []
+    with file.open("ab") as stream:
+        stream.write(b"a" * 150 + b"\nshort\n")
+    assert reader.read() == [b"short"]
+
+
+def test_tail_waits_for_the_file_follows_it_and_ends_with_stop(tmp_path: Path) -> None:
+    stop, got = threading.Event(), []
+
+    def follow() -> None:
+        for event in tail(tmp_path / "r1" / "progress.jsonl", 2, stop, poll=0.01):
+            got.append(event.text)
+            if event.text == "three":
+                stop.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    log = EventLog(tmp_path / "r1", "r1")
+    for text in ("one", "two", "three"):
+        log.emit(Noticed(text=text))
+    thread.join(5)
+    assert not thread.is_alive()
+    assert got == ["two", "three"]
+
+
+def test_a_log_that_cannot_be_written_says_so_with_a_remedy(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "r1")
+    log.file.mkdir()
+    with pytest.raises(LogError, match=r"cannot be written .*permissions"):
+        log.emit(Noticed(text="x"))
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=4))
+def test_any_bytes_in_any_pieces_give_the_same_lines(data: bytes, cuts: list[int]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "x"
+        reader, got = lines.LineReader(file), []
+        points = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
+        for start, end in itertools.pairwise(points):
+            with file.open("ab") as stream:
+                stream.write(data[start:end])
+            got += reader.read()
+    complete = data.split(b"\n")[:-1]
+    assert got == [line for line in complete if line.strip()]
