@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import Action, Control
-from loom_jupyter.runs.lines import LineReader, append_line
+from loom_jupyter.runs.lines import LineReader, LineWriter
 
 CONTROL = "control.jsonl"
 
@@ -41,7 +42,8 @@ def send(folder: Path, action: Action | str, paths: Sequence[str] | None = None)
         id=uuid.uuid4().hex[:12], action=Action(action), paths=None if paths is None else list(paths)
     )
     try:
-        append_line(folder / CONTROL, request.model_dump_json().encode())
+        with closing(LineWriter(folder / CONTROL)) as file:
+            file.write(request.model_dump_json().encode())
     except FileNotFoundError as error:
         raise ControlError(
             f"Run {folder.name} has no folder any more; `%loom runs` lists those there are."

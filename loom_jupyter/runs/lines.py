@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines: one writer's call a line, readers that follow without ever rereading."""
+"""Append-only files of JSON lines: writers that never tear a line, readers that never reread one."""
 
 from __future__ import annotations
 
@@ -9,31 +9,39 @@ MAX_LINE = 16 * 1024 * 1024
 """Bytes of one line; a longer one is skipped, so that a broken writer cannot fill a reader's memory."""
 
 
-def append_line(file: Path, line: bytes) -> None:
-    """Append one line (without line end) by a single write, to a file only its owner can read.
+class LineWriter:
+    """Appends lines to a file that only its owner can read, one write a line.
 
-    A line that a crash left torn is ended first, so that it cannot swallow this one.
+    Parameters
+    ----------
+    file
+        Made (0600) if missing. A line that a crash left torn is ended first, so that it cannot swallow the next.
 
     Raises
     ------
     OSError
-        If the file cannot be written.
+        If the file cannot be opened.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    handle = os.open(file, flags, 0o600)
-    try:
-        size = os.fstat(handle).st_size
-        torn = size > 0 and _byte_at(handle, size - 1) != b"\n"
+
+    def __init__(self, file: Path) -> None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self._handle = os.open(file, flags, 0o600)
+
+    def write(self, line: bytes) -> None:
+        """Append `line` and a line end."""
+        size = os.fstat(self._handle).st_size
+        torn = size > 0 and self._byte_at(size - 1) != b"\n"
         data = memoryview((b"\n" if torn else b"") + line + b"\n")
         while data:  # a full disk or a signal may cut a write short
-            data = data[os.write(handle, data) :]
-    finally:
-        os.close(handle)
+            data = data[os.write(self._handle, data) :]
 
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
 
-def _byte_at(handle: int, position: int) -> bytes:
-    os.lseek(handle, position, os.SEEK_SET)
-    return os.read(handle, 1)
+    def _byte_at(self, position: int) -> bytes:
+        os.lseek(self._handle, position, os.SEEK_SET)
+        return os.read(self._handle, 1)
 
 
 class LineReader:

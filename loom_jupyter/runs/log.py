@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic import ValidationError
 
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import EVENT, Event
-from loom_jupyter.runs.lines import LineReader, append_line
+from loom_jupyter.runs.lines import LineReader, LineWriter
 
 PROGRESS = "progress.jsonl"
 
@@ -22,7 +21,9 @@ class LogError(LoomError):
 
 
 class EventLog:
-    """Appends events to a run's ``progress.jsonl``; safe to share among threads and processes.
+    """Appends events to a run's ``progress.jsonl``; its methods may be called from any thread.
+
+    One process writes a run's log at a time (the run's owner).
 
     Parameters
     ----------
@@ -30,18 +31,25 @@ class EventLog:
         The run's folder; made (0700) if missing. A log that is already there is continued.
     run_id
         Put into every event.
+
+    Raises
+    ------
+    LogError
+        If the file cannot be opened.
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
         self.file = folder / PROGRESS
         self._run = run_id
         self._lock = threading.Lock()
-        self._reader = LogReader(self.file)
-        self._seq = 0
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._between_processes = FileLock(folder / ".progress.lock", mode=0o600, thread_local=False)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lines = LineWriter(self.file)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._seq = max((event.seq for event in read_events(self.file)), default=0)
 
-    def emit(self, event: Event) -> Event:
+    def write(self, event: Event) -> Event:
         """Append `event` and return it as written: with its ``seq``, ``ts`` and ``run``.
 
         Raises
@@ -49,20 +57,26 @@ class EventLog:
         LogError
             If the file cannot be written.
         """
-        try:
-            with self._lock, self._between_processes:
-                # Another process may have accepted or undone this run: its events count too.
-                self._seq = max([self._seq, *(old.seq for old in self._reader.read())])
-                stamp = {"seq": self._seq + 1, "ts": round(time.time(), 4), "run": self._run}
-                written = EVENT.validate_python({**event.model_dump(), **stamp})
-                append_line(self.file, EVENT.dump_json(written))
-                self._seq += 1
-        except OSError as error:
-            raise LogError(
-                f"The run's log {self.file} cannot be written ({error.strerror or error}); "
-                "free some space or mend the folder's permissions, then run again."
-            ) from error
+        with self._lock:
+            stamp = {"seq": self._seq + 1, "ts": round(time.time(), 4), "run": self._run}
+            written = EVENT.validate_python({**event.model_dump(), **stamp})
+            try:
+                self._lines.write(EVENT.dump_json(written))
+            except OSError as error:
+                raise self._unwritable(error) from error
+            self._seq += 1
         return written
+
+    def close(self) -> None:
+        """Close the file; the log stays readable."""
+        with self._lock:
+            self._lines.close()
+
+    def _unwritable(self, error: OSError) -> LogError:
+        return LogError(
+            f"The run's log {self.file} cannot be written ({error.strerror or error}); "
+            "free some space or mend the folder's permissions, then run again."
+        )
 
 
 class LogReader:
