@@ -1,0 +1,251 @@
+"""`Loom`: one workspace — root, settings, index, model and runs. The only object that knows all rooms."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loom_jupyter.errors import LoomError
+from loom_jupyter.settings import Settings, workspace_dir
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from loom_jupyter.context.context_map import ContextMap
+    from loom_jupyter.context.index import Index, RefreshReport
+    from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.runs.run import Run
+
+
+class Loom:
+    """A workspace.
+
+    Heavy parts (index, model) open on first use.
+
+    Parameters
+    ----------
+    root
+        Folder of the workspace.
+    model
+        Catalogue name or path of a GGUF file; None for the workspace's setting or the default.
+
+    Raises
+    ------
+    LoomError
+        If `root` is no folder, or its settings cannot be read.
+    """
+
+    def __init__(self, root: str | Path = ".", model: str | None = None) -> None:
+        self.root = Path(root).expanduser().resolve()
+        if not self.root.is_dir():
+            raise LoomError(f"{self.root} is not a folder; give the folder of a project.")
+        self.settings = Settings.load(self.root)
+        self.model = model or self.settings.model
+        self._live: dict[str, Run] = {}
+        self._refreshed = False
+
+    @cached_property
+    def folder(self) -> Path:
+        """The workspace's data folder: index and runs."""
+        return workspace_dir(self.root)
+
+    @cached_property
+    def index(self) -> Index:
+        """The Context Loom of this workspace."""
+        from loom_jupyter.context.index import Index
+
+        return Index(self.root, self.settings, self.folder)
+
+    # --- context ----------------------------------------------------------------------------------------------
+
+    def refresh(self) -> RefreshReport:
+        """Bring the index up to date; files of unchanged size and time are not read."""
+        report = self.index.refresh()
+        self._refreshed = True
+        return report
+
+    def rank(
+        self, text: str, tagged: Sequence[str] = (), *, terms: Sequence[str] = (), refresh: bool | None = None
+    ) -> Ledger:
+        """Score the workspace's files for a request. No model is involved; same tree, same text, same ledger.
+
+        Parameters
+        ----------
+        text
+            The request, in the user's words.
+        tagged
+            Paths that the user points to.
+        terms
+            More search terms; they may add evidence.
+        refresh
+            Refresh the index first; by default only if this object has not done so yet.
+        """
+        if not text.strip():
+            raise LoomError("The request is empty; say what you are looking for.")
+        if refresh or (refresh is None and not self._refreshed):
+            self.refresh()
+        return self.index.rank(text, tagged=tuple(tagged), terms=tuple(terms))
+
+    def context(self, text: str, budget: int = 4096, tagged: Sequence[str] = ()) -> ContextMap:
+        """Return the Context Map that the ranking alone would give, packed into `budget` tokens."""
+        ledger = self.rank(text, tagged)
+        return self.index.map(ledger, self.index.offers(ledger, limit=3), budget)
+
+    # --- runs -------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        text: str,
+        tagged: Sequence[str] = (),
+        check: str | None = None,
+        apply: bool = False,
+        *,
+        model: str | None = None,
+        budget: float | None = None,
+    ) -> Run:
+        """Start a run in the background and return it at once.
+
+        Parameters
+        ----------
+        text
+            The task, in the user's words.
+        tagged
+            Paths that the user points to.
+        check
+            Command that passes when the task is solved; it runs in a staged copy.
+        apply
+            Accept without review if the check passes, or if there is none.
+        model
+            Catalogue name or GGUF path for this run.
+        budget
+            Seconds that the Coder may search.
+        """
+        from loom_jupyter.models.host import acquire
+        from loom_jupyter.runs.events import RunState, Started, StateChanged
+        from loom_jupyter.runs.run import Request, Run, new_run_id
+        from loom_jupyter.runs.runner import start
+
+        if not text.strip():
+            raise LoomError("The task is empty; write in the cell what should be different.")
+        request = Request(
+            id=new_run_id(),
+            task=text.strip(),
+            root=str(self.root),
+            tagged=tuple(tagged),
+            check=check or self.settings.check,
+            apply=apply,
+            model=self._model_name(model),
+            budget=budget or self.settings.budget,
+            created=time.time(),
+        )
+        folder = self.folder / "runs" / request.id
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "run.json").write_text(request.model_dump_json(indent=1), "utf-8")
+        run = Run(folder, request)
+        run.own()
+        self._live[run.id] = run
+        run.emit(
+            Started(
+                task=request.task,
+                root=request.root,
+                tagged=list(request.tagged),
+                check=request.check,
+                apply=apply,
+                model=request.model or "",
+                budget=request.budget,
+            )
+        )
+        run.emit(StateChanged(state=RunState.QUEUED))
+        start(run, self.index, self.settings, acquire)
+        return run
+
+    def open_run(self, run_id: str) -> Run:
+        """Return a run by its id, of this process or from disk."""
+        from loom_jupyter.runs.run import Request, Run
+
+        if run_id not in self._live:
+            folder = self.folder / "runs" / Path(run_id).name
+            try:
+                request = Request.model_validate_json((folder / "run.json").read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise LoomError(f"There is no run {run_id!r} here; `%loom runs` lists those there are.") from error
+            self._live[run_id] = Run(folder, request)
+        return self._live[run_id]
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of all runs, newest first."""
+        return sorted((f.parent.name for f in (self.folder / "runs").glob("*/run.json")), reverse=True)
+
+    def last_run(self) -> Run | None:
+        """Return the newest run, or None."""
+        ids = self.run_ids()
+        return self.open_run(ids[0]) if ids else None
+
+    def runs(self) -> pd.DataFrame:
+        """Return past and present runs, newest first: id, state, task, model, check, seconds, files."""
+        import pandas as pd
+
+        from loom_jupyter.runs.events import ProposalMade
+
+        columns = ["id", "created", "state", "task", "model", "check", "seconds", "files"]
+        rows = []
+        for run_id in self.run_ids():
+            run = self.open_run(run_id)
+            events = run.events()
+            proposed = [e for e in events if isinstance(e, ProposalMade)]
+            rows.append(
+                {
+                    "id": run.id,
+                    "created": pd.Timestamp(run.request.created, unit="s"),
+                    "state": run.state.value,
+                    "task": run.task,
+                    "model": run.request.model,
+                    "check": run.request.check,
+                    "seconds": round(events[-1].ts - events[0].ts, 1) if events else 0.0,
+                    "files": ", ".join(f.path for f in proposed[-1].files) if proposed else "",
+                }
+            )
+        return pd.DataFrame(rows, columns=columns)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Query the index with SQL."""
+        if not self._refreshed:
+            self.refresh()
+        return self.index.sql(query)
+
+    def _model_name(self, model: str | None) -> str | None:
+        """Refuse an unknown model before the run starts, without loading anything."""
+        from loom_jupyter.models.catalogue import resolve_name
+
+        return resolve_name(model or self.model)
+
+    # --- self-test --------------------------------------------------------------------------------------------
+
+    def doctor(self) -> list[tuple[str, bool, str]]:
+        """Look at what Loom needs: (name, fine, what was found or what to do)."""
+        rows: list[tuple[str, bool, str]] = [
+            ("Python", sys.version_info >= (3, 11), sys.version.split()[0]),
+            _doctor_llama(),
+            ("git", shutil.which("git") is not None, shutil.which("git") or "install git for history evidence"),
+            ("workspace", True, str(self.root)),
+            ("data folder", True, str(self.folder)),
+        ]
+        return [*rows, _doctor_model(self.model)]
+
+
+def _doctor_llama() -> tuple[str, bool, str]:
+    found = importlib.util.find_spec("llama_cpp") is not None
+    return "llama-cpp-python", found, "found" if found else 'pip install "loom-jupyter[local]"'
+
+
+def _doctor_model(name: str | None) -> tuple[str, bool, str]:
+    from loom_jupyter.models.fetch import cached
+
+    path = cached(name)
+    return "model", path is not None, str(path) if path else "will be downloaded on first use"

@@ -1,0 +1,188 @@
+"""The desk: what deterministic code lends the pipeline in a run, and tells the log about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite, place
+from loom_jupyter.edits.apply import FileChange, apply
+from loom_jupyter.edits.check import CheckResult, run_check
+from loom_jupyter.edits.errors import EditError
+from loom_jupyter.edits.gate import canonical, gate
+from loom_jupyter.edits.report import places
+from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.models.protocol import Cancelled, Model
+from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
+from loom_jupyter.runs.events import (
+    CheckFinished,
+    CheckStarted,
+    EvidenceRow,
+    LedgerMade,
+    MapMade,
+    NodeStarted,
+    Noticed,
+    RankedFile,
+)
+
+if TYPE_CHECKING:
+    from loom_jupyter.context.index import Index
+    from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.runs.run import Run
+
+OFFERS = 8
+TOP_FILES = 10
+# A CPU reads about 90 tokens a second: a larger map costs the user more time than it earns.
+CPU_MAP_TOKENS = 1200
+GPU_MAP_TOKENS = 8000
+REPLY_TOKENS = 2048
+
+
+@dataclass
+class WorkspaceDesk:
+    """Ranks, packs and tries for one run. Implements :class:`loom_jupyter.pipeline.talk.Desk`."""
+
+    run: Run
+    index: Index
+    model: Model
+    staged: StagedCopy
+    check_timeout: float
+    before: CheckResult | None = None
+    ledger: Ledger | None = None
+    _seen: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The workspace."""
+        return Path(self.run.request.root)
+
+    @property
+    def failure(self) -> str:
+        """What the check printed on the code as it is."""
+        return self.before.output if self.before is not None and not self.before.passed else ""
+
+    def check_before(self) -> None:
+        """Run the check on the code as it is: its failure is evidence, its success a warning."""
+        self.before = self._check("before")
+        if self.before is not None and self.before.passed:
+            self.run.emit(
+                Noticed(
+                    text="The check passes before any change: it cannot tell a repair from no repair. "
+                    "Give one that fails now, or read the proposal with care."
+                )
+            )
+
+    def offers(self, spec: TaskSpec) -> Sequence[Offer]:
+        """Rank the workspace for the user's words and offer its best units."""
+        request = self.run.request
+        seen = places(self.failure, self.staged.root) if self.failure else []
+        self.ledger = self.index.rank(request.task, tagged=request.tagged, terms=spec.terms, places=seen)
+        (self.run.folder / "ledger.json").write_text(self.ledger.to_json(), "utf-8")
+        top = self.ledger.top(TOP_FILES)
+        self.run.emit(
+            LedgerMade(
+                files=[
+                    RankedFile(
+                        rank=n,
+                        path=entry.path,
+                        score=entry.score,
+                        rows=[EvidenceRow.model_validate(row, from_attributes=True) for row in entry.rows],
+                    )
+                    for n, entry in enumerate(top, 1)
+                ],
+                total=len(self.ledger.files()),
+            )
+        )
+        return self.index.offers(self.ledger, limit=OFFERS)
+
+    def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
+        """Pack the chosen units and what helps to read them into the budget of the window."""
+        del spec
+        if self.ledger is None:
+            raise RuntimeError("the map needs a ledger: offers come first")
+        info = self.model.info
+        most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
+        budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
+        packed = self.index.map(self.ledger, chosen, budget, self.model.count)
+        (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")
+        self.run.emit(
+            MapMade(
+                targets=[place(t.path, t.symbol, t.start, t.end) for t in packed.targets],
+                excerpts=[place(e.path, e.symbol, e.start, e.end) for e in packed.excerpts],
+                omitted=len(packed.omitted),
+                tokens=packed.tokens,
+            )
+        )
+        return packed
+
+    def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
+        """Gate the rewrites, then run the check on them in the staged copy."""
+        try:
+            changes = apply(rewrites, self.root)
+        except EditError as error:
+            return Trial(passed=False, gate=True, reason=str(error))
+        refused = self._gate(changes)
+        if refused:
+            return Trial(passed=False, gate=True, reason=refused)
+        if self.run.request.check is None:
+            return Trial(passed=None, reason="no check was given")
+        self.staged.put(changes)
+        try:
+            result = self._check("candidate")
+        finally:
+            self.staged.restore()
+        if result is None:
+            return Trial(passed=None, reason="no check was given")
+        return Trial(
+            passed=result.passed,
+            reason=result.summary,
+            output=result.output,
+            score=_score(result),
+            seconds=result.seconds,
+        )
+
+    def _gate(self, changes: Sequence[FileChange]) -> str | None:
+        for change in changes:
+            before = (change.before or b"").decode("utf-8", "replace")
+            after = change.after.decode("utf-8", "replace")
+            reason = gate(change.path, before, after)
+            if reason:
+                return reason
+            known = self._seen.setdefault(change.path, set())
+            key = canonical(change.path, after)
+            if key in known:
+                return "tried before"
+            known.add(key)
+        return None
+
+    def _check(self, stage: str) -> CheckResult | None:
+        command = self.run.request.check
+        if command is None:
+            return None
+        first = stage == "before"
+        if first:
+            self.run.emit(NodeStarted(node=Node.CHECK, note=command))
+            self.run.emit(CheckStarted(command=command, stage="before"))
+        result = run_check(command, self.staged.root, timeout=self.check_timeout, cancel=self.run.cancel)
+        if result.cancelled:
+            raise Cancelled
+        if first or result.passed:
+            self.run.emit(
+                CheckFinished(
+                    stage="before" if first else "candidate",
+                    passed=result.passed,
+                    summary=result.summary,
+                    seconds=result.seconds,
+                    output=result.output,
+                )
+            )
+        return result
+
+
+def _score(result: CheckResult) -> float:
+    """More passing tests are better; among equals, fewer failing ones."""
+    if result.tests is None:
+        return float(result.passed)
+    return result.tests.passed - 0.01 * result.tests.failed

@@ -1,0 +1,87 @@
+"""Accept, reject, undo and stop, carried out by the process that owns the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loom_jupyter.errors import LoomError
+from loom_jupyter.runs.events import Action, Control, ControlHandled, RunState, StateChanged
+
+if TYPE_CHECKING:
+    from loom_jupyter.runs.run import Run
+
+
+def carry_out(run: Run, control: Control) -> ControlHandled:
+    """Do what a control line asks and return the answer that goes into the log."""
+    try:
+        if control.action is Action.STOP:
+            _stop(run)
+        elif control.action is Action.ACCEPT:
+            accept(run, control.paths)
+        elif control.action is Action.REJECT:
+            _reject(run)
+        else:
+            _undo(run)
+    except LoomError as error:
+        return ControlHandled(id=control.id, action=control.action, ok=False, reason=str(error))
+    return ControlHandled(id=control.id, action=control.action, ok=True)
+
+
+def accept(run: Run, paths: list[str] | None = None) -> None:
+    """Write the proposal, journalled, if every file still is what the map recorded."""
+    from loom_jupyter.edits.accept import accept as write
+    from loom_jupyter.edits.apply import apply
+    from loom_jupyter.runs.run import RunError
+
+    proposal = run.proposal
+    # With --apply a run is accepted while it is still running.
+    if proposal is None or run.state not in (RunState.REVIEW, RunState.RUNNING):
+        raise RunError(_cannot(run, "accept"))
+    rewrites = run.stored_proposal().rewrites
+    known = {rewrite.target.path for rewrite in rewrites}
+    if paths is not None and (unknown := sorted(set(paths) - known)):
+        raise RunError(f"{unknown[0]} is not in the proposal; it holds {', '.join(sorted(known))}.")
+    chosen = [r for r in rewrites if paths is None or r.target.path in paths]
+    if not chosen:
+        raise RunError("the proposal changes no file; there is nothing to accept.")
+    write(apply(chosen, Path(run.request.root)), run.folder / "journal", Path(run.request.root))
+    run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))
+
+
+def _stop(run: Run) -> None:
+    if run.state.at_work:
+        run.cancel.set()
+    elif run.state is RunState.REVIEW:
+        _reject(run)
+
+
+def _reject(run: Run) -> None:
+    from loom_jupyter.runs.run import RunError
+
+    if run.state is not RunState.REVIEW:
+        raise RunError(_cannot(run, "reject"))
+    run.emit(StateChanged(state=RunState.REJECTED))
+
+
+def _undo(run: Run) -> None:
+    from loom_jupyter.edits.accept import undo
+    from loom_jupyter.runs.run import RunError
+
+    if run.state is not RunState.ACCEPTED:
+        raise RunError(_cannot(run, "undo"))
+    undo(run.folder / "journal", Path(run.request.root))
+    run.emit(StateChanged(state=RunState.UNDONE))
+
+
+_NEXT = {
+    RunState.QUEUED: "wait for it, or stop it",
+    RunState.RUNNING: "wait for it, or stop it",
+    RunState.REVIEW: "accept or reject it first",
+    RunState.ACCEPTED: "it can only be undone",
+}
+
+
+def _cannot(run: Run, verb: str) -> str:
+    advice = _NEXT.get(run.state, "run the task again")
+    return f"run {run.id} is {run.state.value}, there is nothing to {verb}: {advice}."

@@ -1,0 +1,294 @@
+"""One run: its folder, its events, and what a person can ask of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field
+
+from loom_jupyter.errors import LoomError
+from loom_jupyter.pipeline.contracts import Proposal
+from loom_jupyter.runs import control, watch
+from loom_jupyter.runs.events import (
+    Action,
+    ControlHandled,
+    Event,
+    Failed,
+    ProposalMade,
+    RunState,
+    StateChanged,
+)
+from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
+
+if TYPE_CHECKING:
+    from loom_jupyter.context.ledger import Ledger
+
+ANSWER_SECONDS = 10.0
+
+
+class RunError(LoomError):
+    """What was asked of a run cannot be done in its state; the message says what can."""
+
+
+class Request(BaseModel):
+    """What a run was asked; ``run.json`` in its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    task: str = Field(min_length=1)
+    root: str
+    tagged: tuple[str, ...] = ()
+    check: str | None = None
+    apply: bool = False
+    model: str | None = None
+    budget: float = 120.0
+    created: float = 0.0
+
+
+class ReviewedProposal(BaseModel):
+    """What stands for review: one unified diff a file, and whether the check passed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    summary: str
+    diffs: dict[str, str]
+    passed: bool | None
+    answer: str = ""
+
+    @property
+    def diff(self) -> str:
+        """The unified diff of all files."""
+        return "".join(self.diffs.values())
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + uuid.uuid4().hex[:6]
+
+
+class Run:
+    """A handle on a run, in the process that works on it or in any other.
+
+    At most one process owns a run: the one that works on it or waits for its review. Another writes into
+    ``control.jsonl`` and the owner acts; if the owner has died, the asking process takes its place.
+    """
+
+    def __init__(self, folder: Path, request: Request) -> None:
+        self.folder = folder
+        self.request = request
+        self.id = request.id
+        self.cancel = threading.Event()
+        self.working = False
+        self._changed = threading.Condition(threading.RLock())
+        self._events: list[Event] = []
+        self._listeners: list[Callable[[Event], None]] = []
+        self._owner = FileLock(str(folder / "owner.lock"))
+        self._log: EventLog | None = None
+        self._controls: control.ControlReader | None = None
+
+    # --- what it is -------------------------------------------------------------------------------------------
+
+    @property
+    def task(self) -> str:
+        """The user's words."""
+        return self.request.task
+
+    @property
+    def state(self) -> RunState:
+        """Where the run stands."""
+        states = [e.state for e in self.events() if isinstance(e, StateChanged)]
+        return states[-1] if states else RunState.QUEUED
+
+    @property
+    def error(self) -> str | None:
+        """Why the run failed, or None."""
+        failures = [e.text for e in self.events() if isinstance(e, Failed)]
+        return failures[-1] if failures else None
+
+    @property
+    def proposal(self) -> ReviewedProposal | None:
+        """What stands for review, or stood; None if nothing was proposed."""
+        for event in reversed(self.events()):
+            if isinstance(event, ProposalMade):
+                return ReviewedProposal(
+                    summary=event.summary,
+                    diffs={file.path: file.diff for file in event.files},
+                    passed=event.passed,
+                    answer=event.answer,
+                )
+        return None
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The Evidence Ledger of this run; None as long as there is none."""
+        from loom_jupyter.context.ledger import Ledger
+
+        file = self.folder / "ledger.json"
+        return Ledger.from_json(file.read_text("utf-8")) if file.exists() else None
+
+    def events(self) -> list[Event]:
+        """Return all events so far."""
+        with self._changed:
+            return list(self._events) if self.owned else read_events(self.folder / PROGRESS)
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with every event, those already there first; return a function that ends it.
+
+        It is called from the thread that works on the run and must return at once.
+        """
+        with self._changed:
+            for event in self.events():
+                listener(event)
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._changed:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing is at work any more (review included).
+
+        Returns
+        -------
+        bool
+            True if reached, False if `timeout` seconds passed first.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while self.state.at_work:
+                left = None if end is None else end - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                # A run of another process tells nobody here: look again now and then.
+                self._changed.wait(min(left or 1.0, 1.0) if self.owned else min(left or 0.1, 0.1))
+        return True
+
+    # --- what can be asked ------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop at once, in any phase. Nothing is written; a stopped run keeps its log."""
+        if self.owned:
+            self.cancel.set()
+        self._ask(Action.STOP)
+
+    def accept(self, paths: list[str] | None = None) -> None:
+        """Write the proposal into the workspace (only `paths`, if given).
+
+        Raises
+        ------
+        LoomError
+            If there is nothing to accept, or a file changed since the proposal was made; nothing is written then.
+        """
+        self._ask(Action.ACCEPT, paths)
+
+    def reject(self) -> None:
+        """Drop the proposal."""
+        self._ask(Action.REJECT)
+
+    def undo(self) -> None:
+        """Restore the bytes that accepting replaced.
+
+        Raises
+        ------
+        LoomError
+            If the run was not accepted, or a file changed since.
+        """
+        self._ask(Action.UNDO)
+
+    def _ask(self, action: Action, paths: list[str] | None = None) -> None:
+        control_id = control.send(self.folder, action, paths)
+        if not self.owned and not self._adopt():
+            self._await(control_id)
+            return
+        self.handle_controls()
+        answer = next((e for e in self.events() if isinstance(e, ControlHandled) and e.id == control_id), None)
+        if self.state not in watch.WATCHED and not self.working:
+            self.release()
+        if answer is not None and not answer.ok:
+            raise RunError(answer.reason)
+
+    def _await(self, control_id: str) -> None:
+        """Wait for the owner's answer."""
+        end = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < end:
+            for event in self.events():
+                if isinstance(event, ControlHandled) and event.id == control_id:
+                    if not event.ok:
+                        raise RunError(event.reason)
+                    return
+            time.sleep(0.05)
+        raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
+
+    # --- ownership --------------------------------------------------------------------------------------------
+
+    @property
+    def owned(self) -> bool:
+        """Whether this handle owns the run."""
+        return self._log is not None
+
+    def own(self) -> bool:
+        """Become the run's owner; False if another process is."""
+        try:
+            self._owner.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._log = EventLog(self.folder, self.id)
+        self._events = read_events(self.folder / PROGRESS)
+        answered = [e.id for e in self._events if isinstance(e, ControlHandled)]
+        self._controls = control.ControlReader(self.folder, answered)
+        return True
+
+    def _adopt(self) -> bool:
+        """Own a run whose process has ended, and say so in its log if it ended in the middle."""
+        with self._changed:
+            if not self.own():
+                return False
+            if self.state.at_work:
+                self.emit(Failed(text="the process that worked on this run ended; run the task again."))
+                self.emit(StateChanged(state=RunState.FAILED, reason="process ended"))
+        return True
+
+    def release(self) -> None:
+        """Give the run up; the log stays readable."""
+        with self._changed:
+            self._log = self._controls = None
+            self._owner.release()
+            self._changed.notify_all()
+
+    def emit(self, event: Event) -> None:
+        """Write an event into the log and tell the listeners. Only the owner can."""
+        with self._changed:
+            if self._log is None:
+                raise RuntimeError(f"run {self.id} is not owned by this handle")
+            written = self._log.emit(event)
+            self._events.append(written)
+            self._changed.notify_all()
+            for listener in list(self._listeners):
+                listener(written)
+
+    # --- controls ---------------------------------------------------------------------------------------------
+
+    def handle_controls(self) -> dict[str, ControlHandled]:
+        """Carry out what ``control.jsonl`` newly asks; return the answers by the requests' ids."""
+        from loom_jupyter.runs.review import carry_out
+
+        with self._changed:
+            answers = {}
+            for request in self._controls.poll() if self._controls else []:
+                answers[request.id] = carry_out(self, request)
+                self.emit(answers[request.id])
+            return answers
+
+    def stored_proposal(self) -> Proposal:
+        """Return the proposal as the Coder made it."""
+        return Proposal.model_validate_json((self.folder / "proposal.json").read_text("utf-8"))

@@ -1,0 +1,254 @@
+"""The background runner: one thread a run, one run at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from loom_jupyter.edits.diff import unified_diff
+from loom_jupyter.edits.errors import Cancelled as CheckCancelled
+from loom_jupyter.errors import LoomError
+from loom_jupyter.models.protocol import Cancelled, Model, Usage
+from loom_jupyter.pipeline import topology
+from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
+from loom_jupyter.runs import watch
+from loom_jupyter.runs.events import (
+    CandidateTried,
+    Failed,
+    Indexed,
+    ModelLoading,
+    ModelReady,
+    NodeFinished,
+    NodeRepaired,
+    NodeStarted,
+    NodeText,
+    NodeUsage,
+    Noticed,
+    ProposalMade,
+    ProposedFile,
+    RunState,
+    StateChanged,
+    TaskPlanned,
+)
+from loom_jupyter.runs.review import accept
+from loom_jupyter.runs.run import Run
+
+if TYPE_CHECKING:
+    from loom_jupyter.context.index import Index
+    from loom_jupyter.settings import Settings
+
+Progress = Callable[[str, float], None]
+
+
+class AcquireModel(Protocol):
+    """Lend the process's model for one run."""
+
+    def __call__(
+        self, name: str | None, on_progress: Progress, cancel: threading.Event, log: Path
+    ) -> AbstractContextManager[Model]:
+        """Load `name` if it is not loaded yet."""
+        ...
+
+
+class _Turns:
+    """Runs of this process wait here for each other, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Run] = deque()
+        self._moved = threading.Condition()
+
+    def enter(self, run: Run) -> None:
+        with self._moved:
+            self._waiting.append(run)
+            while self._waiting[0] is not run:
+                if run.cancel.is_set():
+                    self._waiting.remove(run)
+                    raise Cancelled
+                self._moved.wait(0.1)
+
+    def leave(self, run: Run) -> None:
+        with self._moved:
+            if run in self._waiting:
+                self._waiting.remove(run)
+            self._moved.notify_all()
+
+
+_turns = _Turns()
+
+
+def start(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
+    """Begin to work on `run` in a thread of its own; returns at once."""
+    run.working = True
+    watch.watch(run)
+    thread = threading.Thread(
+        target=_guarded, args=(run, index, settings, acquire), name=f"loom-{run.id}", daemon=True
+    )
+    thread.start()
+
+
+def _guarded(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
+    """Whatever happens, the run ends in a state that says so, and the next one gets its turn."""
+    try:
+        _turns.enter(run)
+        run.emit(StateChanged(state=RunState.RUNNING))
+        _work(run, index, settings, acquire)
+    except (Cancelled, CheckCancelled):
+        run.emit(StateChanged(state=RunState.STOPPED, reason="stopped by the user"))
+    except LoomError as error:
+        _fail(run, str(error))
+    except Exception as error:  # noqa: BLE001 - a defect must end this run only, and be told
+        _fail(run, f"Loom itself failed ({type(error).__name__}: {error}); please report it with {run.folder}.")
+    finally:
+        _turns.leave(run)
+        run.working = False
+        if run.state is not RunState.REVIEW:
+            run.release()
+
+
+def _fail(run: Run, text: str) -> None:
+    run.emit(Failed(text=text))
+    run.emit(StateChanged(state=RunState.FAILED, reason=text))
+
+
+def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
+    from loom_jupyter.edits.staging import StagedCopy
+    from loom_jupyter.runs.desk import WorkspaceDesk
+
+    report = index.refresh(run.cancel)
+    run.emit(Indexed(files=report.files, changed=report.changed, removed=report.removed, seconds=report.seconds))
+    for notice in report.notices:
+        run.emit(Noticed(text=notice))
+    if report.files == 0:
+        raise LoomError(f"{run.request.root} holds no file that Loom can read; open a folder with source files.")
+    with acquire(run.request.model, _loading(run), run.cancel, run.folder / "model.log") as model:
+        _ready(run, model)
+        with StagedCopy(Path(run.request.root), cancel=run.cancel) as staged:
+            desk = WorkspaceDesk(run, index, model, staged, settings.check_timeout)
+            desk.check_before()
+            proposal = topology.run(
+                run.task, model, desk, RunObserver(run), budget=run.request.budget, cancel=run.cancel
+            )
+            _propose(run, proposal)
+
+
+def _loading(run: Run) -> Progress:
+    """Pass loading progress on, a hundred events a phase at most."""
+    last: dict[str, int] = {}
+
+    def tell(phase: str, fraction: float) -> None:
+        step = int(fraction * 100)
+        if last.get(phase) != step:
+            last[phase] = step
+            run.emit(
+                ModelLoading.model_validate(
+                    {"name": run.request.model or "", "phase": phase, "fraction": min(1.0, max(0.0, fraction))}
+                )
+            )
+
+    return tell
+
+
+def _ready(run: Run, model: Model) -> None:
+    info = model.info
+    run.emit(
+        ModelReady(
+            name=info.name,
+            n_ctx=info.n_ctx,
+            device=info.device,
+            memory=info.memory,
+            available=info.available,
+            seconds=0.0,
+        )
+    )
+
+
+def _propose(run: Run, proposal: Proposal) -> None:
+    """Put the proposal up for review, or accept it where that was asked and the check agrees."""
+    from loom_jupyter.edits.apply import apply
+
+    (run.folder / "proposal.json").write_text(proposal.model_dump_json(indent=1), "utf-8")
+    diffs = unified_diff(apply(proposal.rewrites, Path(run.request.root)))
+    files = [ProposedFile(path=d.path, added=d.added, removed=d.removed, diff=d.text) for d in diffs]
+    run.emit(ProposalMade(summary=proposal.summary, files=files, passed=proposal.passed, answer=proposal.answer))
+    if proposal.answer:
+        run.emit(StateChanged(state=RunState.ACCEPTED, reason="answered"))
+    elif not files:
+        raise LoomError(f"Nothing usable was written: {proposal.summary}; say more exactly what to change.")
+    elif run.request.apply and proposal.passed is not False:
+        accept(run)
+    else:
+        run.emit(NodeStarted(node=Node.REVIEW))
+        run.emit(StateChanged(state=RunState.REVIEW))
+
+
+class RunObserver:
+    """Turns what the nodes tell into events."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._since: dict[Node, float] = {}
+
+    def started(self, node: Node, note: str = "") -> None:
+        """A node begins."""
+        self._since[node] = time.monotonic()
+        self._run.emit(NodeStarted(node=node, note=note))
+
+    def text(self, node: Node, piece: str) -> None:
+        """A piece of a reply."""
+        self._run.emit(NodeText(node=node, text=piece))
+
+    def usage(self, node: Node, usage: Usage) -> None:
+        """Tokens of one call."""
+        self._run.emit(
+            NodeUsage(
+                node=node,
+                prompt_tokens=usage.prompt_tokens,
+                reused_tokens=usage.reused_tokens,
+                completion_tokens=usage.completion_tokens,
+                prefill_seconds=usage.prefill_seconds,
+                decode_seconds=usage.decode_seconds,
+            )
+        )
+
+    def repaired(self, node: Node, note: str) -> None:
+        """A reply was repaired, retried or replaced."""
+        self._run.emit(NodeRepaired(node=node, note=note))
+
+    def finished(self, node: Node, summary: str, data: dict[str, Any]) -> None:
+        """A node is done."""
+        seconds = time.monotonic() - self._since.get(node, time.monotonic())
+        self._run.emit(NodeFinished(node=node, summary=summary, seconds=round(seconds, 3), data=data))
+
+    def planned(self, spec: TaskSpec) -> None:
+        """The Architect's task."""
+        self._run.emit(
+            TaskPlanned(
+                intent=Intent(spec.intent),
+                goal=spec.goal,
+                acceptance=list(spec.acceptance),
+                terms=list(spec.terms),
+            )
+        )
+
+    def candidate(
+        self, number: int, limit: int, place: str, kind: str, verdict: str, reason: str, seconds: float
+    ) -> None:
+        """The Coder's search tried one candidate."""
+        self._run.emit(
+            CandidateTried.model_validate(
+                {
+                    "number": number,
+                    "limit": limit,
+                    "place": place,
+                    "kind": kind,
+                    "verdict": verdict,
+                    "reason": reason,
+                    "seconds": seconds,
+                }
+            )
+        )
