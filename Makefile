@@ -1,0 +1,61 @@
+# Loom's commands. Each sets up what it needs from a bare clone and is quick the second time.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The model of the demo, and the small one of the tests; a path to any GGUF file works too.
+DEMO_MODEL ?= qwen2.5-coder-1.5b
+TEST_MODEL ?= qwen2.5-coder-0.5b
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test unit lint model-demo model-test bench clean
+
+help:
+	@echo "make demo   set everything up and solve the sample task with a local model"
+	@echo "make lab    open the quickstart notebook in JupyterLab"
+	@echo "make test   set everything up and run all tests"
+	@echo "make unit   the quick tests only"
+	@echo "make clean  remove the virtual environment (downloaded models stay in the cache)"
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Loom needs Python 3.11 or newer; say which: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || { echo "== Making a virtual environment in $(VENV)"; \
+	  $(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; }
+	@echo "== Installing Loom and what it needs (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable ".[lab,test]" huggingface-hub
+	@touch $@
+
+$(VENV)/.llama: $(VENV)/.installed
+	@echo "== Building llama-cpp-python for this machine (about 5 minutes, once)"
+	@$(BIN)/python -m loom_jupyter.models.build
+	@touch $@
+
+model-demo: $(VENV)/.llama
+	@$(BIN)/python -m loom_jupyter.models.fetch $(DEMO_MODEL)
+
+model-test: $(VENV)/.llama
+	@$(BIN)/python -m loom_jupyter.models.fetch $(TEST_MODEL)
+
+demo: model-demo
+	@echo "== Running notebooks/quickstart.ipynb in a real kernel with $(DEMO_MODEL)"
+	@LOOM_MODEL=$(DEMO_MODEL) $(BIN)/python notebooks/run.py notebooks/quickstart.ipynb
+
+lab: model-demo
+	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+lint: $(VENV)/.installed
+	@echo "== ruff and mypy"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	@$(BIN)/python -m pytest -q -m "not model and not browser and not slow"
+
+test: lint model-test
+	@echo "== All tests, with the real model $(TEST_MODEL)"
+	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Prices, zones and labels for a small parcel service."""
