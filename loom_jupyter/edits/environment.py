@@ -1,0 +1,76 @@
+"""The environment of a check: the kernel's Python first, the staged copy's modules first, no keys."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|SSH_A|GPG_|DBUS_|^(JPY|JUPYTER)_", re.I)
+_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_FORGOTTEN = ("PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTEST_CURRENT_TEST")
+
+
+def check_environment(
+    cwd: Path, workspace: Path | None = None, environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Build the environment in which a check runs.
+
+    Parameters
+    ----------
+    cwd
+        The staged copy.
+    workspace
+        What it is a copy of. Every place from which the kernel's Python imports the workspace's modules is
+        answered by the same place in the copy, so that an editable install does not win over a candidate.
+    environ
+        Defaults to this process's.
+
+    Returns
+    -------
+    dict
+        Without variables whose name or value speaks of a key, token, password or agent.
+    """
+    env = {
+        name: value
+        for name, value in (os.environ if environ is None else environ).items()
+        if not _SECRET_NAME.search(name) and not _SECRET_VALUE.search(value) and name not in _FORGOTTEN
+    }
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+    env["PYTHONPATH"] = os.pathsep.join(_import_places(cwd, workspace, env.get("PYTHONPATH", "")))
+    # A plain report, and no folder of pytest's own left in the copy; the user's command stays as typed.
+    env["PYTEST_ADDOPTS"] = f"{env.get('PYTEST_ADDOPTS', '')} -p no:cacheprovider --color=no".strip()
+    env |= {
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "COLUMNS": "120",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
+    if env.get("MPLBACKEND", "").startswith("module://"):
+        env["MPLBACKEND"] = "Agg"
+    return env
+
+
+def _import_places(cwd: Path, workspace: Path | None, present: str) -> list[str]:
+    """List folders for ``PYTHONPATH``: the copy, its ``src``, and the twins of the workspace's own places."""
+    places = [cwd, cwd / "src"]
+    known = [entry for entry in present.split(os.pathsep) if entry]
+    for entry in [*known, *sys.path]:
+        twin = _twin(Path(entry), cwd, workspace)
+        if twin is not None:
+            places.append(twin)
+    kept = [entry for entry in known if _twin(Path(entry), cwd, workspace) is None]
+    return list(dict.fromkeys([str(place) for place in places if place.is_dir()] + kept))
+
+
+def _twin(place: Path, cwd: Path, workspace: Path | None) -> Path | None:
+    if workspace is None or not place.is_absolute() or place.is_relative_to(cwd):
+        return None
+    try:
+        inside = place.resolve().relative_to(workspace.resolve())
+    except ValueError:
+        return None
+    return None if "site-packages" in inside.parts or "lib" in inside.parts[:2] else cwd / inside

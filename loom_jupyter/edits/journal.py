@@ -1,0 +1,106 @@
+"""What Accept did or is doing, on disk before it is done: enough to finish it, take it back or undo it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from loom_jupyter.edits import disk
+from loom_jupyter.edits.errors import EditError
+
+_NAME = "journal.json"
+
+
+class JournalState(StrEnum):
+    """Where a journal stands."""
+
+    ACCEPTING = "accepting"
+    ACCEPTED = "accepted"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class Entry(BaseModel):
+    """One file of the journal.
+
+    Attributes
+    ----------
+    before, after
+        SHA-256 of the bytes; `before` is None for a file that Accept created.
+    mode
+        Permission bits before.
+    folders
+        Folders that Accept made for the file, outermost first.
+    undone
+        Whether the file has been put back.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    before: str | None
+    after: str
+    mode: int | None
+    folders: list[str] = []
+    undone: bool = False
+
+
+class Journal(BaseModel):
+    """The manifest of a journal folder; each file's bytes from before lie beside it, numbered (``0.before``).
+
+    Attributes
+    ----------
+    pending
+        Paths that an undo under way puts back.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1] = 1
+    state: JournalState
+    entries: list[Entry]
+    pending: list[str] = []
+
+    @classmethod
+    def read(cls, folder: Path) -> Journal | None:
+        """Read a journal; None where nothing was ever accepted."""
+        try:
+            return cls.model_validate_json((folder / _NAME).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise EditError(f"{folder / _NAME} is damaged; the bytes before lie beside it as *.before.") from error
+
+    def write(self, folder: Path) -> None:
+        """Replace the manifest in one step."""
+        temporary = folder / f"{_NAME}.new"
+        disk.write(temporary, self.model_dump_json(indent=1).encode())
+        disk.replace(temporary, folder / _NAME)
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        """Drop a manifest whose work was taken back."""
+        disk.remove(folder / _NAME)
+
+
+def state(folder: Path) -> JournalState | None:
+    """Say where a journal stands; None where nothing was accepted, or all was taken back."""
+    found = Journal.read(folder)
+    return found.state if found else None
+
+
+def before_bytes(folder: Path, number: int) -> bytes:
+    """Return the bytes that a file had before Accept."""
+    return _blob(folder, number).read_bytes()
+
+
+def keep_before(folder: Path, number: int, data: bytes) -> None:
+    """Store the bytes that a file has before Accept."""
+    disk.write(_blob(folder, number), data)
+
+
+def _blob(folder: Path, number: int) -> Path:
+    return folder / f"{number}.before"

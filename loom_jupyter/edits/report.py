@@ -1,0 +1,197 @@
+"""Read a check's output: counts, failing tests, the part that matters, places in the workspace."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
+
+_PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
+_PYTEST_LAST = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran) in [\d.]+s", re.M)
+_UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.M)
+_UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.M)
+_FAILED_LINE = re.compile(r"^(?:FAILED|ERROR) ([^\s].*?)(?: - .*)?$", re.M)
+_UNITTEST_FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(([\w.]+)\)", re.M)
+_SECTION = re.compile(r"^=+ (FAILURES|ERRORS|short test summary info) =+$", re.M)
+_FRAME = re.compile(
+    r"""^[ >]*File\ "(?P<file>[^"\n]+)",\ line\ (?P<line>\d+)(?:,\ in\ (?P<name>\S+))?   # CPython
+      | ^(?P<file2>[^\s:"'][^:\n"]*\.\w+):(?P<line2>\d+)(?::\d+)?(?::|\s|$)             # pytest, compilers
+      | ^\s*(?:-->|at\ .*?\(?)\s*(?P<file3>[^\s:()]+\.\w+):(?P<line3>\d+)               # rustc, node
+    """,
+    re.M | re.X,
+)
+_SHELL = re.compile(
+    r"^(?:/bin/)?sh: (?:line )?\d*:? ?(?P<what>.*?): (?P<why>not found|command not found|Permission denied"
+    r"|No such file or directory|cannot execute.*|is a directory)\s*$",
+    re.M | re.I,
+)
+_SHELL_SYNTAX = re.compile(r"^(?:/bin/)?sh: .*(?:syntax error|unexpected EOF|Unterminated).*$", re.M | re.I)
+_NO_MODULE = re.compile(r"^\S*python[\w.]*: No module named (\S+)", re.M)
+_PYTEST_USAGE = re.compile(r"^ERROR: (file or directory not found: .*|not found: .*)$", re.M)
+_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tests ended how."""
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        parts = [
+            f"{number} {word}"
+            for number, word in (
+                (self.failed, "failed"),
+                (self.errors, "error" if self.errors == 1 else "errors"),
+                (self.passed, "passed"),
+                (self.skipped, "skipped"),
+            )
+            if number
+        ]
+        return ", ".join(parts) or "no tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the workspace that the output names.
+
+    Attributes
+    ----------
+    why
+        In words: ``raised here``, ``in the traceback of a failing test``.
+    """
+
+    path: str
+    line: int
+    why: str
+
+
+def clean(text: str, root: Path | None = None) -> str:
+    """Drop terminal escapes, control signs and overwritten progress lines; make paths below `root` relative."""
+    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
+    text = _CONTROLS.sub("", _OVERWRITTEN.sub("", text))
+    if root is not None:
+        for name in {str(root), str(root.resolve())}:
+            text = text.replace(name + "/", "").replace(name, ".")
+    return text
+
+
+def counts(text: str) -> Counts | None:
+    """Count tests as pytest or unittest report them; None where the output tells nothing."""
+    if ends := _PYTEST_LAST.findall(text):
+        found: Counter[str] = Counter()
+        for number, word in _PYTEST_COUNT.findall(ends[-1]):
+            found[word.removesuffix("s")] += int(number)
+        passed = found["passed"] + found["xpassed"]
+        return Counts(passed, found["failed"], found["error"], found["skipped"] + found["xfailed"])
+    ran, ends = _UNITTEST_RAN.findall(text), _UNITTEST_END.findall(text)
+    if ran and ends:
+        told = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", ends[-1])}
+        failed, errors, skipped = told.get("failures", 0), told.get("errors", 0), told.get("skipped", 0)
+        return Counts(int(ran[-1]) - failed - errors - skipped, failed, errors, skipped)
+    return None
+
+
+def summarise(code: int, text: str, tests: Counts | None) -> str:
+    """Say in a few words how a check ended."""
+    if tests is not None and (str(tests) != "no tests" or code in (0, 5)):
+        return str(tests)
+    if code == 0:
+        return "passed"
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    return f"failed (exit {code})" + (f": {last[:120]}" if last else "")
+
+
+def failing_tests(text: str) -> list[str]:
+    """List the ids of failing tests that pytest or unittest printed, in order, each once."""
+    names = [name for name in _FAILED_LINE.findall(text) if "::" in name or name.endswith(".py")]
+    names += [
+        f"{place}" if place.endswith(name) else f"{place}.{name}" for name, place in _UNITTEST_FAILED.findall(text)
+    ]
+    return list(dict.fromkeys(names))
+
+
+def places(text: str, root: Path) -> list[Place]:
+    """List the workspace's lines that tracebacks and compilers name, the deepest frame of each traceback first.
+
+    Parameters
+    ----------
+    text
+        Output whose paths below the staged copy were made relative (`clean`).
+    root
+        Workspace or staged copy; only existing files count.
+    """
+    deepest: list[Place] = []
+    others: list[Place] = []
+    for block in _blocks(text):
+        frames = [frame for match in _FRAME.finditer(block) if (frame := _frame(match, root))]
+        for number, (path, line) in enumerate(reversed(frames)):
+            why = "raised here" if number == 0 else "in the traceback"
+            (others if number else deepest).append(Place(path, line, why))
+    found: dict[tuple[str, int], Place] = {}
+    for place in deepest + others:
+        found.setdefault((place.path, place.line), place)
+    return list(found.values())
+
+
+def _blocks(text: str) -> list[str]:
+    """Cut output into tracebacks: pytest's and unittest's ruled sections, else everything."""
+    return re.split(r"^(?:_{3,} .* _{3,}|={3,}.*|-{20,})$", text, flags=re.M)
+
+
+def _frame(match: re.Match[str], root: Path) -> tuple[str, int] | None:
+    groups = match.groupdict()
+    name = groups["file"] or groups["file2"] or groups["file3"]
+    line = int(groups["line"] or groups["line2"] or groups["line3"])
+    path = Path(name)
+    if path.is_absolute():
+        if not path.is_relative_to(root):
+            return None
+        path = path.relative_to(root)
+    if ".." in path.parts or {"site-packages", "node_modules"} & set(path.parts) or not (root / path).is_file():
+        return None
+    return path.as_posix(), line
+
+
+def trim(text: str, lines: int = _LINES) -> str:
+    """Keep what matters of a check's output: failures with their assertions, not banner and progress."""
+    section = _SECTION.search(text)
+    kept = text[section.start() :] if section else text
+    rows = [row.rstrip() for row in kept.strip("\n").split("\n")]
+    if len(rows) <= lines:
+        return "\n".join(rows)
+    head = lines // 2
+    return "\n".join([*rows[:head], f"[… {len(rows) - lines} lines left out …]", *rows[head - lines :]])
+
+
+def command_problem(command: str, code: int, text: str) -> str | None:
+    """Say in one sentence why the command itself could not run; None where a check simply failed."""
+    if code in (126, 127) and (found := _last(_SHELL, text)):
+        what, why = found["what"].split(": ")[-1], found["why"].lower()
+        if "not found" in why or "no such" in why:
+            return f"The check command {command!r} cannot run: {what} is not installed or not on PATH."
+        return f"The check command {command!r} cannot run: {what} is not executable (chmod +x helps)."
+    if code == 2 and (found := _last(_SHELL_SYNTAX, text)):
+        return f"The shell does not understand the check command {command!r}; check its quotes."
+    if code == 1 and (found := _last(_NO_MODULE, text)):
+        return f"The check command {command!r} needs the module {found[1]}; install it beside the kernel's Python."
+    if code == 4 and (found := _last(_PYTEST_USAGE, text)):
+        return f"The check command {command!r} cannot run: {found[1].strip()}."
+    return None
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the match that ends the output: only then is it the command's own failure."""
+    tail = text.rstrip()[-600:]
+    found = None
+    for found in pattern.finditer(tail):  # noqa: B007
+        pass
+    return found
