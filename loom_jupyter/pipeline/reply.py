@@ -1,12 +1,14 @@
 """Read a model's JSON reply: lenient in form, strict in content.
 
 Form is repaired (prose around it, fences, quotes, commas, comments, Python literals) and every repair is named.
-Content is never guessed: a repair may touch punctuation only, so the letters and digits of the reply must come
-out in the order they went in; two different readings, a cut string and a value outside the schema are refused.
+Content is never guessed: a repair may touch form only, so the letters and digits of the reply must come out in the
+order they went in, and every string must have stood there as a whole; two different readings, a cut string and a
+value outside the schema are refused.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -21,7 +23,10 @@ T = TypeVar("T", bound=BaseModel)
 MAX_REPLY = 200_000
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.S)
 _THOUGHT = re.compile(r"<think>.*?</think>\s*", re.S | re.I)
-_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|(?<![\w"])#[^\n]*', re.S)
+_COMMENT = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|//[^\n]*|/\*.*?\*/|(?<!\S)#[^\n]*""", re.S)
+_NEIGHBOURS = re.compile(r"""["']\s+["']""")
+_FOREIGN_ESCAPE = re.compile(r"""\\[^"'\\/bfnrtu\s]""")
+_QUOTES = "\"'“”‘’`"
 _LITERALS = {"none": "null", "undefined": "null"}
 
 
@@ -56,7 +61,7 @@ def read_reply(text: str, model: type[T]) -> Reading[T]:
         raise ReplyError("the reply is empty; answer with one JSON object")
     text = _THOUGHT.sub("", text)
     reasons: list[str] = []
-    for attempt in (_as_is, _fenced, _in_prose, _repaired):
+    for attempt in (_as_is, _fenced, _in_prose, _python, _repaired):
         found: dict[str, Reading[T]] = {}
         for data, repairs in attempt(text, model, reasons):
             try:
@@ -69,31 +74,49 @@ def read_reply(text: str, model: type[T]) -> Reading[T]:
             raise ReplyError("the reply holds several different answers; answer with one JSON object")
         if found:
             return next(iter(found.values()))
-    raise ReplyError(reasons[-1] if reasons else "the reply holds no JSON object; answer with one JSON object")
+    raise ReplyError(reasons[0] if reasons else "the reply holds no JSON object; answer with one JSON object")
 
 
-def _as_is(text: str, _model: type[BaseModel], reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
-    data = _strict(text, reasons)
+def _as_is(text: str, _model: type[BaseModel], _reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    data = _strict(text)
     if data is not None:
         yield data, ()
 
 
-def _fenced(text: str, _model: type[BaseModel], reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+def _fenced(text: str, _model: type[BaseModel], _reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
     for block in _FENCE.findall(text):
-        data = _strict(block, reasons)
+        data = _strict(block)
         if data is not None:
             yield data, ("taken out of its fence",)
 
 
-def _in_prose(text: str, _model: type[BaseModel], reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+def _in_prose(text: str, _model: type[BaseModel], _reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
     for piece, closed in _objects(text):
-        data = _strict(piece, reasons) if closed else None
+        data = _strict(piece) if closed else None
         if data is not None:
             yield data, ("taken out of the text around it",)
 
 
+def _python(text: str, _model: type[BaseModel], _reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """A Python literal is read by Python, whose escapes and quotes are its own."""
+    for piece, closed in _objects(text):
+        # Python joins neighbouring strings, where JSON lacks a comma; and JSON's \\/ is not its escape.
+        if not closed or "\\/" in piece or _NEIGHBOURS.search(piece):
+            continue
+        try:
+            data = ast.literal_eval(piece)
+            json.dumps(data, ensure_ascii=False).encode()
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        if isinstance(data, dict) and all(isinstance(key, str) for key in data):
+            yield data, ("read as a Python literal",)
+
+
 def _repaired(text: str, model: type[BaseModel], reasons: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
     for piece, closed in _objects(text):
+        if _FOREIGN_ESCAPE.search(piece):
+            reasons.append("the reply holds an escape that is not JSON's")
+            continue
         bare = _COMMENT.sub(lambda m: m.group(1) or "", piece)
         if not closed and (why := _cut(bare)):
             reasons.append(why)
@@ -101,7 +124,7 @@ def _repaired(text: str, model: type[BaseModel], reasons: list[str]) -> Iterator
         data, log = repair_json(bare, return_objects=True, logging=True, skip_json_loads=True)
         if not isinstance(data, dict):
             continue
-        if _letters(bare) != _letters(json.dumps(data, ensure_ascii=False)):
+        if not _only_form(bare, data):
             reasons.append("the reply is not valid JSON and cannot be repaired without guessing")
             continue
         if not closed and not _complete(data, model):
@@ -111,7 +134,7 @@ def _repaired(text: str, model: type[BaseModel], reasons: list[str]) -> Iterator
         yield data, notes + (() if closed else ("closed at its end",))
 
 
-def _strict(text: str, reasons: list[str]) -> dict[str, Any] | None:
+def _strict(text: str) -> dict[str, Any] | None:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key, value in items:
@@ -127,9 +150,6 @@ def _strict(text: str, reasons: list[str]) -> dict[str, Any] | None:
         data = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except (json.JSONDecodeError, RecursionError):
         return None
-    except ReplyError as error:
-        reasons.append(str(error))
-        return None
     return data if isinstance(data, dict) else None
 
 
@@ -144,23 +164,23 @@ def _objects(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _closing(text: str, start: int) -> int | None:
-    depth, quote, escaped = 0, "", False
+    """Return where the object that begins at `start` ends. A bracket that closes nothing is a string's."""
+    open_: list[str] = []
+    quote, escaped = "", False
     for i in range(start, len(text)):
         c = text[i]
         if escaped:
             escaped = False
         elif quote:
-            if c == "\\":
-                escaped = True
-            elif c == quote:
-                quote = ""
+            escaped = c == "\\"
+            quote = "" if c == quote else quote
         elif c == '"':
             quote = c
         elif c in "{[":
-            depth += 1
-        elif c in "}]":
-            depth -= 1
-            if depth == 0:
+            open_.append("}" if c == "{" else "]")
+        elif c == open_[-1]:
+            open_.pop()
+            if not open_:
                 return i
     return None
 
@@ -185,12 +205,42 @@ def _complete(data: dict[str, Any], model: type[BaseModel]) -> bool:
     return all(name in data or (field.alias or name) in data for name, field in model.model_fields.items())
 
 
+def _only_form(before: str, data: dict[str, Any]) -> bool:
+    """Whether a repair touched nothing but form: same letters in the same order, and every string as it stood."""
+    after = json.dumps(data, ensure_ascii=False)
+    return _letters(before) == _letters(after) and all(_stood(value, before) for value in _strings(data))
+
+
 def _letters(text: str) -> str:
-    """Everything of the text that a repair must not touch."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m.group(1), 16)), text)
     text = re.sub(r"```\w*", "", re.sub(r'\\[nrtbf"\\/]', " ", text))
     words = re.findall(r"[^\W_]+", text.casefold())
     return "".join(_LITERALS.get(word, word) for word in words)
+
+
+def _strings(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from _strings(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _strings(value)
+
+
+def _stood(value: str, text: str) -> bool:
+    """Whether the text holds the value between two quotes, or as a bare word between none."""
+    bare = re.fullmatch(r"[\w.-]+", value) is not None
+    for form in {value, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]}:
+        start = text.find(form)
+        while start >= 0:
+            end = start + len(form)
+            quotes = (text[start - 1] in _QUOTES) + (end < len(text) and text[end] in _QUOTES)
+            if quotes == 2 or (quotes == 0 and bare):
+                return True
+            start = text.find(form, start + 1)
+    return False
 
 
 def _explain(error: ValidationError) -> str:
