@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from loom_jupyter.pipeline.contracts import Intent, Node
 
-VERSION = 1
+VERSION: Literal[1] = 1
 
 
 class RunState(StrEnum):
@@ -171,6 +171,7 @@ class EvidenceRow(BaseModel):
     detail: str
     line: int | None = None
     symbol: str | None = None
+    family: str = Field(default="", description="Family of the rule, for its colour.")
 
 
 class RankedFile(BaseModel):

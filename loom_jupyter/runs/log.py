@@ -49,7 +49,7 @@ class EventLog:
             raise self._unwritable(error) from error
         self._seq = max((event.seq for event in read_events(self.file)), default=0)
 
-    def write(self, event: Event) -> Event:
+    def emit(self, event: Event) -> Event:
         """Append `event` and return it as written: with its ``seq``, ``ts`` and ``run``.
 
         Raises

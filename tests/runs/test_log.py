@@ -21,8 +21,8 @@ from loom_jupyter.runs.log import EventLog, LogError, LogReader, read_events, ta
 
 def test_events_come_back_as_written_with_number_time_and_run(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "r1", "r1")
-    first = log.write(Noticed(text="héllo\nworld"))
-    second = log.write(StateChanged(state=RunState.RUNNING))
+    first = log.emit(Noticed(text="héllo\nworld"))
+    second = log.emit(StateChanged(state=RunState.RUNNING))
     assert [first.seq, second.seq] == [1, 2]
     assert first.ts <= second.ts
     assert first.run == "r1"
@@ -31,15 +31,15 @@ def test_events_come_back_as_written_with_number_time_and_run(tmp_path: Path) ->
 
 def test_files_are_private(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "deep" / "r1", "r1")
-    log.write(Noticed(text="x"))
+    log.emit(Noticed(text="x"))
     assert (tmp_path / "deep" / "r1").stat().st_mode & 0o777 == 0o700
     assert log.file.stat().st_mode & 0o777 == 0o600
 
 
 def test_every_line_validates_against_the_exported_schema(tmp_path: Path) -> None:
     log = EventLog(tmp_path, "r1")
-    log.write(Noticed(text="a"))
-    log.write(NodeText(node="coder", text="\x1b[31mred\u202e"))
+    log.emit(Noticed(text="a"))
+    log.emit(NodeText(node="coder", text="\x1b[31mred\u202e"))
     for line in log.file.read_text("utf-8").splitlines():
         jsonschema.validate(json.loads(line), schema())
 
@@ -49,7 +49,7 @@ def test_many_threads_write_whole_lines_numbered_without_gaps(tmp_path: Path) ->
 
     def write(name: int) -> None:
         for i in range(50):
-            log.write(Noticed(text=f"{name}-{i}-" + "x" * 500))
+            log.emit(Noticed(text=f"{name}-{i}-" + "x" * 500))
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
     for thread in threads:
@@ -61,22 +61,22 @@ def test_many_threads_write_whole_lines_numbered_without_gaps(tmp_path: Path) ->
 
 def test_a_log_is_continued_by_another_process(tmp_path: Path) -> None:
     log = EventLog(tmp_path, "r1")
-    log.write(Noticed(text="here"))
+    log.emit(Noticed(text="here"))
     log.close()
     code = (
         "import sys; from pathlib import Path; from loom_jupyter.runs.log import EventLog;"
         "from loom_jupyter.runs.events import Noticed;"
-        "EventLog(Path(sys.argv[1]), 'r1').write(Noticed(text='there'))"
+        "EventLog(Path(sys.argv[1]), 'r1').emit(Noticed(text='there'))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    EventLog(tmp_path, "r1").write(Noticed(text="here again"))
+    EventLog(tmp_path, "r1").emit(Noticed(text="here again"))
     assert [(e.seq, e.text) for e in read_events(log.file)] == [(1, "here"), (2, "there"), (3, "here again")]
 
 
 def test_a_torn_last_line_is_read_when_it_is_complete(tmp_path: Path) -> None:
     log = EventLog(tmp_path, "r1")
-    log.write(Noticed(text="one"))
-    log.write(Noticed(text="two"))
+    log.emit(Noticed(text="one"))
+    log.emit(Noticed(text="two"))
     whole = log.file.read_bytes()
     torn = tmp_path / "torn.jsonl"
     torn.write_bytes(whole[:-10])
@@ -89,19 +89,19 @@ def test_a_torn_last_line_is_read_when_it_is_complete(tmp_path: Path) -> None:
 
 def test_a_crash_in_the_middle_of_a_line_does_not_swallow_the_next(tmp_path: Path) -> None:
     log = EventLog(tmp_path, "r1")
-    log.write(Noticed(text="one"))
+    log.emit(Noticed(text="one"))
     with log.file.open("ab") as stream:
         stream.write(b'{"v":1,"seq":2,"type":"noti')
-    EventLog(tmp_path, "r1").write(Noticed(text="after"))
+    EventLog(tmp_path, "r1").emit(Noticed(text="after"))
     assert [(e.seq, e.text) for e in read_events(log.file)] == [(1, "one"), (2, "after")]
 
 
 def test_garbage_and_unknown_types_are_skipped(tmp_path: Path) -> None:
     log = EventLog(tmp_path, "r1")
-    log.write(Noticed(text="one"))
+    log.emit(Noticed(text="one"))
     with log.file.open("ab") as stream:
         stream.write(b'\xff\xfe\n{"type":"of tomorrow","v":1,"seq":7}\n[]\n\n{"type":"notice"}\nnull\n')
-    log.write(Failed(text="two"))
+    log.emit(Failed(text="two"))
     assert [e.text for e in read_events(log.file)] == ["one", "two"]
 
 
@@ -133,7 +133,7 @@ def test_tail_waits_for_the_file_follows_it_and_ends_with_stop(tmp_path: Path) -
     thread.start()
     log = EventLog(tmp_path / "r1", "r1")
     for text in ("one", "two", "three"):
-        log.write(Noticed(text=text))
+        log.emit(Noticed(text=text))
     thread.join(5)
     assert not thread.is_alive()
     assert got == ["two", "three"]
@@ -153,8 +153,8 @@ def test_a_full_disk_says_so_and_does_not_count_the_event(tmp_path: Path, monkey
 
     with monkeypatch.context() as patch, pytest.raises(LogError, match="No space left"):
         patch.setattr(lines.os, "write", full)
-        log.write(Noticed(text="lost"))
-    assert log.write(Noticed(text="kept")).seq == 1
+        log.emit(Noticed(text="lost"))
+    assert log.emit(Noticed(text="kept")).seq == 1
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=4))

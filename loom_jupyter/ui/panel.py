@@ -1,0 +1,122 @@
+"""The panel in the cell: ipywidgets over the run's events, and a static page that outlives them.
+
+The cell has two outputs. The first shows the run: widgets while it is at work, then plain HTML, so that a saved
+notebook shows the outcome. The second holds the buttons that can still act.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import display
+
+from loom_jupyter.errors import LoomError
+from loom_jupyter.runs.events import Event, RunState
+from loom_jupyter.runs.view import RunView, reduce
+from loom_jupyter.ui import html, text
+
+if TYPE_CHECKING:
+    from loom_jupyter.runs.run import Run
+    from loom_jupyter.ui.widgets import Widgets
+
+FRAME = 1 / 15
+"""Seconds between two updates, at least."""
+CLOCK = 0.5
+"""Seconds after which the clock is redrawn though nothing happened."""
+
+Bundle = dict[str, Any]
+
+
+class Panel:
+    """Shows one run in the output of the current cell.
+
+    Create it first, in the cell's own thread: it takes its place in the notebook at once. `follow` fills it.
+    """
+
+    def __init__(self, task: str) -> None:
+        self._view = RunView(task=task)
+        self._lock = threading.RLock()
+        self._dirty = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._widgets: Widgets | None = None
+        self._run: Run | None = None
+        self._static = False
+        self._place = display(self._page(), raw=True, display_id=True)
+
+    def follow(self, run: Run) -> None:
+        """Show what `run` does, until nothing more can happen to it."""
+        from loom_jupyter.ui.widgets import Widgets
+
+        self._run = run
+        self._widgets = Widgets(self._press)
+        self._place.update({**self._page(), **self._widgets.content_view()}, raw=True)
+        self._bar = display(self._widgets.bar_view(), raw=True, display_id=True)
+        run.subscribe(self._on_event)
+        self._draw()
+
+    def close(self) -> None:
+        """Take the panel out of the cell again, when no run came of it."""
+        self._place.update({"text/html": "", "text/plain": ""}, raw=True)
+
+    # --- events: called from the thread that works on the run, which must not wait ---
+
+    def _on_event(self, event: Event) -> None:
+        with self._lock:
+            self._view = reduce(self._view, event)
+            if self._view.at_work:
+                self._dirty.set()
+                self._ensure_thread()
+                return
+        self._draw()
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._keep_drawing, name="loom-panel", daemon=True)
+            self._thread.start()
+
+    def _keep_drawing(self) -> None:
+        while True:
+            self._dirty.wait(CLOCK)
+            self._dirty.clear()
+            self._draw()
+            with self._lock:
+                if not self._view.at_work:
+                    self._thread = None
+                    return
+            time.sleep(FRAME)
+
+    def _draw(self) -> None:
+        with self._lock:
+            if self._widgets is None:
+                return
+            self._widgets.show(self._view, time.time())
+            if self._view.at_work:
+                return
+            # Widgets end with their kernel; what stays in the notebook is plain HTML.
+            self._place.update(self._page(), raw=True)
+            if not self._widgets.can_act:
+                self._bar.update({"text/html": "", "text/plain": ""}, raw=True)
+
+    def _page(self) -> Bundle:
+        now = time.time()
+        return {"text/html": html.page(self._view, now), "text/plain": text.page(self._view, now)}
+
+    # --- buttons: called from the kernel's main thread or a subshell ---
+
+    def _press(self, act: Callable[[Run], None]) -> None:
+        assert self._run is not None
+        try:
+            act(self._run)
+        except LoomError as error:
+            with self._lock:
+                if str(error) not in self._view.refused:
+                    from dataclasses import replace
+
+                    self._view = replace(self._view, refused=(*self._view.refused, str(error)))
+            self._draw()
+
+
+__all__ = ["Panel", "RunState"]

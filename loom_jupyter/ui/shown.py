@@ -1,0 +1,60 @@
+"""Something to show: HTML in a notebook, text everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from loom_jupyter.ui import html, plain
+from loom_jupyter.ui.plain import markup
+
+
+class Shown:
+    """Text with an HTML form. ``str(x)`` is the text, so that it can be saved or searched.
+
+    Parameters
+    ----------
+    text
+        What terminals show.
+    body
+        What notebooks show, as trusted HTML; None for the text itself.
+    """
+
+    def __init__(self, text: str, body: str | None = None) -> None:
+        self._text = text
+        self._body = body
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        body = f"<pre>{markup(self._text)}</pre>" if self._body is None else self._body
+        return f'{html.style()}<div class="loom-run">{body}</div>'
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Shown:
+    """Show rows of text in columns."""
+    cells = [[plain.line(cell, 300) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [list(columns), *cells]
+    ]
+    return Shown("\n".join(lines))
+
+
+def diff(diffs: dict[str, str]) -> Shown:
+    """Show unified diffs by path, in full; the text is the unified diff itself."""
+    from loom_jupyter.runs.events import ProposedFile
+
+    shown = [
+        ProposedFile(path=path, added=_count(text, "+"), removed=_count(text, "-"), diff=text)
+        for path, text in diffs.items()
+    ]
+    return Shown(plain.visible("".join(diffs.values())).rstrip(), "".join(html.diff(file, None) for file in shown))
+
+
+def _count(text: str, sign: str) -> int:
+    return sum(line.startswith(sign) and not line.startswith(sign * 3) for line in text.splitlines())

@@ -1,0 +1,94 @@
+"""The ipywidgets of a panel. Imported when the first panel fills, never before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from loom_jupyter.runs.events import RunState
+from loom_jupyter.runs.view import RunView
+from loom_jupyter.ui import html
+
+if TYPE_CHECKING:
+    from loom_jupyter.runs.run import Run
+
+Press = Callable[[Callable[["Run"], None]], None]
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Widgets:
+    """A column of HTML parts, and a row of buttons that are there only while they can act."""
+
+    def __init__(self, press: Press) -> None:
+        self._style = ipywidgets.HTML(html.style())
+        self._live = ipywidgets.HTML()
+        self._rail = ipywidgets.HTML()
+        self._stream = ipywidgets.HTML()
+        self._evidence = ipywidgets.HTML()
+        self._changes = ipywidgets.HTML()
+        parts = [self._style, self._live, self._rail, self._evidence, self._stream, self._changes]
+        self._content = ipywidgets.VBox(parts)
+        for widget in (self._content, self._rail):
+            widget.add_class("loom-run")
+        self._content.add_class("loom-page")
+        self._stop = _button("Stop", "End this run now; nothing is written", "stop")
+        self._accept = _button("Accept", "Write these changes into the workspace", "check", "success")
+        self._reject = _button("Reject", "Drop these changes", "times")
+        self._undo = _button("Undo", "Restore the files as they were before", "undo")
+        self._text = ipywidgets.ToggleButton(
+            value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
+        )
+        self._bar = ipywidgets.HBox([self._stop])
+        self._stop.on_click(lambda _: press(lambda run: run.stop()))
+        self._accept.on_click(lambda _: press(lambda run: run.accept()))
+        self._reject.on_click(lambda _: press(lambda run: run.reject()))
+        self._undo.on_click(lambda _: press(lambda run: run.undo()))
+        self._text.observe(self._toggle_text, "value")
+
+    def content_view(self) -> dict[str, Any]:
+        """Return the mimebundle entry that shows the column."""
+        return {WIDGET_VIEW: self._content._repr_mimebundle_()[WIDGET_VIEW]}
+
+    def bar_view(self) -> dict[str, Any]:
+        """Return the mimebundle that shows the buttons, and nothing where there are no widgets."""
+        return {WIDGET_VIEW: self._bar._repr_mimebundle_()[WIDGET_VIEW], "text/html": "", "text/plain": ""}
+
+    @property
+    def can_act(self) -> bool:
+        """Whether any button is left."""
+        return bool(self._bar.children)
+
+    def show(self, view: RunView, now: float) -> None:
+        """Bring every widget up to date; what did not change is not sent."""
+        _put(self._live, html.announcement(view))
+        _put(self._rail, html.head(view) + html.rail_list(view, now) + html.state(view, now) + html.result(view))
+        _put(self._evidence, html.evidence(view))
+        _put(self._stream, html.stream(view) if view.at_work else "")
+        _put(self._changes, html.changes(view))
+        children = self._buttons(view)
+        if children != self._bar.children:
+            self._bar.children = children
+
+    def _buttons(self, view: RunView) -> tuple[Any, ...]:
+        if view.at_work:
+            return (self._stop, self._text)
+        if view.state is RunState.REVIEW:
+            return (self._accept, self._reject) if view.proposal and view.proposal.files else (self._reject,)
+        return (self._undo,) if view.state is RunState.ACCEPTED else ()
+
+    def _toggle_text(self, change: Any) -> None:
+        self._stream.layout.display = "" if change["new"] else "none"
+
+
+def _button(label: str, tooltip: str, icon: str, style: str = "") -> Any:
+    return ipywidgets.Button(
+        description=label, tooltip=tooltip, icon=icon, button_style=style, layout={"width": "auto"}
+    )
+
+
+def _put(widget: Any, value: str) -> None:
+    if widget.value != value:
+        widget.value = value
