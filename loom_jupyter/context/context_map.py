@@ -45,7 +45,7 @@ class Offer(_Frozen):
 
 
 class Target(_Frozen):
-    """A unit that may be changed, as it was when the map was made.
+    r"""A unit that may be changed, as it was when the map was made.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Target(_Frozen):
         Hash of the whole file's bytes; None for a file that does not exist yet. Writing is refused when it
         no longer holds.
     text
-        The unit's text with ``\\n`` line ends and a final newline; empty for a new file.
+        The unit's text with ``\n`` line ends and a final newline; empty for a new file.
     """
 
     id: str
@@ -108,9 +108,7 @@ class ContextMap(_Frozen):
 
     def render(self) -> str:
         """Return the map as text: excerpts first, then targets, each under a line that names its place."""
-        parts = [
-            f"### {place(e.path, e.symbol, e.start, e.end)}\n{e.text.rstrip()}\n" for e in self.excerpts
-        ]
+        parts = [f"### {place(e.path, e.symbol, e.start, e.end)}\n{e.text.rstrip()}\n" for e in self.excerpts]
         parts += [
             f"### {place(t.path, t.symbol, t.start, t.end)} (may be changed)\n{t.text.rstrip()}\n"
             for t in self.targets

@@ -1,0 +1,83 @@
+"""Batch: the columns of some indexed files, as workers send, the store keeps and the index merges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from loom_jupyter.context.symbol import Symbol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from loom_jupyter.context.extract import Extracted
+
+
+class FileRow(NamedTuple):
+    """One file of the index.
+
+    Attributes
+    ----------
+    reason
+        Why it is not indexed; empty when it is.
+    words
+        Number of tokens of its text.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    language: str
+    reason: str
+    lines: int
+    words: int
+
+
+def _empty() -> NDArray[np.int32]:
+    return np.empty(0, np.int32)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Files with their symbols, imports and postings.
+
+    Attributes
+    ----------
+    files
+        One row a file; `symbols` and `imports` go along with it.
+    vocabulary
+        Terms; `term` counts in it.
+    term, file, where, count, line
+        The postings: this term stands `count` times in this field (`where`) of this file, first in this line.
+    """
+
+    files: list[FileRow] = field(default_factory=list)
+    symbols: list[tuple[Symbol, ...]] = field(default_factory=list)
+    imports: list[tuple[tuple[int, str], ...]] = field(default_factory=list)
+    vocabulary: list[str] = field(default_factory=list)
+    term: NDArray[np.int32] = field(default_factory=_empty)
+    file: NDArray[np.int32] = field(default_factory=_empty)
+    where: NDArray[np.int32] = field(default_factory=_empty)
+    count: NDArray[np.int32] = field(default_factory=_empty)
+    line: NDArray[np.int32] = field(default_factory=_empty)
+
+
+def pack(found: Iterable[tuple[str, int, int, Extracted]]) -> Batch:
+    """Make a batch of extracted files, given with path, size and time."""
+    batch = Batch()
+    vocabulary: dict[str, int] = {}
+    rows: list[int] = []
+    for number, (path, size, mtime_ns, got) in enumerate(found):
+        batch.files.append(FileRow(path, size, mtime_ns, got.language, got.reason, got.lines, got.words))
+        batch.symbols.append(tuple(got.symbols))
+        batch.imports.append(tuple(got.imports))
+        for name, tally in got.terms.items():
+            for term, (count, line) in tally.items():
+                rows += (vocabulary.setdefault(term, len(vocabulary)), number, name, count, line)
+    batch.vocabulary = list(vocabulary)
+    table = np.array(rows, np.int32).reshape(-1, 5).T.copy()
+    batch.term, batch.file, batch.where, batch.count, batch.line = table
+    return batch

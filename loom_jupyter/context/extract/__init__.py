@@ -1,0 +1,146 @@
+"""Extract: one file's bytes to symbols, imports and counted terms. Pure, so it can run in worker processes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from loom_jupyter.context.extract import code, markdown, notebook
+from loom_jupyter.context.extract.text import Unreadable, decode, minified
+from loom_jupyter.context.languages import language_of
+from loom_jupyter.context.symbol import Symbol
+from loom_jupyter.context.words import TOKEN, Splitter
+
+
+class Field(IntEnum):
+    """Where in a file a term stands."""
+
+    PATH = 0
+    BASENAME = 1
+    SYMBOL = 2
+    HEADING = 3
+    IMPORT = 4
+    CONTENT = 5
+
+
+Tally = dict[str, list[int]]
+TOKEN_OR_LINE = re.compile(r"\w{2,}|\n")
+
+
+@dataclass(slots=True)
+class Extracted:
+    """What one file holds.
+
+    Attributes
+    ----------
+    reason
+        Why the file is not indexed; empty when it is.
+    lines
+        Number of lines.
+    words
+        Number of tokens, before they are split into terms.
+    terms
+        For each field: term → [count, first line].
+    """
+
+    language: str
+    reason: str = ""
+    lines: int = 0
+    words: int = 0
+    symbols: list[Symbol] = field(default_factory=list)
+    imports: list[tuple[int, str]] = field(default_factory=list)
+    terms: dict[int, Tally] = field(default_factory=dict)
+
+
+def extract(path: str, data: bytes, split: Splitter) -> Extracted:
+    """Read one file's bytes; a file that cannot be indexed comes back with its reason."""
+    language = language_of(path)
+    try:
+        text = decode(data)
+    except Unreadable as error:
+        return Extracted(language, str(error))
+    if minified(text):
+        return Extracted(language, "minified")
+    got = Extracted(language)
+    if language == "notebook":
+        try:
+            text = _notebook(text, got)
+        except notebook.NotNotebook:
+            got.language = "text"
+    elif language in ("markdown", "rst"):
+        got.symbols = markdown.sections(text, language)
+    elif language in code.GRAMMARS:
+        got.symbols, got.imports = code.parse(text.encode("utf-8", "replace"), language)
+    got.lines = text.count("\n") + (not text.endswith("\n")) if text else 0
+    _count(path, text, got, split)
+    return got
+
+
+def _notebook(text: str, got: Extracted) -> str:
+    """Collect cells and the symbols in them; return the cells' sources as one text."""
+    language, found = notebook.cells(text)
+    for cell in found:
+        lines = cell.source.count("\n") + 1
+        head = next((line.strip() for line in cell.source.split("\n") if line.strip()), "")
+        if cell.kind == "markdown":
+            titles = markdown.sections(cell.source)
+            head = titles[0].signature if titles else head
+        if cell.source.strip():
+            got.symbols.append(Symbol(cell.id, "cell", 1, lines, head[:160], cell.kind, cell.id, cell.base))
+        if cell.kind == "code" and language in code.GRAMMARS:
+            inner = code.parse(cell.source.encode("utf-8", "replace"), language)
+            got.symbols += [
+                s._replace(cell=cell.id, base=cell.base) for s in inner.symbols if s.kind != "constant"
+            ]
+            got.imports += [(cell.base + line, what) for line, what in inner.imports]
+    return "\n".join(cell.source for cell in found)
+
+
+def _count(path: str, text: str, got: Extracted, split: Splitter) -> None:
+    """Count the terms of every field."""
+    raw: Tally = {}
+    line = 1
+    for token in TOKEN_OR_LINE.findall(text):
+        if token == "\n":
+            line += 1
+        elif token in raw:
+            raw[token][0] += 1
+        else:
+            raw[token] = [1, line]
+    got.words = sum(n for n, _ in raw.values())
+    content: Tally = {}
+    for token, (count, first) in raw.items():
+        for term in split(token):
+            _add(content, term, count, first)
+    folder, _, base = path.rpartition("/")
+    fields: dict[int, Tally] = {Field.CONTENT: content}
+    for name, words in ((Field.PATH, folder), (Field.BASENAME, base)):
+        fields[name] = _tally([(words, 0)], split)
+    heads = [(s.signature, s.base + s.start) for s in got.symbols if s.kind == "section" or s.doc == "markdown"]
+    names = [
+        (s.name.rpartition(".")[2], s.base + s.start) for s in got.symbols if s.kind not in ("section", "cell")
+    ]
+    fields[Field.HEADING] = _tally(heads, split)
+    fields[Field.SYMBOL] = _tally(names, split)
+    fields[Field.IMPORT] = _tally([(what, at) for at, what in got.imports], split)
+    got.terms = {name: tally for name, tally in fields.items() if tally}
+
+
+def _tally(pieces: list[tuple[str, int]], split: Splitter) -> Tally:
+    out: Tally = {}
+    for text, line in pieces:
+        for token in TOKEN.findall(text):
+            for term in split(token):
+                _add(out, term, 1, line)
+    return out
+
+
+def _add(tally: Tally, term: str, count: int, line: int) -> None:
+    known = tally.get(term)
+    if known is None:
+        tally[term] = [count, line]
+    else:
+        known[0] += count
+        if line < known[1]:
+            known[1] = line

@@ -1,0 +1,215 @@
+"""Index: one workspace's Context Loom. Refresh, rank, offer, pack."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loom_jupyter.context import history, pack
+from loom_jupyter.context.context_map import ContextMap, Offer
+from loom_jupyter.context.gather import gather
+from loom_jupyter.context.ledger import Ledger
+from loom_jupyter.context.request import read
+from loom_jupyter.context.rules import rules
+from loom_jupyter.context.scan import Found, Skipped, scan
+from loom_jupyter.context.signals import Given, collect
+from loom_jupyter.context.snapshot import Snapshot
+from loom_jupyter.context.store import Damaged, NotSaved, Store
+from loom_jupyter.context.symbols import rank_symbols
+from loom_jupyter.errors import LoomError
+from loom_jupyter.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORTH_SAVING = 16
+
+
+class TagError(LoomError):
+    """A tagged path is not in the workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What a refresh did.
+
+    Attributes
+    ----------
+    files
+        Files in the index now.
+    changed, removed
+        Files that were read again, and files that went.
+    seconds
+        Time it took.
+    skipped
+        Files that are not indexed, each with the reason.
+    notices
+        What the user should know.
+    """
+
+    files: int
+    changed: int
+    removed: int
+    seconds: float
+    skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    notices: tuple[str, ...] = ()
+
+
+class Index:
+    """The index of the workspace `root`, kept in `folder`. Safe to use from several threads and processes."""
+
+    def __init__(self, root: Path, settings: Settings, folder: Path) -> None:
+        self.root = root.resolve()
+        self.rules = rules(settings.rules)
+        self._store = Store(folder)
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._changed: dict[str, str] = {}
+        self._unsaved: set[str] = set()
+
+    def refresh(self, cancel: threading.Event | None = None) -> RefreshReport:
+        """Bring the index up to date; only files whose size or time changed are read.
+
+        Raises
+        ------
+        ScanCancelled
+            If `cancel` was set; the index stays as it was.
+        """
+        start = time.perf_counter()
+        with self._lock:
+            notices: list[str] = []
+            before = self._snapshot if self._snapshot is not None else self._load(notices)
+            seen = scan(self.root, cancel)
+            known = {f.path: (f.size, f.mtime_ns) for f in before.batch.files}
+            stale = [f for f in seen.files if known.get(f.path) != (f.size, f.mtime_ns)]
+            gone = known.keys() - {f.path for f in seen.files}
+            after = before
+            if stale or gone:
+                after = before.merged(gone, gather(self.root, stale, cancel))
+            self._changed = history.changed(self.root) if seen.git else {}
+            self._snapshot = after
+            self._unsaved |= gone.union(f.path for f in stale)
+            if len(self._unsaved) >= WORTH_SAVING or (self._unsaved and not self._store.file.exists()):
+                self._save(notices)
+            unread = [Skipped(f.path, f.reason) for f in after.batch.files if f.reason]
+            return RefreshReport(
+                after.indexed,
+                len(stale),
+                len(gone),
+                time.perf_counter() - start,
+                tuple(sorted([*seen.skipped, *unread])),
+                (*seen.notices, *notices),
+            )
+
+    def _load(self, notices: list[str]) -> Snapshot:
+        try:
+            batch = self._store.load()
+        except Damaged as damage:
+            notices.append(f"the index {damage}")
+            batch = None
+        return Snapshot(batch).merged((), ()) if batch is not None else Snapshot()
+
+    def _save(self, notices: list[str]) -> None:
+        snapshot = self._current()
+        fresh = sorted(self._unsaved & snapshot.number.keys())
+        whole = len(fresh) > len(snapshot.paths) // 2
+        part = snapshot.batch if whole else snapshot.part(fresh)
+        try:
+            if self._store.save(part, self._unsaved - snapshot.number.keys(), whole=whole):
+                self._unsaved.clear()
+        except NotSaved as error:
+            notices.append(f"the index could not be saved, the next start has to read everything again: {error}")
+
+    def _current(self) -> Snapshot:
+        assert self._snapshot is not None
+        return self._snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The index as it is; refreshed first if that never happened."""
+        if self._snapshot is None:
+            self.refresh()
+        return self._current()
+
+    def rank(
+        self,
+        text: str,
+        tagged: Sequence[str] = (),
+        terms: Sequence[str] = (),
+        places: Sequence[tuple[str, int, str]] = (),
+    ) -> Ledger:
+        """Rank the workspace's files for a request. No model is involved.
+
+        Parameters
+        ----------
+        tagged
+            Paths relative to the workspace that must count.
+        terms
+            Further words, from the Architect; they add evidence and never remove any.
+        places
+            Path, line and reason of places that a check's output names.
+
+        Raises
+        ------
+        TagError
+            If a tagged path is not in the index.
+        """
+        snapshot = self.snapshot
+        given = Given(
+            read(text),
+            tuple(self._path(t, snapshot) for t in tagged),
+            self._changed,
+            tuple((self._relative(p), line, why) for p, line, why in places),
+            tuple(terms),
+        )
+        pieces = collect(snapshot, given, self.rules)
+        return Ledger.of(text, snapshot, pieces, lambda ledger: rank_symbols(self.root, snapshot, given, ledger))
+
+    def _relative(self, path: str) -> str:
+        """Return a path as the index spells it."""
+        whole = Path(path)
+        if whole.is_absolute():
+            whole = whole.resolve()
+            return whole.relative_to(self.root).as_posix() if whole.is_relative_to(self.root) else path
+        return whole.as_posix()
+
+    def _path(self, tag: str, snapshot: Snapshot) -> str:
+        path = self._relative(tag)
+        if path in snapshot.number:
+            return path
+        base = path.rsplit("/", 1)[-1]
+        near = get_close_matches(path, snapshot.paths, 3, 0.6)
+        near += [p for p in snapshot.paths if p.rsplit("/", 1)[-1] == base and p not in near][:3]
+        hint = f"did you mean {' or '.join(near[:3])}?" if near else "give its path relative to the workspace."
+        raise TagError(f"The tagged file '{tag}' is not in the index of {self.root}: {hint}")
+
+    def offers(self, ledger: Ledger, limit: int = 8) -> list[Offer]:
+        """Return the units that the Explorer may choose from, best first, with ids from ``s1`` on."""
+        return pack.offers(ledger, limit)
+
+    def map(
+        self, ledger: Ledger, offers: Sequence[Offer], budget: int, count: Callable[[str], int] | None = None
+    ) -> ContextMap:
+        """Pack the chosen offers and what helps to read them into `budget` tokens.
+
+        Parameters
+        ----------
+        count
+            Tells the tokens of a text; an estimate is used where no model is loaded.
+        """
+        return pack.Packer(self.root, self.snapshot, ledger, budget, count).pack(offers)
+
+    def sql(self, query: str, frames: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
+        """Run SQL over the tables files, symbols, imports and terms, and over `frames` by name."""
+        with self._lock:
+            if self._snapshot is not None and self._unsaved:
+                self._save([])
+        return self._store.sql(query, frames or {})
+
+
+__all__ = ["Found", "Index", "RefreshReport", "TagError"]

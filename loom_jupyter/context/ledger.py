@@ -1,0 +1,236 @@
+"""The Evidence Ledger: why each file stands where it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from loom_jupyter.context.rules import TABLE
+from loom_jupyter.context.signals import GRAIN, Piece, total
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from loom_jupyter.context.snapshot import Snapshot
+
+STORED_SYMBOLS = 200
+FAMILY = {r.name: r.family for r in TABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One row of the ledger.
+
+    Attributes
+    ----------
+    detail
+        What was seen: the term, the mention, the commit.
+    line
+        1-based, within the cell for notebooks; None where the evidence has no place.
+    symbol
+        The symbol or cell around the line.
+    """
+
+    path: str
+    rule: str
+    points: float
+    detail: str
+    line: int | None = None
+    symbol: str | None = None
+
+
+class RankedSymbol(NamedTuple):
+    """A symbol with its score."""
+
+    path: str
+    symbol: str | None
+    kind: str
+    start: int
+    end: int
+    score: float
+    signature: str = ""
+    evidence: str = ""
+    cell: str | None = None
+
+
+class Ledger:
+    """A ranking with all its evidence. The points of a file's rows add up to its score exactly.
+
+    Attributes
+    ----------
+    query
+        The request.
+    """
+
+    def __init__(
+        self,
+        query: str,
+        scores: Sequence[tuple[str, float]],
+        rows: Callable[[], list[Evidence]],
+        symbols: Callable[[], list[RankedSymbol]],
+    ) -> None:
+        self.query = query
+        self._scores = list(scores)
+        self._make_rows = rows
+        self._make_symbols = symbols
+
+    @classmethod
+    def of(
+        cls,
+        query: str,
+        snapshot: Snapshot,
+        pieces: Sequence[Piece],
+        symbols: Callable[[Ledger], list[RankedSymbol]],
+    ) -> Ledger:
+        """Make the ledger of some evidence."""
+        score = total(snapshot, pieces)
+        order = np.lexsort((np.arange(score.size), -score))
+        seen = np.zeros(score.size, bool)
+        for piece in pieces:
+            seen[piece.file] = True
+        ranked = [(snapshot.paths[n], float(score[n]) / GRAIN) for n in order.tolist() if seen[n]]
+        made = cls(query, ranked, lambda: _rows(snapshot, pieces, ranked), lambda: symbols(made))
+        return made
+
+    @cached_property
+    def rows(self) -> list[Evidence]:
+        """All evidence, best file first, strongest row first."""
+        return self._make_rows()
+
+    @cached_property
+    def ranked_symbols(self) -> list[RankedSymbol]:
+        """Symbols of the best files, best first."""
+        return self._make_symbols()
+
+    @property
+    def scores(self) -> list[tuple[str, float]]:
+        """Path and score of each file with any evidence, best first."""
+        return list(self._scores)
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    @cached_property
+    def _by_path(self) -> dict[str, list[Evidence]]:
+        out: dict[str, list[Evidence]] = {path: [] for path, _ in self._scores}
+        for row in self.rows:
+            out[row.path].append(row)
+        return out
+
+    def evidence(self, path: str) -> list[Evidence]:
+        """Return the rows of one file, strongest first."""
+        return list(self._by_path.get(path, ()))
+
+    def top(self, n: int = 8) -> list[dict[str, Any]]:
+        """Return the first `n` files as plain data: rank, path, score, rows."""
+        return [
+            {"rank": rank, "path": path, "score": score, "rows": [asdict(row) for row in self.evidence(path)]}
+            for rank, (path, score) in enumerate(self._scores[:n], 1)
+        ]
+
+    def files(self) -> pd.DataFrame:
+        """Return one row a file, best first: rank, path, score."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(self) + 1),
+                "path": pd.Series([p for p, _ in self._scores], dtype="str"),
+                "score": np.array([s for _, s in self._scores], np.float64),
+            }
+        )
+
+    def dataframe(self) -> pd.DataFrame:
+        """Return one row a piece of evidence: rank, path, rule, points, detail, line, symbol."""
+        import pandas as pd
+
+        rank = {path: n for n, (path, _) in enumerate(self._scores, 1)}
+        rows = self.rows
+        rules = [r.name for r in TABLE]
+        return pd.DataFrame(
+            {
+                "rank": np.array([rank[r.path] for r in rows], np.int64),
+                "path": pd.Series([r.path for r in rows], dtype="str"),
+                "rule": pd.Categorical([r.rule for r in rows], categories=rules),
+                "points": np.array([r.points for r in rows], np.float64),
+                "detail": pd.Series([r.detail for r in rows], dtype="str"),
+                "line": pd.array([r.line for r in rows], dtype="Int64"),
+                "symbol": pd.Series([r.symbol for r in rows], dtype="str"),
+            }
+        )
+
+    def symbols(self) -> pd.DataFrame:
+        """Return one row a symbol, best first: rank, path, symbol, kind, start, end, score."""
+        import pandas as pd
+
+        found = self.ranked_symbols
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(found) + 1),
+                "path": pd.Series([s.path for s in found], dtype="str"),
+                "symbol": pd.Series([s.symbol for s in found], dtype="str"),
+                "kind": pd.Series([s.kind for s in found], dtype="str"),
+                "start": np.array([s.start for s in found], np.int64),
+                "end": np.array([s.end for s in found], np.int64),
+                "score": np.array([s.score for s in found], np.float64),
+            }
+        )
+
+    def to_json(self) -> str:
+        """Return the ledger as JSON, for `from_json`."""
+        return json.dumps(
+            {
+                "v": 1,
+                "query": self.query,
+                "files": self._scores,
+                "rows": [list(asdict(r).values()) for r in self.rows],
+                "symbols": [list(s) for s in self.ranked_symbols[:STORED_SYMBOLS]],
+            },
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Ledger:
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        rows = [Evidence(*r) for r in data["rows"]]
+        symbols = [RankedSymbol(*s) for s in data["symbols"]]
+        return cls(data["query"], [(p, s) for p, s in data["files"]], lambda: rows, lambda: symbols)
+
+    def __repr__(self) -> str:
+        from loom_jupyter.context.ledger_view import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from loom_jupyter.context.ledger_view import as_html
+
+        return as_html(self)
+
+
+def _rows(snapshot: Snapshot, pieces: Sequence[Piece], ranked: Sequence[tuple[str, float]]) -> list[Evidence]:
+    place = {path: n for n, (path, _) in enumerate(ranked)}
+    order = {r.name: n for n, r in enumerate(TABLE)}
+    out: list[tuple[int, float, int, Evidence]] = []
+    for piece in pieces:
+        for number, points, line in zip(
+            piece.file.tolist(), piece.points.tolist(), piece.line.tolist(), strict=True
+        ):
+            path = snapshot.paths[number]
+            around = snapshot.at(number, line) if line else None
+            row = Evidence(
+                path,
+                piece.rule,
+                points / GRAIN,
+                piece.detail,
+                line - (around.base if around else 0) if line else None,
+                (around.name if around.kind != "cell" else around.cell) if around else None,
+            )
+            out.append((place[path], -row.points, order[piece.rule], row))
+    out.sort(key=lambda item: (*item[:3], item[3].detail, item[3].line or 0))
+    return [row for *_, row in out]

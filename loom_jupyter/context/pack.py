@@ -1,0 +1,247 @@
+"""Pack: chosen units and what helps to read them, within a budget of tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Omitted, Target
+from loom_jupyter.context.extract.notebook import NotNotebook, cells
+from loom_jupyter.context.extract.text import Unreadable, decode
+from loom_jupyter.context.ledger import Ledger, RankedSymbol
+from loom_jupyter.context.snapshot import Snapshot
+from loom_jupyter.context.symbol import CALLABLE, CONTAINER
+from loom_jupyter.errors import LoomError
+
+HEADER_LINES = 30
+LONGEST_EXCERPT = 60
+
+
+class NoRoomError(LoomError):
+    """Not even one chosen unit fits the budget."""
+
+
+class _Wish(NamedTuple):
+    """An excerpt that would help, before its text is read. Lines within the cell, for notebooks."""
+
+    path: str
+    symbol: str | None
+    start: int
+    end: int
+    why: str
+    cell: str | None = None
+
+
+def estimate(text: str) -> int:
+    """Guess the number of tokens where no model is loaded."""
+    return math.ceil(len(text) / 3.5)
+
+
+def offers(ledger: Ledger, limit: int = 8) -> list[Offer]:
+    """Return the Explorer's choices, best first; a class is left out where its methods are offered."""
+    chosen: list[RankedSymbol] = []
+    for s in ledger.ranked_symbols:
+        if s.kind in ("constant", "impl", "module", "namespace") or any(_overlap(s, c) for c in chosen):
+            continue
+        if s.kind in CONTAINER and s.end - s.start > LONGEST_EXCERPT and _callable_inside(ledger, s):
+            continue
+        chosen.append(s)
+        if len(chosen) == limit:
+            break
+    return [
+        Offer(
+            id=f"s{n}",
+            path=s.path,
+            symbol=s.symbol,
+            kind=s.kind,
+            start=s.start,
+            end=s.end,
+            signature=s.signature,
+            evidence=s.evidence,
+            score=s.score,
+            cell=s.cell,
+        )
+        for n, s in enumerate(chosen, 1)
+    ]
+
+
+def _overlap(a: RankedSymbol, b: RankedSymbol) -> bool:
+    return a.path == b.path and a.cell == b.cell and a.start <= b.end and b.start <= a.end
+
+
+def _callable_inside(ledger: Ledger, outer: RankedSymbol) -> bool:
+    return any(s.kind in CALLABLE and _overlap(s, outer) for s in ledger.ranked_symbols)
+
+
+class Packer:
+    """Reads the workspace and fills one map."""
+
+    def __init__(
+        self, root: Path, snapshot: Snapshot, ledger: Ledger, budget: int, count: Callable[[str], int] | None
+    ) -> None:
+        self.root, self.snapshot, self.ledger = root, snapshot, ledger
+        self.budget, self.count = budget, count or estimate
+        self._texts: dict[str, tuple[bytes, str] | None] = {}
+        self._omitted: list[Omitted] = []
+
+    def pack(self, chosen: Sequence[Offer]) -> ContextMap:
+        """Return the map of the chosen units.
+
+        Raises
+        ------
+        NoRoomError
+            If no chosen unit fits the budget.
+        """
+        targets: list[Target] = []
+        excerpts: list[Excerpt] = []
+        for offer in chosen:
+            target = self._target(offer)
+            if target is not None and self._fits([*targets, target], excerpts):
+                targets.append(target)
+            elif target is not None:
+                self._omitted.append(
+                    Omitted(path=offer.path, symbol=offer.symbol, reason="no room left in the window")
+                )
+        if chosen and not targets and any(o.reason.startswith("no room") for o in self._omitted):
+            raise NoRoomError(
+                f"{chosen[0].path} does not fit the window's {self.budget:,} tokens: "
+                "choose a model with a larger window or name a smaller unit."
+            )
+        for wish in self._wishes(targets):
+            if any(_same(wish, t) for t in targets) or any(_same(wish, e) for e in excerpts):
+                continue
+            excerpt = self._excerpt(wish)
+            if excerpt is None:
+                continue
+            if self._fits(targets, [*excerpts, excerpt]):
+                excerpts.append(excerpt)
+            else:
+                self._omitted.append(Omitted(path=wish.path, symbol=wish.symbol, reason=f"no room: {wish.why}"))
+        return self._map(targets, excerpts)
+
+    def _map(self, targets: Sequence[Target], excerpts: Sequence[Excerpt]) -> ContextMap:
+        made = ContextMap(
+            query=self.ledger.query,
+            targets=tuple(targets),
+            excerpts=tuple(excerpts),
+            omitted=tuple(self._omitted),
+            tokens=0,
+        )
+        return made.model_copy(update={"tokens": self.count(made.render())})
+
+    def _fits(self, targets: Sequence[Target], excerpts: Sequence[Excerpt]) -> bool:
+        return self._map(targets, excerpts).tokens <= self.budget
+
+    def _read(self, path: str) -> tuple[bytes, str] | None:
+        if path not in self._texts:
+            try:
+                data = (self.root / path).read_bytes()
+                self._texts[path] = (data, decode(data))
+            except OSError as error:
+                self._omitted.append(Omitted(path=path, symbol=None, reason=f"cannot be read: {error.strerror}"))
+                self._texts[path] = None
+            except Unreadable as error:
+                self._omitted.append(Omitted(path=path, symbol=None, reason=str(error)))
+                self._texts[path] = None
+        return self._texts[path]
+
+    def _slice(self, path: str, start: int, end: int, cell: str | None) -> str | None:
+        read = self._read(path)
+        if read is None:
+            return None
+        text = read[1]
+        if cell is not None:
+            try:
+                source = next((c.source for c in cells(text)[1] if c.id == cell), None)
+            except NotNotebook:
+                return None
+            if source is None:
+                return None
+            text = source
+        lines = text.split("\n")
+        return "\n".join(lines[start - 1 : end]).rstrip("\n") + "\n" if start <= len(lines) else None
+
+    def _target(self, offer: Offer) -> Target | None:
+        text = self._slice(offer.path, offer.start, offer.end, offer.cell)
+        read = self._read(offer.path)
+        if text is None or read is None:
+            return None
+        return Target(
+            id=offer.id,
+            path=offer.path,
+            symbol=offer.symbol,
+            kind=offer.kind,
+            start=offer.start,
+            end=offer.end,
+            sha256=hashlib.sha256(read[0]).hexdigest(),
+            text=text,
+            cell=offer.cell,
+            score=offer.score,
+        )
+
+    def _excerpt(self, wish: _Wish) -> Excerpt | None:
+        end = min(wish.end, wish.start + LONGEST_EXCERPT - 1)
+        text = self._slice(wish.path, wish.start, end, wish.cell)
+        if text is None or not text.strip():
+            return None
+        return Excerpt(
+            path=wish.path, symbol=wish.symbol, start=wish.start, end=end, text=text, why=wish.why, cell=wish.cell
+        )
+
+    def _wishes(self, targets: Sequence[Target]) -> Iterator[_Wish]:
+        """Yield what helps most first: headers, what the targets use, tests that name them, then the ranking."""
+        for target in targets:
+            yield from self._header(target)
+        for target in targets:
+            yield from self._used(target)
+        for target in targets:
+            yield from self._tests(target)
+        for s in self.ledger.ranked_symbols[:40]:
+            if s.kind in CALLABLE or s.kind in ("cell", "section", "file"):
+                yield _Wish(s.path, s.symbol, s.start, s.end, "ranked next", s.cell)
+
+    def _header(self, target: Target) -> Iterator[_Wish]:
+        """Imports and constants above the first unit of the target's file, and the head of its class."""
+        number = self.snapshot.number.get(target.path)
+        if number is None or target.cell is not None or target.kind in ("file", "section"):
+            return
+        symbols = self.snapshot.batch.symbols[number]
+        first = min((s.start for s in symbols if s.kind != "constant"), default=1)
+        if first > 1:
+            yield _Wish(target.path, None, 1, min(first - 1, HEADER_LINES), "head of the file")
+        for s in symbols:
+            if s.kind in CONTAINER and s.start < target.start and target.end <= s.end:
+                inner = [i.start for i in symbols if i.kind in CALLABLE and s.start < i.start <= s.end]
+                yield _Wish(target.path, s.name, s.start, min(inner, default=s.end + 1) - 1, "head of the class")
+
+    def _used(self, target: Target) -> Iterator[_Wish]:
+        """Units of the same file that the target's text names."""
+        number = self.snapshot.number.get(target.path)
+        for s in self.snapshot.batch.symbols[number] if number is not None else ():
+            bare = s.name.rpartition(".")[2]
+            if s.kind in CALLABLE and bare in target.text and s.name != target.symbol:
+                yield _Wish(target.path, s.name, s.start, s.end, f"used by {target.symbol or target.path}", s.cell)
+
+    def _tests(self, target: Target) -> Iterator[_Wish]:
+        """Tests whose text names the target."""
+        bare = (target.symbol or "").rpartition(".")[2].lower()
+        if not bare or target.kind == "section":
+            return
+        for number in sorted(set(self.snapshot.lookup(bare).file.tolist())):
+            path = self.snapshot.paths[number]
+            if self.snapshot.roles[number] != "test":
+                continue
+            callables = (s for s in self.snapshot.batch.symbols[number] if s.kind in CALLABLE)
+            naming = (s for s in callables if bare in (self._slice(path, s.start, s.end, s.cell) or "").lower())
+            for s in islice(naming, 3):
+                yield _Wish(path, s.name, s.start, s.end, f"test that names {bare}", s.cell)
+
+
+def _same(wish: _Wish, other: Target | Excerpt) -> bool:
+    return (
+        wish.path == other.path and wish.cell == other.cell and wish.start <= other.end and other.start <= wish.end
+    )

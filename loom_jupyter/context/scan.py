@@ -1,0 +1,199 @@
+"""Scan: which files a workspace holds, as git would see them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pathspec import GitIgnoreSpec
+
+from loom_jupyter.context.words import words
+
+LARGEST = 1_000_000
+LARGEST_DATA = 256_000
+DATA_SUFFIXES = words("csv tsv json xml svg yaml yml lock map snap geojson log")
+EXCLUDED = words(
+    ".git .hg .svn .jj node_modules .venv __pycache__ .ipynb_checkpoints .mypy_cache .ruff_cache "
+    ".pytest_cache .hypothesis .tox .nox .eggs .terraform .idea .DS_Store"
+)
+BINARY = words(
+    "png jpg jpeg gif bmp ico webp avif tif tiff psd pdf zip gz bz2 xz zst 7z rar tar whl egg jar war "
+    "class so dylib dll exe o a lib obj pyc pyo pyd wasm woff woff2 ttf otf eot mp3 mp4 m4a m4v mov avi "
+    "mkv webm ogg wav flac npy npz pkl pickle parquet feather arrow h5 hdf5 nc zarr mat rds rda db sqlite "
+    "sqlite3 duckdb gguf safetensors onnx pt pth ckpt bin dat iso dmg deb rpm docx xlsx pptx doc xls ppt "
+    "odt mo gmo"
+)
+
+
+class Found(NamedTuple):
+    """A file that may be indexed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class Skipped(NamedTuple):
+    """A file that is not indexed, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Scan:
+    """What a scan saw.
+
+    Attributes
+    ----------
+    files
+        By path, sorted.
+    git
+        Whether git was asked.
+    notices
+        What the user should know.
+    """
+
+    files: list[Found] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    git: bool = False
+    notices: list[str] = field(default_factory=list)
+
+
+class ScanCancelled(Exception):  # noqa: N818 - an outcome, not an error
+    """The scan was stopped from outside."""
+
+
+def scan(root: Path, cancel: threading.Event | None = None) -> Scan:
+    """List the files of `root` that git does not ignore, with size and time; no file is read."""
+    seen = Scan()
+    base = os.path.realpath(root)
+    listed = _git_listing(base)
+    if listed is None:
+        seen.notices.append("not a git repository: the evidence 'changed in git' and 'history' is missing")
+        names: Iterable[str] = _walk(base, "", [], seen)
+    else:
+        seen.git = True
+        names = _expand(base, listed, seen)
+    for number, name in enumerate(sorted(set(names))):
+        if cancel is not None and number % 512 == 0 and cancel.is_set():
+            raise ScanCancelled
+        _look(base, name, seen)
+    seen.skipped.sort()
+    return seen
+
+
+def _look(base: str, name: str, seen: Scan) -> None:
+    """Sort one name into files or skipped."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        seen.skipped.append(Skipped(os.fsencode(name).decode("utf-8", "replace"), "name is not valid UTF-8"))
+        return
+    try:
+        info = os.lstat(f"{base}/{name}")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        seen.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+        return
+    suffix = name.rsplit("/", 1)[-1].rpartition(".")[2].lower()
+    if stat.S_ISLNK(info.st_mode):
+        reason = "symbolic link"
+    elif not stat.S_ISREG(info.st_mode):
+        reason = "not a regular file"
+    elif suffix in BINARY:
+        reason = "binary"
+    elif info.st_size > (LARGEST_DATA if suffix in DATA_SUFFIXES else LARGEST):
+        reason = f"too large ({info.st_size:,} bytes)"
+    else:
+        seen.files.append(Found(name, info.st_size, info.st_mtime_ns))
+        return
+    seen.skipped.append(Skipped(name, reason))
+
+
+def _git_listing(base: str) -> list[str] | None:
+    """Names that git tracks or would track under `base`; None where there is no usable git work tree."""
+    command = ["git", "-C", base, "ls-files", "-co", "--exclude-standard", "-z"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        return None
+    if done.returncode != 0:
+        return None
+    names = [os.fsdecode(n) for n in done.stdout.split(b"\0") if n]
+    return names or (None if _ignored_itself(base) else names)
+
+
+def _ignored_itself(base: str) -> bool:
+    """Whether the folder is ignored by the work tree that it lies in, so that git lists nothing."""
+    done = subprocess.run(["git", "-C", base, "check-ignore", "-q", "."], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _expand(base: str, names: list[str], seen: Scan) -> Iterator[str]:
+    """Drop excluded folders; look into submodules and nested repositories, which git lists as one entry."""
+    for name in names:
+        if not EXCLUDED.isdisjoint(name.split("/")):
+            continue
+        if name.endswith("/") or _is_folder(f"{base}/{name}"):
+            inner = name.rstrip("/")
+            listed = _git_listing(f"{base}/{inner}") if Path(base, inner, ".git").exists() else []
+            for below in _expand(f"{base}/{inner}", listed or [], seen):
+                yield f"{inner}/{below}"
+        else:
+            yield name
+
+
+def _is_folder(path: str) -> bool:
+    # A gitlink has no suffix as a rule; asking only those keeps the number of system calls down.
+    if "." in path.rsplit("/", 1)[-1]:
+        return False
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _walk(base: str, folder: str, specs: list[tuple[str, GitIgnoreSpec]], seen: Scan) -> Iterator[str]:
+    """Walk without git; every folder's .gitignore holds for what lies below it."""
+    try:
+        with os.scandir(f"{base}/{folder}" if folder else base) as found:
+            entries = sorted(found, key=lambda e: e.name)
+    except OSError as error:
+        seen.skipped.append(Skipped(f"{folder}/", f"folder cannot be read: {error.strerror}"))
+        return
+    if any(e.name == ".gitignore" for e in entries):
+        specs = [*specs, (folder, _spec(f"{base}/{folder}/.gitignore"))]
+    for entry in entries:
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        below = entry.is_dir(follow_symlinks=False)
+        if entry.name in EXCLUDED or _ignored(name + "/" if below else name, specs):
+            continue
+        if below:
+            yield from _walk(base, name, specs, seen)
+        else:
+            yield name
+
+
+def _spec(path: str) -> GitIgnoreSpec:
+    try:
+        lines = Path(path).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    return GitIgnoreSpec.from_lines(lines)
+
+
+def _ignored(name: str, specs: list[tuple[str, GitIgnoreSpec]]) -> bool:
+    """Ask the nearest .gitignore first; the first that has an opinion decides."""
+    for folder, spec in reversed(specs):
+        verdict = spec.check_file(name[len(folder) + 1 :] if folder else name).include
+        if verdict is not None:
+            return bool(verdict)
+    return False

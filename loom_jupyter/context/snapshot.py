@@ -1,0 +1,142 @@
+"""Snapshot: the whole index of one moment in memory. Never changed once made, so a ledger may hold on to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from loom_jupyter.context.batch import Batch
+from loom_jupyter.context.languages import Role, role_of
+from loom_jupyter.context.symbol import CALLABLE, Symbol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Postings(NamedTuple):
+    """Where one term stands; one entry a file and field."""
+
+    file: NDArray[np.int32]
+    where: NDArray[np.int32]
+    times: NDArray[np.int32]
+    line: NDArray[np.int32]
+
+
+@dataclass
+class Snapshot:
+    """The index, files sorted by path.
+
+    Attributes
+    ----------
+    batch
+        All indexed files; postings sorted by term, then file, then field.
+    """
+
+    batch: Batch = field(default_factory=Batch)
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Paths by file number."""
+        return [f.path for f in self.batch.files]
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """File numbers by path."""
+        return {p: n for n, p in enumerate(self.paths)}
+
+    @cached_property
+    def roles(self) -> list[Role]:
+        """What each file is for."""
+        return [role_of(p) for p in self.paths]
+
+    @cached_property
+    def indexed(self) -> int:
+        """Number of files that are indexed."""
+        return sum(not f.reason for f in self.batch.files)
+
+    @cached_property
+    def _terms(self) -> dict[str, int]:
+        return {t: n for n, t in enumerate(self.batch.vocabulary)}
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.searchsorted(self.batch.term, np.arange(len(self.batch.vocabulary) + 1))
+
+    @cached_property
+    def words(self) -> NDArray[np.float64]:
+        """Number of tokens of each file."""
+        return np.array([f.words for f in self.batch.files], np.float64)
+
+    def lookup(self, term: str) -> Postings:
+        """Return where `term` stands."""
+        known = self._terms.get(term)
+        part = slice(0, 0) if known is None else slice(int(self._starts[known]), int(self._starts[known + 1]))
+        b = self.batch
+        return Postings(b.file[part], b.where[part], b.count[part], b.line[part])
+
+    def at(self, number: int, line: int) -> Symbol | None:
+        """Return the smallest symbol around a line of a file (a line of the index's count, for notebooks)."""
+        best: Symbol | None = None
+        for s in self.batch.symbols[number]:
+            inside = s.base + s.start <= line <= s.base + s.end
+            if inside and (best is None or (s.end - s.start, s.kind not in CALLABLE) <= _span(best)):
+                best = s
+        return best
+
+    def part(self, paths: Collection[str]) -> Batch:
+        """Return the batch of some files only."""
+        wanted = set(paths)
+        return _merge([(self.batch, [n for n, p in enumerate(self.paths) if p in wanted])])
+
+    def merged(self, gone: Collection[str], new: Sequence[Batch]) -> Snapshot:
+        """Return the snapshot without the files in `gone` and with those of `new`, which replace their like."""
+        fresh = {f.path for b in new for f in b.files}
+        drop = fresh.union(gone)
+        kept = [n for n, p in enumerate(self.paths) if p not in drop]
+        parts = [(self.batch, kept), *((b, range(len(b.files))) for b in new)]
+        return Snapshot(_merge(parts))
+
+
+def _span(symbol: Symbol) -> tuple[int, bool]:
+    return symbol.end - symbol.start, symbol.kind not in CALLABLE
+
+
+def _merge(parts: Iterable[tuple[Batch, Sequence[int]]]) -> Batch:
+    """Put the chosen files of several batches into one, sorted by path and by term."""
+    out = Batch()
+    vocabulary: dict[str, int] = {}
+    columns: list[list[NDArray[np.int32]]] = []
+    offset = 0
+    for batch, chosen in parts:
+        place = np.full(len(batch.files), -1, np.int32)
+        place[np.asarray(chosen, np.int64)] = np.arange(offset, offset + len(chosen), dtype=np.int32)
+        offset += len(chosen)
+        out.files += [batch.files[n] for n in chosen]
+        out.symbols += [batch.symbols[n] for n in chosen]
+        out.imports += [batch.imports[n] for n in chosen]
+        if not vocabulary:
+            vocabulary = {t: n for n, t in enumerate(batch.vocabulary)}
+            ids = np.arange(len(vocabulary), dtype=np.int32)
+        else:
+            ids = np.array([vocabulary.setdefault(t, len(vocabulary)) for t in batch.vocabulary], np.int32)
+        file = place[batch.file] if len(batch.files) else batch.file
+        keep = file >= 0
+        term = ids[batch.term[keep]] if len(ids) else batch.term[keep]
+        columns.append([term, file[keep], batch.where[keep], batch.count[keep], batch.line[keep]])
+    out.vocabulary = list(vocabulary)
+    order = sorted(range(len(out.files)), key=lambda n: out.files[n].path)
+    place = np.empty(len(order), np.int32)
+    place[np.asarray(order, np.int64)] = np.arange(len(order), dtype=np.int32)
+    out.files = [out.files[n] for n in order]
+    out.symbols = [out.symbols[n] for n in order]
+    out.imports = [out.imports[n] for n in order]
+    term, file, name, count, line = (np.concatenate([c[i] for c in columns]) for i in range(5))
+    file = place[file] if len(order) else file
+    key = (term.astype(np.int64) << 32) | (file.astype(np.int64) << 4) | name
+    by = np.argsort(key, kind="stable")
+    out.term, out.file, out.where, out.count, out.line = term[by], file[by], name[by], count[by], line[by]
+    return out

@@ -1,0 +1,73 @@
+"""Words: how text and identifiers become terms, the same way for files and for requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+TOKEN = re.compile(r"\w+")
+PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+LONGEST = 48
+
+
+def words(text: str) -> frozenset[str]:
+    """Return a set of words, written with spaces between them."""
+    return frozenset(text.split())
+
+
+STOP = words(
+    "a about above after again all also am an and any are aren as at be because been before being below "
+    "between both but by can cannot could couldn did didn do does doesn doing don down during each few "
+    "for from further had hadn has hasn have haven having he her here hers him his how i if in into is "
+    "isn it its itself just let ll me more most must mustn my no nor not now of off on once only or other "
+    "our out over own please re same she should shouldn so some such than that the their them then there "
+    "these they this those through to too under until up use used uses using ve very want wants was wasn "
+    "we were weren what when where which while who whom why will with without won would wouldn you your"
+)
+
+
+def terms(token: str) -> tuple[str, ...]:
+    """Split one token into its terms: the parts of an identifier, and the whole of a compound one.
+
+    Examples
+    --------
+    >>> terms("parcelPrice")
+    ('parcel', 'price', 'parcelprice')
+    >>> terms("parcel_price")
+    ('parcel', 'price', 'parcel_price')
+    """
+    if len(token) > LONGEST:
+        return ()
+    parts = [p.lower() for p in PARTS.findall(token)]
+    kept = [p for p in parts if len(p) > 1]
+    whole = token.lower()
+    if len(parts) > 1 and whole.strip("_"):
+        kept.append(whole.strip("_"))
+    return tuple(dict.fromkeys(kept))
+
+
+class Splitter:
+    """`terms` with a memory: source code repeats its identifiers."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, token: str) -> tuple[str, ...]:
+        """Return the terms of `token`."""
+        got = self._known.get(token)
+        if got is None:
+            if len(self._known) > 400_000:
+                self._known.clear()
+            got = self._known[token] = terms(token)
+        return got
+
+
+def tokens(text: str) -> Iterator[str]:
+    """Yield the tokens of `text`, in order."""
+    for match in TOKEN.finditer(text):
+        yield match.group()
+
+
+def meaningful(words: Iterable[str]) -> list[str]:
+    """Drop stop words and repetitions; keep the order."""
+    return [w for w in dict.fromkeys(words) if w not in STOP]
