@@ -1,0 +1,98 @@
+"""The models that Loom knows by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from loom_jupyter.models.protocol import ModelError
+
+VARIABLE = "LOOM_MODEL"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model of the catalogue.
+
+    Attributes
+    ----------
+    name
+        What the user calls it.
+    summary
+        What it is good for.
+    repo, file
+        Where it lies on the hub.
+    size
+        Bytes.
+    sha256
+        Of the whole file.
+    licence
+        SPDX identifier.
+    packages
+        Packages of the package index whose data files, put together, are the same bytes.
+    """
+
+    name: str
+    summary: str
+    repo: str
+    file: str
+    size: int
+    sha256: str
+    licence: str
+    packages: tuple[str, ...]
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Return the catalogue by name, smallest model first."""
+    table = _table()
+    return {name: _entry(name, data) for name, data in table.items() if isinstance(data, dict)}
+
+
+def default_name() -> str:
+    """Return the model that is used when none is named: ``LOOM_MODEL``, or the catalogue's default."""
+    return os.environ.get(VARIABLE) or str(_table()["default"])
+
+
+def resolve_name(model: str | None) -> str:
+    """Return what `model` means, without loading anything: a catalogue name, a path or a URL.
+
+    Raises
+    ------
+    ModelError
+        If it is neither; names the nearest models.
+    """
+    name = (model or default_name()).strip()
+    if name in entries() or is_url(name) or is_path(name):
+        return name
+    near = difflib.get_close_matches(name.lower(), entries(), n=2, cutoff=0.4) or list(entries())
+    raise ModelError(
+        f"There is no model {name!r}; did you mean {' or '.join(near)}? The path of a GGUF file works too."
+    )
+
+
+def is_url(name: str) -> bool:
+    """Whether `name` is the address of a server."""
+    return name.startswith(("http://", "https://"))
+
+
+def is_path(name: str) -> bool:
+    """Whether `name` is meant as a file."""
+    return name.endswith(".gguf") or os.sep in name or name.startswith("~") or os.path.exists(name)  # noqa: PTH110
+
+
+@cache
+def _table() -> dict[str, object]:
+    return tomllib.loads(files("loom_jupyter.models").joinpath("catalogue.toml").read_text("utf-8"))
+
+
+def _entry(name: str, data: dict[str, object]) -> Entry:
+    wheels = data.pop("wheels", None)
+    packages: tuple[str, ...] = ()
+    if isinstance(wheels, dict):
+        packages = tuple(wheels["package"].format(n) for n in range(1, wheels["parts"] + 1))
+    return Entry(name=name, packages=packages, **data)  # type: ignore[arg-type]

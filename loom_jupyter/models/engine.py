@@ -1,0 +1,259 @@
+"""A loaded model and its KV cache, driven by llama.cpp's C interface. Runs in the worker process only.
+
+The cache holds one main sequence (0), whose tokens are in `Engine.cached`; a new prompt keeps the longest prefix
+that it shares with them. Sequences 1 … `n_seq` - 1 share cells with the main one while branches are explored.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import llama_cpp
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+
+from loom_jupyter.models.protocol import Cancelled, ModelError
+from loom_jupyter.models.stop import Stop
+
+OUTPUTS = 32  # positions of one batch whose logits may be asked for
+
+Floats = npt.NDArray[np.float32]
+
+
+class Batch:
+    """Input of one `llama_decode`, as numpy arrays over memory that is allocated once."""
+
+    def __init__(self, size: int) -> None:
+        self.token = np.zeros(size, np.int32)
+        self.pos = np.zeros(size, np.int32)
+        self.seq = np.zeros(size, np.int32)
+        self.output = np.zeros(size, np.int8)
+        self._ones = np.ones(size, np.int32)
+        self._seqs = (self.seq.ctypes.data + 4 * np.arange(size)).astype(np.uintp)
+
+    def view(self, n: int) -> Any:
+        """Return the first `n` entries as llama.cpp's struct."""
+        return lib.llama_batch(
+            n_tokens=n,
+            token=_pointer(self.token, ctypes.c_int32),
+            embd=None,
+            pos=_pointer(self.pos, ctypes.c_int32),
+            n_seq_id=_pointer(self._ones, ctypes.c_int32),
+            seq_id=_pointer(self._seqs, ctypes.POINTER(ctypes.c_int32)),
+            logits=_pointer(self.output, ctypes.c_int8),
+        )
+
+
+class Engine:
+    """A loaded model.
+
+    Parameters
+    ----------
+    load_params
+        Arguments of `llama_cpp.Llama`, from the memory plan.
+    n_seq
+        Sequences that may share the cache.
+    stop
+        The flag that ends a decode.
+    on_progress
+        Told the share that is loaded; returns False to stop loading.
+    """
+
+    def __init__(
+        self, load_params: Mapping[str, Any], n_seq: int, stop: Stop, on_progress: Callable[[float], bool]
+    ) -> None:
+        self.stop = stop
+        self._llama = _load(load_params, n_seq, on_progress)
+        self.model = self._llama._model.model
+        self.vocab = self._llama._model.vocab
+        self.ctx = self._llama._ctx.ctx
+        self.memory = lib.llama_get_memory(self.ctx)
+        self.metadata: dict[str, str] = self._llama.metadata
+        self.n_ctx = int(lib.llama_n_ctx(self.ctx))
+        self.n_batch = int(lib.llama_n_batch(self.ctx))
+        self.n_vocab = int(lib.llama_vocab_n_tokens(self.vocab))
+        self.n_swa = int(lib.llama_model_n_swa(self.model))
+        self.stateful = bool(lib.llama_model_is_recurrent(self.model) or lib.llama_model_is_hybrid(self.model))
+        self.n_seq = 1 if self.stateful else int(lib.llama_n_seq_max(self.ctx))
+        self.cached: list[int] = []
+        self._batch = Batch(self.n_batch)
+        self._pieces: dict[int, bytes] = {}
+        lib.llama_set_abort_callback(self.ctx, ctypes.cast(stop.function, lib.ggml_abort_callback), stop.data)
+
+    # Text
+
+    def tokenize(self, text: str, *, control: bool = False, begin: bool = False) -> list[int]:
+        """Return the tokens of `text`; with `control`, names of control tokens in it become those tokens."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        tokens = (ctypes.c_int32 * room)()
+        n = lib.llama_tokenize(self.vocab, data, len(data), tokens, room, begin, control)
+        if n < 0:
+            raise ModelError("llama.cpp could not tokenize the text.")
+        return list(tokens[:n])
+
+    def tokenize_more(self, text: str) -> list[int]:
+        """Return the tokens of text that continues other text: exactly its bytes, no space put before it."""
+        tokens = self.tokenize(text)
+        if b"".join(map(self.piece, tokens)) == text.encode():
+            return tokens
+        anchor = self.tokenize("\n")
+        tokens = self.tokenize("\n" + text)[len(anchor) :]
+        if b"".join(map(self.piece, tokens)) != text.encode():
+            raise ModelError("The model's tokenizer does not reproduce this text, so it cannot be scored.")
+        return tokens
+
+    def piece(self, token: int) -> bytes:
+        """Return the bytes of a token; none for control tokens."""
+        known = self._pieces.get(token)
+        if known is None:
+            size = 64
+            buffer = ctypes.create_string_buffer(size)
+            n = lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
+            if n < 0:
+                buffer = ctypes.create_string_buffer(-n)
+                n = lib.llama_token_to_piece(self.vocab, token, buffer, -n, 0, False)
+            known = self._pieces[token] = buffer.raw[:n]
+        return known
+
+    @property
+    def bos(self) -> str:
+        """Text of the token that begins a text."""
+        return self._name(lib.llama_vocab_bos(self.vocab))
+
+    @property
+    def eos(self) -> str:
+        """Text of the token that ends a text."""
+        return self._name(lib.llama_vocab_eos(self.vocab))
+
+    def _name(self, token: int) -> str:
+        return lib.llama_vocab_get_text(self.vocab, token).decode() if token >= 0 else ""
+
+    def has_control(self, text: str) -> bool:
+        """Whether `text` spells one of the model's control tokens."""
+        return any(lib.llama_vocab_is_control(self.vocab, t) for t in self.tokenize(text, control=True))
+
+    def ends(self, token: int) -> bool:
+        """Whether `token` ends a reply."""
+        return bool(lib.llama_vocab_is_eog(self.vocab, token))
+
+    # Cache
+
+    def prefill(self, tokens: Sequence[int]) -> int:
+        """Bring the main sequence to `tokens`, logits at the last; return how many were still in the cache."""
+        if not tokens or len(tokens) > self.n_ctx - 1:
+            raise ModelError(
+                f"The prompt has {len(tokens):,} tokens and the model's window {self.n_ctx:,}; tag fewer files, "
+                "take smaller pieces or load the model with a larger window."
+            )
+        reused = self.keep(min(shared(self.cached, tokens), len(tokens) - 1))
+        for start in range(reused, len(tokens), self.n_batch):
+            chunk = tokens[start : start + self.n_batch]
+            self.extend(chunk, outputs=int(start + len(chunk) == len(tokens)))
+        return reused
+
+    def extend(self, tokens: Sequence[int], outputs: int = 1) -> None:
+        """Append `tokens` to the main sequence, with logits for the last `outputs` of them."""
+        n = len(tokens)
+        batch = self._batch
+        batch.token[:n] = tokens
+        batch.pos[:n] = np.arange(len(self.cached), len(self.cached) + n)
+        batch.seq[:n] = 0
+        batch.output[:n] = 0
+        batch.output[n - outputs : n] = 1
+        try:
+            self._decode(n)
+        except (Cancelled, ModelError):
+            self.keep(len(self.cached))
+            raise
+        self.cached.extend(tokens)
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int], seqs: Sequence[int]) -> None:
+        """Decode one token in each of several sequences, with logits for all."""
+        n = len(tokens)
+        batch = self._batch
+        batch.token[:n] = tokens
+        batch.pos[:n] = positions
+        batch.seq[:n] = seqs
+        batch.output[:n] = 1
+        self._decode(n)
+
+    def fork(self, seq: int, n: int) -> None:
+        """Make sequence `seq` share the main one's first `n` tokens."""
+        self.drop(seq)
+        lib.llama_memory_seq_cp(self.memory, 0, seq, 0, n)
+
+    def drop(self, seq: int) -> None:
+        """Forget a sequence other than the main one."""
+        lib.llama_memory_seq_rm(self.memory, seq, -1, -1)
+
+    def reaches(self, n: int) -> bool:
+        """Whether the cache still holds all that a token at position `n` looks at."""
+        if self.stateful:
+            return n == len(self.cached)
+        return self.n_swa == 0 or bool(lib.llama_memory_seq_pos_min(self.memory, 0) <= max(0, n - self.n_swa))
+
+    def keep(self, n: int) -> int:
+        """Cut the main sequence to `n` tokens, or to none where the cache cannot go back; return what is left."""
+        if not self._cut(n):
+            lib.llama_memory_clear(self.memory, False)
+            n = 0
+        del self.cached[n:]
+        return n
+
+    def _cut(self, n: int) -> bool:
+        whole = n == len(self.cached)
+        return n > 0 and (whole or self.reaches(n)) and bool(lib.llama_memory_seq_rm(self.memory, 0, n, -1))
+
+    def logits(self, i: int = -1) -> Floats:
+        """Return the logits at entry `i` of the last batch; valid until the next decode."""
+        pointer = lib.llama_get_logits_ith(self.ctx, i)
+        return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+
+    def _decode(self, n: int) -> None:
+        self.stop.check()
+        status = lib.llama_decode(self.ctx, self._batch.view(n))
+        if status == 2:
+            raise Cancelled
+        if status == 1:
+            raise ModelError(f"The model's window of {self.n_ctx:,} tokens is full; load it with a larger window.")
+        if status != 0:
+            raise ModelError(f"llama.cpp failed to evaluate the prompt (status {status}); see the model's log.")
+
+
+def shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common prefix."""
+    n = min(len(a), len(b))
+    differ = np.nonzero(np.asarray(a[:n]) != np.asarray(b[:n]))[0]
+    return int(differ[0]) if len(differ) else n
+
+
+def _load(params: Mapping[str, Any], n_seq: int, on_progress: Callable[[float], bool]) -> Any:
+    """Call `llama_cpp.Llama` with what its arguments do not reach put into the structs' defaults."""
+    tell = lib.llama_progress_callback(lambda share, _: on_progress(share))
+    model_defaults, context_defaults = lib.llama_model_default_params, lib.llama_context_default_params
+
+    def model_params() -> Any:
+        made = model_defaults()
+        made.progress_callback = tell
+        return made
+
+    def context_params() -> Any:
+        made = context_defaults()
+        made.n_seq_max = n_seq
+        made.kv_unified = True
+        made.n_outputs_max = OUTPUTS
+        return made
+
+    lib.llama_model_default_params, lib.llama_context_default_params = model_params, context_params
+    try:
+        return llama_cpp.Llama(**params)
+    finally:
+        lib.llama_model_default_params, lib.llama_context_default_params = model_defaults, context_defaults
+
+
+def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(kind))

@@ -1,0 +1,218 @@
+"""What the worker does with an engine: reply, score a text, continue from branches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loom_jupyter.models.engine import OUTPUTS, Engine, Floats
+from loom_jupyter.models.protocol import (
+    Alternative,
+    Branch,
+    Continuation,
+    Finish,
+    Reply,
+    TokenScore,
+    Usage,
+)
+from loom_jupyter.models.sampling import Sampler
+from loom_jupyter.models.stream import TextStream
+
+
+def reply(
+    engine: Engine,
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    sampler: Sampler,
+    stop: Sequence[str],
+    on_text: Callable[[str], None],
+) -> Reply:
+    """Generate until an end token, a stop string, `max_tokens` or the end of the window."""
+    began = time.perf_counter()
+    reused = engine.prefill(prompt)
+    prefilled = time.perf_counter()
+    stream = TextStream(stop)
+    finish: Finish = "length"
+    n = 0
+    for n in range(1, min(max_tokens, engine.n_ctx - len(prompt)) + 1):
+        token = sampler.pick(engine.logits())
+        if engine.ends(token):
+            finish = "stop"
+            break
+        if piece := stream.feed(engine.piece(token)):
+            on_text(piece)
+        if stream.stopped:
+            finish = "stop"
+            break
+        if n < max_tokens and len(engine.cached) < engine.n_ctx:
+            engine.extend([token])
+    if piece := stream.close():
+        on_text(piece)
+    ended = time.perf_counter()
+    usage = Usage(len(prompt), reused, n, prefilled - began, ended - prefilled)
+    return Reply(stream.text, finish, usage)
+
+
+def score(engine: Engine, prompt: Sequence[int], text: Sequence[int], top: int) -> tuple[list[TokenScore], Usage]:
+    """Force-decode the tokens of a text after a prompt."""
+    began = time.perf_counter()
+    reused = engine.prefill(prompt)
+    prefilled = time.perf_counter()
+    rows = [_row(engine.logits(), text[0], top)] if text else []
+    for start in range(0, len(text), OUTPUTS):
+        chunk = text[start : start + OUTPUTS]
+        following = text[start + 1 : start + OUTPUTS + 1]
+        engine.extend(chunk, outputs=len(chunk))
+        rows += [_row(engine.logits(i), token, top) for i, token in enumerate(following)]
+    scores = [
+        TokenScore(i, at, _text(engine, token), logprob, _alternatives(engine, others))
+        for i, (at, token, (logprob, others)) in enumerate(zip(_starts(engine, text), text, rows, strict=True))
+    ]
+    usage = Usage(len(prompt) + len(text), reused, 0, prefilled - began, time.perf_counter() - prefilled)
+    return scores, usage
+
+
+def branch(
+    engine: Engine,
+    prompt: Sequence[int],
+    text: Sequence[int],
+    branches: Sequence[Branch],
+    *,
+    stop: Sequence[str],
+    max_tokens: int,
+    width: int,
+) -> Iterator[Continuation]:
+    """Continue greedily from each branch, `width` of them side by side, from the last position to the first."""
+    waiting = [_Path(b, len(prompt), TextStream(stop)) for b in sorted(branches, key=lambda b: b.index)]
+    engine.prefill([*prompt, *text])
+    room = engine.n_ctx - len(engine.cached)
+    limit = min(max_tokens, room)
+    width = min(width, engine.n_seq - 1, room // limit)
+    if width < 2 or not engine.reaches(len(prompt)):
+        yield from _one_by_one(engine, [*prompt, *text], waiting, limit)
+        return
+    try:
+        yield from _side_by_side(engine, waiting, limit, list(range(width, 0, -1)))
+    finally:
+        for seq in range(1, engine.n_seq):
+            engine.drop(seq)
+
+
+def _one_by_one(engine: Engine, tokens: Sequence[int], waiting: list[_Path], limit: int) -> Iterator[Continuation]:
+    """Rewind the main sequence to each branch in turn."""
+    while waiting:
+        path = waiting.pop()
+        path.take(engine, path.branch.token, 0.0, limit)
+        if path.finish is None:
+            engine.prefill([*tokens[: path.position], path.token])
+            path.advance(engine, engine.logits(), limit)
+        while path.finish is None:
+            engine.extend([path.token])
+            path.advance(engine, engine.logits(), limit)
+        yield path.result()
+
+
+def _side_by_side(engine: Engine, waiting: list[_Path], limit: int, free: list[int]) -> Iterator[Continuation]:
+    """Decode a token of several branches at a time; each is a sequence that shares the main one's cells."""
+    active: list[_Path] = []
+    while waiting or active:
+        while waiting and free:
+            path = waiting.pop()
+            path.take(engine, path.branch.token, 0.0, limit)
+            if path.finish is None:
+                path.seq = free.pop()
+                engine.fork(path.seq, path.position)
+                active.append(path)
+            else:
+                yield path.result()
+        if not active:
+            continue
+        engine.step([p.token for p in active], [p.position for p in active], [p.seq for p in active])
+        for i, path in enumerate(active):
+            path.advance(engine, engine.logits(i), limit)
+        for path in [p for p in active if p.finish is not None]:
+            active.remove(path)
+            engine.drop(path.seq)
+            free.append(path.seq)
+            yield path.result()
+
+
+@dataclass
+class _Path:
+    """One branch on its way."""
+
+    branch: Branch
+    base: int
+    stream: TextStream
+    seq: int = 0
+    token: int = 0
+    taken: int = 0
+    logprob: float = 0.0
+    finish: Finish | None = field(default=None)
+
+    @property
+    def position(self) -> int:
+        """Where `token` stands in its sequence."""
+        return self.base + self.branch.index + self.taken - 1
+
+    def advance(self, engine: Engine, logits: Floats, max_tokens: int) -> None:
+        token = int(logits.argmax())
+        self.take(engine, token, float(logits[token]) - _log_sum(logits), max_tokens)
+
+    def take(self, engine: Engine, token: int, logprob: float, max_tokens: int) -> None:
+        self.token = token
+        self.taken += 1
+        self.logprob += logprob
+        if engine.ends(token):
+            self.finish = "stop"
+            return
+        self.stream.feed(engine.piece(token))
+        if self.stream.stopped:
+            self.finish = "stop"
+        elif self.taken >= max_tokens:
+            self.finish = "length"
+
+    def result(self) -> Continuation:
+        self.stream.close()
+        return Continuation(self.branch, self.stream.text, self.logprob, self.finish or "length")
+
+
+def _row(logits: Floats, token: int, top: int) -> tuple[float, list[tuple[int, float]]]:
+    """Log-probability of `token`, and the best `top` others with theirs."""
+    total = _log_sum(logits)
+    count = min(top + 1, len(logits))
+    best = np.argpartition(logits, -count)[-count:]
+    best = best[np.argsort(-logits[best], kind="stable")]
+    others = [(int(t), float(logits[t]) - total) for t in best if t != token][:top]
+    return float(logits[token]) - total, others
+
+
+def _log_sum(logits: Floats) -> float:
+    peak = float(logits.max())
+    return peak + float(np.log(np.exp(logits - peak).sum(dtype=np.float64)))
+
+
+def _alternatives(engine: Engine, others: Sequence[tuple[int, float]]) -> tuple[Alternative, ...]:
+    return tuple(Alternative(token, _text(engine, token), logprob) for token, logprob in others)
+
+
+def _text(engine: Engine, token: int) -> str:
+    try:
+        return engine.piece(token).decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _starts(engine: Engine, tokens: Sequence[int]) -> list[int]:
+    """Character offset of each token; one that begins inside a character has that character's."""
+    starts, characters = [], 0
+    for token in tokens:
+        piece = engine.piece(token)
+        inside = bool(piece) and 0x80 <= piece[0] < 0xC0
+        starts.append(max(0, characters - inside))
+        characters += sum(not 0x80 <= byte < 0xC0 for byte in piece)
+    return starts

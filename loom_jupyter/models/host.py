@@ -1,0 +1,124 @@
+"""The one model that this process keeps loaded, lent to one run at a time."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loom_jupyter.models import fetch
+from loom_jupyter.models.llamacpp import LlamaCpp
+from loom_jupyter.models.protocol import Cancelled, Scorer
+
+Progress = Callable[[str, float], None]
+POLL = 0.05  # seconds between looks at `cancel` while another run has the model
+
+
+class Host:
+    """Keeps a model loaded between runs and exchanges it when another is asked for."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._model: LlamaCpp | None = None
+        self._key: tuple[Path, int | None] | None = None
+
+    @property
+    def model(self) -> LlamaCpp | None:
+        """The loaded model, if any."""
+        return self._model
+
+    @contextmanager
+    def acquire(
+        self,
+        name_or_path: str | Path | None = None,
+        on_progress: Progress | None = None,
+        cancel: threading.Event | None = None,
+        log: Path | None = None,
+        *,
+        n_ctx: int | None = None,
+    ) -> Iterator[Scorer]:
+        """Lend the model to one run; a second caller waits for its turn.
+
+        Parameters
+        ----------
+        name_or_path
+            Catalogue name or GGUF file; None is the catalogue's default.
+        on_progress
+            Called with a phase (``"download"``, ``"verify"``, ``"plan"``, ``"load"``) and the share done.
+        cancel
+            Set by another thread to stop waiting, fetching or loading.
+        log
+            File that receives llama.cpp's log.
+        n_ctx
+            Window; None takes the largest that fits.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be found or loaded.
+        Cancelled
+            If `cancel` was set.
+        """
+        while not self._turn.acquire(timeout=POLL):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+        try:
+            yield self._loaded(name_or_path, n_ctx, on_progress or _silent, cancel, log)
+        finally:
+            self._turn.release()
+
+    def unload(self) -> None:
+        """Give the model's memory back; the next run loads it again. Waits for the run that uses it."""
+        with self._turn:
+            self._drop()
+
+    def close(self) -> None:
+        """End the model's process now, even under a run."""
+        self._drop()
+
+    def _loaded(
+        self,
+        name_or_path: str | Path | None,
+        n_ctx: int | None,
+        on_progress: Progress,
+        cancel: threading.Event | None,
+        log: Path | None,
+    ) -> Scorer:
+        path = fetch.locate(name_or_path, on_progress, cancel)
+        key = (path, n_ctx)
+        if self._model is not None and self._key == key and self._model.pid is not None:
+            return self._model
+        self._drop()
+        on_progress("plan", 0.0)
+        self._model = LlamaCpp(
+            path,
+            n_ctx,
+            name=fetch.name_of(path),
+            on_progress=lambda share: on_progress("load", share),
+            cancel=cancel,
+            log=log,
+        )
+        self._key = key
+        return self._model
+
+    def _drop(self) -> None:
+        model, self._model, self._key = self._model, None, None
+        if model is not None:
+            model.close()
+
+
+def _silent(_phase: str, _fraction: float) -> None:
+    pass
+
+
+_host = Host()
+atexit.register(_host.close)
+acquire = _host.acquire
+unload = _host.unload
+
+
+def loaded() -> LlamaCpp | None:
+    """Return the model that is loaded now, if any."""
+    return _host.model
