@@ -12,7 +12,7 @@ from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.errors import EditError, StaleFileError
 from loom_jupyter.edits.paths import resolve
-from loom_jupyter.edits.text import decode, replace_lines
+from loom_jupyter.edits.text import LineEdit, decode, replace_lines
 
 NEW_CELL = "new-cell"
 """Kind of a target that adds a code cell after the cell it names (at the end, if it names none)."""
@@ -100,12 +100,12 @@ def _created(path: str, rewrites: Sequence[Rewrite]) -> FileChange:
 
 
 def _rewritten(path: str, text: str, rewrites: Sequence[Rewrite]) -> str:
-    cells: dict[str, list[tuple[int, int, str]]] = {}
-    lines: list[tuple[int, int, str]] = []
+    cells: dict[str, list[LineEdit]] = {}
+    lines: list[LineEdit] = []
     added: list[Rewrite] = []
     for rewrite in rewrites:
         target = rewrite.target
-        edit = (target.start, target.end, rewrite.text)
+        edit = LineEdit(target.start, target.end, rewrite.text, target.text)
         if target.kind == NEW_CELL:
             added.append(rewrite)
         elif target.cell is not None:

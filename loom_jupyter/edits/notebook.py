@@ -23,7 +23,7 @@ class Cell:
     Attributes
     ----------
     id
-        The cell's id; in notebooks older than nbformat 4.5 its number from 0.
+        The cell's id; ``cell-<position>`` in notebooks older than nbformat 4.5.
     span
         Of the whole cell.
     source_span
@@ -102,8 +102,8 @@ def _cell(text: str, number: int, span: Span) -> Cell:
         source = "".join(source)
     if not isinstance(source, str):
         raise TypeError("source is neither text nor a list of lines")
-    name = _value(text, members["id"]) if "id" in members else number
-    return Cell(str(name), str(_value(text, members["cell_type"])), source, span, members["source"])
+    name = str((_value(text, members["id"]) if "id" in members else "") or f"cell-{number}")
+    return Cell(name, str(_value(text, members["cell_type"])), source, span, members["source"])
 
 
 def _render(old: str, text: str, start: int, source: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
+import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +14,7 @@ from difflib import SequenceMatcher
 
 from loom_jupyter.edits.errors import EditError, NotTextError
 
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -67,37 +70,56 @@ def _candidates(path: str, data: bytes) -> Iterator[Encoding]:
     if b"\0" in data:
         return
     if path.endswith((".py", ".pyi", ".pyw")):
-        try:
+        # A file that breaks Python's own rule is still text that can be given back as it was.
+        with contextlib.suppress(SyntaxError):
             yield Encoding(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
-        except SyntaxError as error:
-            raise NotTextError(f"{path}: {error.msg}; mend its coding line.") from error
     yield from (Encoding("utf-8"), Encoding("cp1252"), Encoding("latin-1"))
 
 
 def split_lines(text: str) -> list[str]:
-    r"""Split after ``\n`` (which ends ``\r\n`` too), or after ``\r`` where a file knows no ``\n``; ends are kept.
+    r"""Split after ``\n``, ``\r\n`` and ``\r``, as the map counts lines; ends are kept.
 
     Other characters that :meth:`str.splitlines` takes for line ends, such as a form feed, stay inside a line,
     as they do for parsers and editors.
     """
-    end = "\n" if "\n" in text or "\r" not in text else "\r"
-    *lines, rest = text.split(end)
-    return [line + end for line in lines] + ([rest] if rest else [])
+    return _LINE.findall(text)
 
 
 def bare(line: str) -> str:
     """Return a line without its end."""
-    return line.removesuffix("\n").removesuffix("\r")
+    return line.rstrip("\r\n")
 
 
-def replace_lines(path: str, text: str, edits: Sequence[tuple[int, int, str]]) -> str:
-    r"""Replace line ranges; every other line stays as it is.
+@dataclass(frozen=True, slots=True)
+class LineEdit:
+    """New text for a range of lines.
+
+    Attributes
+    ----------
+    start, end
+        Lines, 1-based, both included. ``end = start - 1`` inserts before `start`; ``0, 0`` fills an empty text.
+    new
+        Replaces them; a final line end is optional.
+    seen
+        The range as its author saw it. It may have been decoded in another way than here; a line that `new`
+        repeats from it stands for the file's own line.
+    """
+
+    start: int
+    end: int
+    new: str
+    seen: str = ""
+
+
+def replace_lines(path: str, text: str, edits: Sequence[LineEdit]) -> str:
+    """Replace line ranges; every other line stays as it is.
 
     Parameters
     ----------
+    path
+        Names the file in errors.
     edits
-        ``(start, end, new text)``, lines 1-based and both included, in any order, not overlapping.
-        ``end = start - 1`` inserts before `start`. ``(0, 0, …)`` fills an empty text.
+        In any order, not overlapping.
 
     Notes
     -----
@@ -107,26 +129,25 @@ def replace_lines(path: str, text: str, edits: Sequence[tuple[int, int, str]]) -
     lines = split_lines(text)
     prevailing = _line_end(lines)
     floor = len(lines) + 1
-    for start, end, new in sorted(edits, key=lambda edit: (edit[0], edit[1]), reverse=True):
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
+        start, end = edit.start, edit.end
         if not lines and start <= 1 and end <= 1:
             start, end = 1, 0
         if not 1 <= start <= end + 1 <= len(lines) + 1:
-            raise EditError(
-                f"{path} has {len(lines)} lines, so lines {start}-{end} cannot be replaced; run again."
-            )
+            raise EditError(f"{path} has {len(lines)} lines and none numbered {start}-{end}; run again.")
         if max(start, end + 1) > floor:
             raise EditError(f"{path}: two rewrites overlap at line {end}; ask for one of them at a time.")
         floor = start
-        _splice(lines, start - 1, end, new, prevailing)
+        _splice(lines, start - 1, end, edit, prevailing)
     return "".join(lines)
 
 
-def _splice(lines: list[str], first: int, last: int, new: str, prevailing: str) -> None:
+def _splice(lines: list[str], first: int, last: int, edit: LineEdit, prevailing: str) -> None:
     old = lines[first:last]
-    at_end = last == len(lines)
-    open_end = at_end and bool(lines) and bare(lines[-1]) == lines[-1]
+    open_end = last == len(lines) and bool(lines) and bare(lines[-1]) == lines[-1]
     ending = _line_end(old, prevailing)
-    fresh = [closed(line, ending) for line in _merge(old, _bare_lines(new), ending)]
+    seen = _bare_lines(edit.seen)
+    fresh = _merge(old, seen if len(seen) == len(old) else [bare(line) for line in old], edit.new, ending)
     if open_end and fresh:
         if first == last:
             lines[-1] = closed(lines[-1], ending)
@@ -134,18 +155,17 @@ def _splice(lines: list[str], first: int, last: int, new: str, prevailing: str) 
     lines[first:last] = fresh
 
 
-def _bare_lines(new: str) -> list[str]:
-    if not new:
-        return []
-    return new.replace("\r\n", "\n").removesuffix("\n").split("\n")
+def _bare_lines(text: str) -> list[str]:
+    return [bare(line) for line in split_lines(text)]
 
 
-def _merge(old: list[str], new: list[str], ending: str) -> list[str]:
+def _merge(old: list[str], seen: list[str], new: str, ending: str) -> list[str]:
     """Take over old lines, ends included, wherever the new text repeats them."""
-    merged = [line + ending for line in new]
-    matcher = SequenceMatcher(None, [bare(line) for line in old], new, autojunk=False)
+    fresh = _bare_lines(new)
+    merged = [line + ending for line in fresh]
+    matcher = SequenceMatcher(None, seen, fresh, autojunk=False)
     for a, b, size in matcher.get_matching_blocks():
-        merged[b : b + size] = old[a : a + size]
+        merged[b : b + size] = [closed(line, ending) for line in old[a : a + size]]
     return merged
 
 
