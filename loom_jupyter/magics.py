@@ -34,6 +34,7 @@ class LoomMagics(Magics):
 
     def __init__(self, shell: Any, **settings: Any) -> None:
         super().__init__(shell, **settings)
+        self._shell = shell
         self._looms: dict[Path, Loom] = {}
 
     @no_var_expand
@@ -65,7 +66,7 @@ class LoomMagics(Magics):
             raise verbs.MisuseError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
         run = self._start(args, cell.strip())
         if args.name:
-            self.shell.user_ns[args.name] = run
+            self._shell.user_ns[args.name] = run
         if args.wait:
             _wait(run, args.apply)
 
@@ -96,9 +97,7 @@ class LoomMagics(Magics):
             return self._status()
         verb = verbs.VERBS.get(words[0])
         if verb is None:
-            raise verbs.MisuseError(
-                f"%loom has no verb {words[0]!r}{verbs.nearest(words[0], list(verbs.VERBS))}."
-            )
+            raise verbs.MisuseError(f"%loom has no verb {words[0]!r}{verbs.nearest(words[0], list(verbs.VERBS))}.")
         raw = line.strip()[len(verb.name) :].strip()
         args = verb.parse("%loom", [raw] if verb.name == "sql" else words[1:])
         return verb.act(self.workspace(), args)

@@ -1,4 +1,4 @@
-"""What a run that is over has to say: what was tried, the best it found and why that fell short, what to do next."""
+"""What a run that is over has to say: what was tried, the best it found, what to do next."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def outcome(view: RunView) -> Outcome:
 def _tried(candidates: tuple[CandidateTried, ...]) -> str:
     if not candidates:
         return ""
-    kinds = Counter(candidate.verdict for candidate in candidates)
+    kinds: Counter[str] = Counter(candidate.verdict for candidate in candidates)
     verdicts = ", ".join(f"{kinds[key]} {said}" for key, said in _VERDICTS.items() if kinds[key])
     return f"{figures.counted(candidates[-1].number, 'candidate')} tried: {verdicts}."
 

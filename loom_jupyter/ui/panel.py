@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import display
+from IPython import display as ipython
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import Event, RunState
+from loom_jupyter.runs.events import Event
 from loom_jupyter.runs.view import RunView, reduce
 from loom_jupyter.ui import html, text
 
@@ -26,6 +27,8 @@ FRAME = 1 / 15
 """Seconds between two updates, at least."""
 CLOCK = 0.5
 """Seconds after which the clock is redrawn though nothing happened."""
+
+display: Any = ipython.display  # has no types
 
 Bundle = dict[str, Any]
 
@@ -113,10 +116,5 @@ class Panel:
         except LoomError as error:
             with self._lock:
                 if str(error) not in self._view.refused:
-                    from dataclasses import replace
-
                     self._view = replace(self._view, refused=(*self._view.refused, str(error)))
             self._draw()
-
-
-__all__ = ["Panel", "RunState"]

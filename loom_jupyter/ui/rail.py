@@ -53,7 +53,7 @@ def _line(view: RunView, step: Step, now: float) -> Line:
         state=step.state,
         mark=MARKS[step.state],
         name=step.node.value.capitalize(),
-        time="" if elapsed is None else figures.seconds(elapsed),
+        time="" if elapsed is None or step.node is Node.REVIEW else figures.seconds(elapsed),
         text=text,
         aside=aside,
     )
@@ -95,7 +95,7 @@ def _check(view: RunView, step: Step) -> tuple[str, str]:
         return " · ".join(part for part in (view.check or "", step.note) if part) or "running", ""
     verdict = "passed" if step.state is StepState.DONE else "failed"
     said = step.summary or verdict
-    return said if said.lower().startswith(verdict) else f"{verdict}: {said}", _before(view)
+    return said if verdict in said.lower() else f"{verdict}: {said}", _before(view)
 
 
 def _before(view: RunView) -> str:

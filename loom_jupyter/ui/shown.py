@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from loom_jupyter.ui import html, plain
-from loom_jupyter.ui.plain import markup
+from loom_jupyter.ui.tags import Html, join, tag
 
 
 class Shown:
@@ -16,10 +16,10 @@ class Shown:
     text
         What terminals show.
     body
-        What notebooks show, as trusted HTML; None for the text itself.
+        What notebooks show; None for the text itself.
     """
 
-    def __init__(self, text: str, body: str | None = None) -> None:
+    def __init__(self, text: str, body: Html | None = None) -> None:
         self._text = text
         self._body = body
 
@@ -30,8 +30,8 @@ class Shown:
         return self._text
 
     def _repr_html_(self) -> str:
-        body = f"<pre>{markup(self._text)}</pre>" if self._body is None else self._body
-        return f'{html.style()}<div class="loom-run">{body}</div>'
+        body = tag("pre", self._text) if self._body is None else self._body
+        return join([html.style(), tag("div", body, cls="run")])
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Shown:
@@ -47,13 +47,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Shown:
 
 def diff(diffs: dict[str, str]) -> Shown:
     """Show unified diffs by path, in full; the text is the unified diff itself."""
-    from loom_jupyter.runs.events import ProposedFile
-
-    shown = [
-        ProposedFile(path=path, added=_count(text, "+"), removed=_count(text, "-"), diff=text)
-        for path, text in diffs.items()
-    ]
-    return Shown(plain.visible("".join(diffs.values())).rstrip(), "".join(html.diff(file, None) for file in shown))
+    body = join(html.diff(path, _count(text, "+"), _count(text, "-"), text, None) for path, text in diffs.items())
+    return Shown(plain.visible("".join(diffs.values())).rstrip(), body)
 
 
 def _count(text: str, sign: str) -> int:

@@ -10,9 +10,13 @@ import ipywidgets
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import html
+from loom_jupyter.ui.evidence import evidence
+from loom_jupyter.ui.tags import join
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
+
+w: Any = ipywidgets  # has no types
 
 Press = Callable[[Callable[["Run"], None]], None]
 
@@ -23,25 +27,24 @@ class Widgets:
     """A column of HTML parts, and a row of buttons that are there only while they can act."""
 
     def __init__(self, press: Press) -> None:
-        self._style = ipywidgets.HTML(html.style())
-        self._live = ipywidgets.HTML()
-        self._rail = ipywidgets.HTML()
-        self._stream = ipywidgets.HTML()
-        self._evidence = ipywidgets.HTML()
-        self._changes = ipywidgets.HTML()
+        self._style = w.HTML(html.style())
+        self._live = w.HTML()
+        self._rail = w.HTML()
+        self._stream = w.HTML()
+        self._evidence = w.HTML()
+        self._changes = w.HTML()
         parts = [self._style, self._live, self._rail, self._evidence, self._stream, self._changes]
-        self._content = ipywidgets.VBox(parts)
-        for widget in (self._content, self._rail):
-            widget.add_class("loom-run")
-        self._content.add_class("loom-page")
+        self._content = w.VBox(parts)
+        for name in ("loom-run", "loom-page"):
+            self._content.add_class(name)
         self._stop = _button("Stop", "End this run now; nothing is written", "stop")
         self._accept = _button("Accept", "Write these changes into the workspace", "check", "success")
         self._reject = _button("Reject", "Drop these changes", "times")
         self._undo = _button("Undo", "Restore the files as they were before", "undo")
-        self._text = ipywidgets.ToggleButton(
+        self._text = w.ToggleButton(
             value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
         )
-        self._bar = ipywidgets.HBox([self._stop])
+        self._bar = w.HBox([self._stop])
         self._stop.on_click(lambda _: press(lambda run: run.stop()))
         self._accept.on_click(lambda _: press(lambda run: run.accept()))
         self._reject.on_click(lambda _: press(lambda run: run.reject()))
@@ -64,8 +67,8 @@ class Widgets:
     def show(self, view: RunView, now: float) -> None:
         """Bring every widget up to date; what did not change is not sent."""
         _put(self._live, html.announcement(view))
-        _put(self._rail, html.head(view) + html.rail_list(view, now) + html.state(view, now) + html.result(view))
-        _put(self._evidence, html.evidence(view))
+        _put(self._rail, join([html.steps(view, now), html.result(view)]))
+        _put(self._evidence, evidence(view))
         _put(self._stream, html.stream(view) if view.at_work else "")
         _put(self._changes, html.changes(view))
         children = self._buttons(view)
@@ -84,9 +87,7 @@ class Widgets:
 
 
 def _button(label: str, tooltip: str, icon: str, style: str = "") -> Any:
-    return ipywidgets.Button(
-        description=label, tooltip=tooltip, icon=icon, button_style=style, layout={"width": "auto"}
-    )
+    return w.Button(description=label, tooltip=tooltip, icon=icon, button_style=style, layout={"width": "auto"})
 
 
 def _put(widget: Any, value: str) -> None:

@@ -1,0 +1,59 @@
+"""The Evidence Ledger's top files as HTML: a stacked bar a file, which opens to its rows."""
+
+from __future__ import annotations
+
+from loom_jupyter.runs.events import EvidenceRow, RankedFile
+from loom_jupyter.runs.view import RunView
+from loom_jupyter.ui import families, figures, plain
+from loom_jupyter.ui.tags import Html, tag
+
+FILES_SHOWN = 8
+ROWS_SHOWN = 30
+
+
+def evidence(view: RunView, is_open: bool = True) -> Html:
+    """Return the section; empty as long as there is no ledger."""
+    if not view.files:
+        return Html()
+    shown = view.files[:FILES_SHOWN]
+    longest = max(file.score for file in shown)
+    total = max(view.total, len(view.files))
+    title = tag("summary", "Evidence", tag("span", figures.counted(total, "file"), cls="dim"))
+    files = tag("div", *(_file(file, longest) for file in shown), cls="evidence")
+    left = total - len(shown)
+    more = tag("div", f"{figures.counted(left, 'more file')}: `%loom ledger`", cls="dim more") if left else Html()
+    return tag("details", title, files, more, _legend(shown), cls="section", open=is_open)
+
+
+def _file(file: RankedFile, longest: float) -> Html:
+    path, why = plain.line(file.path, 200), plain.line(families.why(file), 200)
+    summary = tag(
+        "summary",
+        tag("span", str(file.rank), cls="rank"),
+        tag("span", path, cls="path", title=path),
+        tag("span", *(_share(share) for share in families.shares(file, longest)), cls="bar", aria_hidden="true"),
+        tag("span", figures.points(file.score), cls="score"),
+        tag("span", why, cls="why dim", title=why),
+    )
+    return tag("details", summary, tag("ul", *map(_row, file.rows[:ROWS_SHOWN]), cls="rows"))
+
+
+def _share(share: families.Share) -> Html:
+    title = f"{share.family} {share.points:g}"
+    return tag("span", cls=f"f-{share.family}", style=f"width: {share.width * 100:.1f}%", title=title)
+
+
+def _row(row: EvidenceRow) -> Html:
+    return tag(
+        "li",
+        tag("span", cls=f"chip f-{families.family_of(row)}", aria_hidden="true"),
+        tag("span", plain.line(row.rule, 60)),
+        tag("span", f"{row.points:+g}", cls="points"),
+        tag("span", plain.line(families.place(row), 200), cls="dim"),
+    )
+
+
+def _legend(shown: tuple[RankedFile, ...]) -> Html:
+    used = {families.family_of(row) for file in shown for row in file.rows if row.points > 0}
+    chips = (tag("span", tag("i", cls=f"chip f-{kind}"), kind) for kind in families.FAMILIES if kind in used)
+    return tag("div", *chips, cls="legend", aria_hidden="true")
