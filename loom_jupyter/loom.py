@@ -225,6 +225,23 @@ class Loom:
 
         return resolve_name(model or self.model)
 
+    # --- models -----------------------------------------------------------------------------------------------
+
+    def models(self) -> pd.DataFrame:
+        """Return the models that have a name: name, chosen, size (bytes), licence, summary."""
+        import pandas as pd
+
+        from loom_jupyter.models.catalogue import entries
+
+        chosen = self._model_name(None)
+        columns = ["name", "chosen", "size", "licence", "summary"]
+        rows = [[e.name, e.name == chosen, e.size, e.licence, e.summary] for e in entries().values()]
+        return pd.DataFrame(rows, columns=columns)
+
+    def use_model(self, model: str) -> None:
+        """Choose the model of the runs to come: a catalogue name, a GGUF path or a URL."""
+        self.model = self._model_name(model)
+
     # --- self-test --------------------------------------------------------------------------------------------
 
     def doctor(self) -> list[tuple[str, bool, str]]:
