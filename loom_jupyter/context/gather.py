@@ -1,37 +1,147 @@
-"""Gather: read the files that changed, in worker processes when there are many."""
+"""Gather: read the files that changed, in worker processes when there are many.
+
+The workers are plain child processes that speak pickle over their pipes: the kernel's interpreter keeps its lock
+for the user's own cell, nothing of the user's main module is imported again, and a grammar that crashes takes one
+worker along, not the kernel.
+"""
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from loom_jupyter.context.batch import Batch, pack
-from loom_jupyter.context.extract import Extracted, extract
+from loom_jupyter.context.extract import Extracted
 from loom_jupyter.context.languages import language_of
 from loom_jupyter.context.scan import Found, ScanCancelled
-from loom_jupyter.context.words import Splitter
+
+ALONE = 1_500_000
+CHUNK = 600_000
+MOST_WORKERS = 8
+BOOT = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "from loom_jupyter.context.gather_worker import main; main()"
+)
 
 
 def gather(root: Path, files: Sequence[Found], cancel: threading.Event | None = None) -> list[Batch]:
-    """Read and extract `files`; one that went away meanwhile is left out."""
-    split = Splitter()
-    found = []
-    for f in files:
-        if cancel is not None and cancel.is_set():
-            raise ScanCancelled
-        got = read_one(root, f, split)
-        if got is not None:
-            found.append((f.path, f.size, f.mtime_ns, got))
-    return [pack(found)]
+    """Read and extract `files`; one that went away meanwhile is left out.
+
+    Raises
+    ------
+    ScanCancelled
+        If `cancel` was set.
+    """
+    stop = cancel or threading.Event()
+    chunks = _chunks(files)
+    if sum(f.size for f in files) <= ALONE:
+        from loom_jupyter.context.gather_worker import read_all
+
+        return [read_all(root, chunk, stop) for chunk in chunks]
+    workers = min(MOST_WORKERS, os.cpu_count() or 1, len(chunks))
+    pending = iter(chunks)
+    turn = threading.Lock()
+    out: list[Batch] = []
+
+    def work() -> None:
+        alive = True
+        while alive and not stop.is_set():
+            with _worker() as child:
+                alive = serve(child)
+
+    def serve(child: subprocess.Popen[bytes]) -> bool:
+        """Feed one child; True if it died and there may be more to do."""
+        while not stop.is_set():
+            with turn:
+                chunk = next(pending, None)
+            if chunk is None:
+                return False
+            batch = _ask(child, root, chunk, stop)
+            if batch is None:
+                out.extend(_one_by_one(root, chunk, stop))
+                return True
+            out.append(batch)
+        return False
+
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(work) for _ in range(workers)]:
+            done.result()
+    if stop.is_set():
+        raise ScanCancelled
+    return out
 
 
-def read_one(root: Path, file: Found, split: Splitter) -> Extracted | None:
-    """Extract one file; None if it is gone."""
+def _chunks(files: Sequence[Found]) -> list[list[Found]]:
+    """Cut into pieces of about equal size, the largest files first, so that no worker ends late."""
+    out: list[list[Found]] = []
+    size = CHUNK
+    for f in sorted(files, key=lambda f: (-f.size, f.path)):
+        if size + f.size > CHUNK or len(out[-1]) >= 400:
+            out.append([])
+            size = 0
+        out[-1].append(f)
+        size += f.size
+    return out
+
+
+@contextmanager
+def _worker() -> Iterator[subprocess.Popen[bytes]]:
+    child = subprocess.Popen([sys.executable, "-P", "-c", BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
     try:
-        data = (root / file.path).read_bytes()
-    except FileNotFoundError:
+        pickle.dump([p for p in sys.path if p], child.stdin)
+        child.stdin.flush()
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+
+def _ask(
+    child: subprocess.Popen[bytes], root: Path, chunk: Sequence[Found], stop: threading.Event
+) -> Batch | None:
+    """Send a chunk and wait for its batch; None if the worker died of it."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            if stop.is_set():
+                child.kill()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        pickle.dump((root, [tuple(f) for f in chunk]), child.stdin)
+        child.stdin.flush()
+        batch: Batch = pickle.load(child.stdout)
+    except (EOFError, OSError, pickle.UnpicklingError):
         return None
-    except OSError as error:
-        return Extracted(language_of(file.path), f"cannot be read: {error.strerror}")
-    return extract(file.path, data, split)
+    finally:
+        done.set()
+    return batch
+
+
+def _one_by_one(root: Path, chunk: Sequence[Found], stop: threading.Event) -> Iterator[Batch]:
+    """Find the file that a worker died of; it is named with that reason."""
+    for f in chunk:
+        if stop.is_set():
+            return
+        with _worker() as child:
+            batch = _ask(child, root, [f], stop)
+        if batch is not None:
+            yield batch
+        elif not stop.is_set():
+            reason = "its grammar crashed while reading it"
+            yield pack([(f.path, f.size, f.mtime_ns, Extracted(language_of(f.path), reason))])

@@ -206,10 +206,12 @@ class Index:
 
     def sql(self, query: str, frames: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
         """Run SQL over the tables files, symbols, imports and terms, and over `frames` by name."""
+        snapshot = self.snapshot
         with self._lock:
-            if self._snapshot is not None and self._unsaved:
+            if self._unsaved:
                 self._save([])
-        return self._store.sql(query, frames or {})
+            unsaved = snapshot.batch if self._unsaved else None
+        return self._store.sql(query, frames or {}, unsaved)
 
 
 __all__ = ["Found", "Index", "RefreshReport", "TagError"]

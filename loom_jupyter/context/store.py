@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,16 +125,28 @@ class Store:
         except Timeout:
             return False
         except (duckdb.Error, OSError) as error:
-            _remove(draft)
+            with suppress(OSError):
+                _remove(draft)
             raise NotSaved(str(error).strip().splitlines()[0]) from error
         return True
 
-    def sql(self, query: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """Run `query` over views of the index and over `frames`, by name; nothing can be changed."""
+    def sql(self, query: str, frames: Mapping[str, pd.DataFrame], unsaved: Batch | None = None) -> pd.DataFrame:
+        """Run `query` over views of the index and over `frames`, by name; nothing can be changed.
+
+        Parameters
+        ----------
+        unsaved
+            The whole index, where the file is not up to date.
+        """
         import duckdb
 
         with duckdb.connect(":memory:") as con:
-            if self.file.exists():
+            if unsaved is not None:
+                con.execute("attach ':memory:' as loom; use loom")
+                _write(con, unsaved, ())
+                con.execute("use memory")
+                con.execute(VIEWS)
+            elif self.file.exists():
                 con.execute(f"attach '{str(self.file).replace(chr(39), chr(39) * 2)}' as loom (read_only)")
                 con.execute(VIEWS)
             for name, frame in frames.items():

@@ -17,7 +17,7 @@ from loom_jupyter.context.words import TOKEN, Splitter
 
 FILES = 24
 SHORT_FILE = 60
-NAME, SIGNATURE, BODY, PLACE = 6.0, 2.0, 1.0, 12.0
+NAME, EXACT, SIGNATURE, BODY, PLACE = 6.0, 6.0, 2.0, 1.0, 12.0
 
 
 class _Unit(NamedTuple):
@@ -25,6 +25,7 @@ class _Unit(NamedTuple):
     symbol: Symbol
     terms: dict[str, int]
     name: frozenset[str]
+    bare: str
     signature: frozenset[str]
     lines: int
 
@@ -49,7 +50,11 @@ def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -
             PLACE for path, line in marked if path == unit.path and unit.symbol.start <= line <= unit.symbol.end
         )
         share = score_of[unit.path] / top
-        score = round((points + hit) * (0.25 + share) + 2 * share, 3)
+        score = (points + hit) * (0.25 + share) + 2 * share
+        number = snapshot.number[unit.path]
+        if snapshot.roles[number] == "test" and not given.request.about_tests and not hit:
+            score /= 2
+        score = round(score, 3)
         kind = unit.symbol.kind
         name = None if kind == "file" else unit.symbol.name
         out.append(
@@ -93,6 +98,7 @@ def _score(unit: _Unit, weight: dict[str, float]) -> tuple[float, list[str]]:
             continue
         worth = BODY * count / (count + 1.2 * long)
         worth += NAME * (term in unit.name) + SIGNATURE * (term in unit.signature)
+        worth += EXACT * (term == unit.bare)
         points += idf * worth
         said.append((idf * worth, f"{term} ×{count}" if count > 1 else term))
     said.sort(key=lambda item: (-item[0], item[1]))
@@ -137,7 +143,7 @@ def _unit(path: str, s: Symbol, symbols: Sequence[Symbol], found: Sequence[list[
         frozenset(t for token in TOKEN.findall(s.name) for t in split(token)) if s.kind != "cell" else frozenset()
     )
     signature = frozenset(t for token in TOKEN.findall(s.signature) for t in split(token))
-    return _Unit(path, s, tally, name, signature, len(own))
+    return _Unit(path, s, tally, name, s.name.rpartition(".")[2].lower(), signature, len(own))
 
 
 def _found(line: str, wanted: set[str], split: Splitter) -> list[str]:

@@ -81,7 +81,7 @@ def _notebook(text: str, got: Extracted) -> str:
     """Collect cells and the symbols in them; return the cells' sources as one text."""
     language, found = notebook.cells(text)
     for cell in found:
-        lines = cell.source.count("\n") + 1
+        lines = max(1, len(cell.source.removesuffix("\n").split("\n")))
         head = next((line.strip() for line in cell.source.split("\n") if line.strip()), "")
         if cell.kind == "markdown":
             titles = markdown.sections(cell.source)

@@ -1,0 +1,58 @@
+"""The worker's side of `gather`: files in, batches out, until the pipe closes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from loom_jupyter.context.batch import Batch, pack
+from loom_jupyter.context.extract import Extracted, extract
+from loom_jupyter.context.languages import language_of
+from loom_jupyter.context.scan import Found, ScanCancelled
+from loom_jupyter.context.words import Splitter
+
+NICE = 5
+
+
+def read_all(root: Path, files: Sequence[Found], stop: threading.Event, split: Splitter | None = None) -> Batch:
+    """Read and extract some files; one that is gone is left out."""
+    split = split or Splitter()
+    found = []
+    for f in files:
+        if stop.is_set():
+            raise ScanCancelled
+        got = _read(root, f, split)
+        if got is not None:
+            found.append((f.path, f.size, f.mtime_ns, got))
+    return pack(found)
+
+
+def _read(root: Path, file: Found, split: Splitter) -> Extracted | None:
+    try:
+        data = (root / file.path).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Extracted(language_of(file.path), f"cannot be read: {error.strerror}")
+    return extract(file.path, data, split)
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    with suppress(OSError):
+        os.nice(NICE)
+    split, never = Splitter(), threading.Event()
+    inlet, outlet = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        try:
+            root, files = pickle.load(inlet)
+        except EOFError:
+            return
+        batch = read_all(root, [Found(*f) for f in files], never, split)
+        pickle.dump(batch, outlet, protocol=pickle.HIGHEST_PROTOCOL)
+        outlet.flush()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from loom_jupyter.context.index import Index
+from loom_jupyter.context.store import QueryError, Store
+
+Do = Callable[..., None]
+Open = Callable[..., Index]
+
+WORK = textwrap.dedent(
+    """
+    import sys, time, pathlib, random
+    from loom_jupyter.context.index import Index
+    from loom_jupyter.settings import Settings
+    root, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    number, rounds = sys.argv[3], int(sys.argv[4])
+    slowest = 0.0
+    for turn in range(rounds):
+        for n in range(20):
+            (root / f"own{number}_{n}.py").write_text(f"def made_{number}_{turn}_{n}(): pass\\n")
+        index = Index(root, Settings(), folder)
+        start = time.perf_counter()
+        report = index.refresh()
+        assert not report.notices[1:], report.notices
+        assert len(index.rank(f"made_{number}_{turn}_3"))
+        assert len(index.sql("select * from files"))
+        slowest = max(slowest, time.perf_counter() - start)
+    print(slowest)
+    """
+)
+
+
+def start(root: Path, folder: Path, number: int, rounds: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORK, str(root), str(folder), str(number), str(rounds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+
+
+@pytest.mark.slow
+def test_four_processes_on_one_workspace(make: Callable[..., Path], tmp_path: Path) -> None:
+    root = make({f"f{n}.py": f"def common_{n}():\n    return {n}\n" for n in range(40)})
+    folder = tmp_path / "data"
+    folder.mkdir()
+    children = [start(root, folder, n, 5) for n in range(4)]
+    for child in children:
+        out, err = child.communicate(timeout=120)
+        assert child.returncode == 0, err
+        # Four on two cores take turns; nobody may wait for a lock on top of that.
+        assert float(out) < 4.0
+    assert Store(folder).load() is not None
+
+
+@pytest.mark.slow
+def test_killed_refresh_leaves_a_usable_index(make: Callable[..., Path], tmp_path: Path, opened: Open) -> None:
+    root = make({f"f{n}.py": f"def common_{n}():\n    return {n}\n" * 20 for n in range(120)})
+    folder = tmp_path / "data"
+    opened(root, folder).refresh()
+    rnd = random.Random(5)
+    for turn in range(8):
+        child = start(root, folder, turn, 50)
+        time.sleep(0.4 + rnd.random() * 0.8)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        index = opened(root, folder)
+        assert len(index.refresh().notices) == 1  # only "not a git repository"
+        assert len(index.rank("common_3"))
+    assert opened(root, folder).refresh().changed == 0
+
+
+def test_damaged_truncated_and_older_files_are_rebuilt(shop: Path, tmp_path: Path, opened: Open) -> None:
+    folder = tmp_path / "data"
+    opened(shop, folder).refresh()
+    file = folder / "index.duckdb"
+    good = file.read_bytes()
+    older = tmp_path / "older.duckdb"
+    with duckdb.connect(str(older)) as con:
+        con.execute("create table meta (version integer); insert into meta values (-1)")
+    for bad in (
+        b"",
+        b"nonsense" * 100,
+        good[: len(good) // 2],
+        good[:5000] + b"\xff" * 2000 + good[7000:],
+        older.read_bytes(),
+    ):
+        file.write_bytes(bad)
+        index = opened(shop, folder)
+        report = index.refresh()
+        assert len(report.notices) <= 1
+        assert all("rebuilt" in n for n in report.notices)
+        assert report.files == 5
+        assert index.rank("tariff").files()["path"][0] == "src/tariff.py"
+    assert opened(shop, folder).refresh().changed == 0
+
+
+def test_unwritable_folder_is_a_notice(shop: Path, tmp_path: Path, opened: Open) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "index.duckdb.draft").mkdir()  # stands in the way of every write
+    report = opened(shop, folder).refresh()
+    assert report.files == 5
+    assert any("could not be saved" in n for n in report.notices)
+
+
+def test_bad_sql_is_one_sentence(shop: Path, opened: Open) -> None:
+    index = opened(shop)
+    index.refresh()
+    with pytest.raises(QueryError, match="Tables are files"):
+        index.sql("select * from nowhere")
+    with pytest.raises(QueryError):
+        index.sql("delete from loom.files")
+    assert len(index.sql("select * from files")) == 5
