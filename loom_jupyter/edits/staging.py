@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -87,6 +88,7 @@ class StagedCopy:
     _marks: dict[str, _Mark] = field(default_factory=dict)
     _folders: set[str] = field(default_factory=set)
     _originals: dict[str, bytes | None] = field(default_factory=dict)
+    _copier: _Copier = field(default_factory=lambda: _Copier())
 
     def __enter__(self) -> StagedCopy:
         try:
@@ -111,17 +113,30 @@ class StagedCopy:
             self._write(change.path, change.after)
 
     def restore(self) -> None:
-        """Put everything back: what was put, and what a check changed, deleted or left lying about."""
+        """Put everything back: what was put, and what a check changed, deleted or left lying about.
+
+        Caches and build outputs that a check made stay for the next one.
+        """
         self._undo_puts()
-        present = dict(_walk(str(self.root), "", lambda path: path in self._folders or not _kept(path)))
+        strange: list[str] = []
+
+        def enter(path: str) -> bool:
+            known = path in self._folders
+            if not known and not _kept(path):
+                strange.append(path)
+            return known or not _kept(path)
+
+        present = dict(_walk(str(self.root), "", enter))
         for path in present.keys() - self._marks.keys():
             if not _kept(path):
                 (self.root / path).unlink(missing_ok=True)
-        for path, mark in self._marks.items():
+        for path in reversed(strange):
+            with contextlib.suppress(OSError):
+                (self.root / path).rmdir()
+        for path, mark in list(self._marks.items()):
             found = present.get(path)
             if found is None or _Mark.of(found) != mark:
                 self._fetch(path)
-        self._remove_empty_folders()
 
     def _undo_puts(self) -> None:
         for path, before in self._originals.items():
@@ -142,28 +157,33 @@ class StagedCopy:
 
     def _fetch(self, path: str) -> None:
         """Copy one file anew; the time of the copy is now, so that build tools see a change."""
-        source, file = self.workspace / path, self.root / path
-        if file.is_symlink() or file.is_file():
-            file.unlink()
-        elif file.is_dir():
+        file = self.root / path
+        if file.is_dir() and not file.is_symlink():
             shutil.rmtree(file)
+        else:
+            file.unlink(missing_ok=True)
+        del self._marks[path]
+        self._place(path, linked=path in self.linked)
+        if path in self._marks and not file.is_symlink():
+            os.utime(file)
+            self._marks[path] = _Mark.of(file.lstat())
+        _forget_bytecode(file)
+
+    def _place(self, path: str, *, linked: bool) -> None:
+        """Bring one file or link of the workspace into the copy, and remember how it looks."""
+        source, file = self.workspace / path, self.root / path
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, file, follow_symlinks=False)
-            if not file.is_symlink():
-                file.chmod(stat.S_IMODE(source.stat().st_mode))
+            if linked:
+                file.symlink_to(source)
+            elif source.is_symlink():
+                self._link_again(source, file)
+            else:
+                self._copier(source, file)
+            self._marks[path] = _Mark.of(file.lstat())
         except OSError:
+            file.unlink(missing_ok=True)
             self.skipped.append(path)
-            del self._marks[path]
-            return
-        _forget_bytecode(file)
-        self._marks[path] = _Mark.of(file.lstat())
-
-    def _remove_empty_folders(self) -> None:
-        for top, names, files in os.walk(self.root, topdown=False):
-            relative = os.path.relpath(top, self.root)
-            if relative not in self._folders and not _kept(relative) and not names and not files:
-                Path(top).rmdir()
 
     def _copy(self) -> None:
         self.workspace = self.workspace.resolve()
@@ -171,22 +191,12 @@ class StagedCopy:
         self.root = self.root.resolve()
         found = dict(_walk(str(self.workspace), "", self._enter))
         ceiling = _ceiling(found.values())
-        copy = _Copier()
         for number, (path, info) in enumerate(sorted(found.items())):
             self._tell(number, len(found))
-            source, file = self.workspace / path, self.root / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if stat.S_ISLNK(info.st_mode):
-                    self._link_again(source, file)
-                elif info.st_size > ceiling:
-                    self._link(path)
-                else:
-                    copy(source, file)
-                self._marks[path] = _Mark.of(file.lstat())
-            except OSError:
-                file.unlink(missing_ok=True)
-                self.skipped.append(path)
+            big = stat.S_ISREG(info.st_mode) and info.st_size > ceiling
+            if big:
+                self.linked.append(path)
+            self._place(path, linked=big)
         self._folders = {parent.as_posix() for path in self._marks for parent in Path(path).parents}
         self._tell(len(found), len(found))
 
@@ -202,15 +212,10 @@ class StagedCopy:
         if folder == self.root or folder.name in _DROPPED or (folder / "CACHEDIR.TAG").exists():
             return False
         if folder.name in _LINKED or (folder / "pyvenv.cfg").exists():
-            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-            self._link(path)
-            self._marks[path] = _Mark.of((self.root / path).lstat())
+            self.linked.append(path)
+            self._place(path, linked=True)
             return False
         return True
-
-    def _link(self, path: str) -> None:
-        (self.root / path).symlink_to(self.workspace / path)
-        self.linked.append(path)
 
     def _link_again(self, source: Path, file: Path) -> None:
         """Copy a link so that it leads into the copy where the original leads into the workspace."""
@@ -242,15 +247,12 @@ class _Copier:
         import fcntl
 
         ficlone = 0x40049409
-        try:
-            with source.open("rb") as old, file.open("wb") as new:
+        with source.open("rb") as old, file.open("wb") as new:
+            try:
                 fcntl.ioctl(new.fileno(), ficlone, old.fileno())
-        except PermissionError:
-            raise
-        except OSError:
-            self._reflink = False
-            return False
-        return True
+            except OSError:
+                self._reflink = False
+        return self._reflink
 
 
 def _walk(folder: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[tuple[str, os.stat_result]]:

@@ -1,0 +1,179 @@
+"""What a text means to its language: whether it parses, and a key that layout and comments do not change."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import re
+import tomllib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from loom_jupyter.edits import notebook
+from loom_jupyter.edits.errors import EditError
+from loom_jupyter.edits.magics import plain
+from loom_jupyter.edits.text import split_lines
+
+PYTHON = (".py", ".pyi", ".pyw")
+_GRAMMARS = {
+    ".js": ("tree_sitter_javascript", "language"),
+    ".mjs": ("tree_sitter_javascript", "language"),
+    ".cjs": ("tree_sitter_javascript", "language"),
+    ".jsx": ("tree_sitter_javascript", "language"),
+    ".ts": ("tree_sitter_typescript", "language_typescript"),
+    ".mts": ("tree_sitter_typescript", "language_typescript"),
+    ".tsx": ("tree_sitter_typescript", "language_tsx"),
+    ".rs": ("tree_sitter_rust", "language"),
+    ".go": ("tree_sitter_go", "language"),
+}
+# Strings, then comments, then words, then single signs: blanks between tokens do not count in these languages.
+_TOKEN = re.compile(
+    r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
+    r"""|(?P<comment>//[^\n]*|/\*.*?\*/)|\w+|[^\w\s]""",
+    re.S,
+)
+_dumps: dict[tuple[str, int, int | None], str] = {}
+
+
+def problem(path: str, before: str, after: str) -> str | None:
+    """Say why a text does not parse; None if it does, or if the text before was no better.
+
+    Python is compiled, JSON, TOML and notebooks are read, JavaScript, TypeScript, Rust and Go must not gain a
+    syntax error. Other texts always parse.
+    """
+    try:
+        if path.endswith(".ipynb"):
+            _parse_cells(path, before, after)
+        elif path.endswith(PYTHON):
+            parse(after)
+        elif path.endswith(".json"):
+            json.loads(after)
+        elif path.endswith(".toml"):
+            tomllib.loads(after)
+        elif (more := _errors(path, after)) and len(more) > len(_errors(path, before)):
+            return f"does not parse: syntax error near line {more[-1]}"
+    except SyntaxError as error:
+        return f"does not parse: {error.msg} (line {error.lineno})"
+    except (ValueError, RecursionError, MemoryError, EditError) as error:
+        return f"does not parse: {error}"
+    return None
+
+
+def canonical(path: str, text: str) -> str:
+    """Return a key that is equal for texts that differ only in layout and comments.
+
+    Python: the syntax tree without positions. Notebooks: that of their cells. JSON and TOML: the value.
+    JavaScript, TypeScript, Rust, Go: the tokens. Others: the text without trailing blanks and blank lines.
+    """
+    if path.endswith(".ipynb"):
+        key = "\0".join(f"{cell.kind}\0{_tree_key(plain(cell.source), cell.source)}" for cell in cells(path, text))
+    elif path.endswith(PYTHON):
+        key = _tree_key(text)
+    elif path.endswith(".json"):
+        key = _value_key(json.loads, text)
+    elif path.endswith(".toml"):
+        key = _value_key(tomllib.loads, text)
+    elif _suffix(path) in _GRAMMARS:
+        key = "\0".join(m.group() for m in _TOKEN.finditer(text) if m.lastgroup != "comment")
+    else:
+        key = _line_key(text)
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@functools.lru_cache(maxsize=16)
+def parse(source: str) -> ast.Module:
+    """Parse and compile Python; top-level ``await`` is allowed, as in a notebook."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(source)
+        # Some errors (return outside a function, a second nonlocal) only the compiler sees.
+        compile(tree, "<candidate>", "exec", dont_inherit=True, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return tree
+
+
+@functools.lru_cache(maxsize=8)
+def cells(path: str, text: str) -> list[notebook.Cell]:
+    """Return a notebook's cells; none of a text that is empty."""
+    return notebook.cells(path, text) if text else []
+
+
+def code(path: str, text: str) -> str:
+    """Return a notebook's Python cells as one module."""
+    return "\n".join(plain(cell.source) for cell in cells(path, text) if cell.kind == "code")
+
+
+def _parse_cells(path: str, before: str, after: str) -> None:
+    known = {cell.id: cell.source for cell in cells(path, before)}
+    json.loads(after)
+    for cell in cells(path, after):
+        if cell.kind == "code" and known.get(cell.id) != cell.source:
+            parse(plain(cell.source))
+
+
+def _tree_key(source: str, otherwise: str | None = None) -> str:
+    """Dump the syntax tree, statement by statement: most statements of a candidate were dumped before."""
+    try:
+        body = parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _line_key(otherwise or source)
+    if not body and otherwise:
+        return _line_key(otherwise)
+    lines = split_lines(source)
+    if len(_dumps) > 5000:
+        _dumps.clear()
+    return "\0".join(_dump(lines, node) for node in body)
+
+
+def _dump(lines: list[str], node: ast.stmt) -> str:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    key = ("".join(lines[first - 1 : node.end_lineno]), node.col_offset, node.end_col_offset)
+    if key not in _dumps:
+        _dumps[key] = ast.dump(node)
+    return _dumps[key]
+
+
+def _value_key(load: Callable[[str], Any], text: str) -> str:
+    try:
+        return json.dumps(load(text), default=str)
+    except (ValueError, RecursionError):
+        return _line_key(text)
+
+
+def _line_key(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
+
+
+def _errors(path: str, text: str) -> list[int]:
+    """Return the lines of a tree-sitter parse's errors; none for an unknown language."""
+    parser = _parser(_suffix(path))
+    if parser is None:
+        return []
+    found: list[int] = []
+    queue = [parser.parse(text.encode("utf-8", "surrogatepass")).root_node]
+    while queue:
+        node = queue.pop()
+        if node.is_error or node.is_missing:
+            found.append(node.start_point[0] + 1)
+        if node.has_error:
+            queue.extend(node.children)
+    return sorted(found)
+
+
+@functools.cache
+def _parser(suffix: str) -> Any:
+    import importlib
+
+    from tree_sitter import Language, Parser
+
+    if suffix not in _GRAMMARS:
+        return None
+    module, function = _GRAMMARS[suffix]
+    return Parser(Language(getattr(importlib.import_module(module), function)()))
+
+
+def _suffix(path: str) -> str:
+    return "." + path.rpartition(".")[2].lower()

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from loom_jupyter.edits import staging
+from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.errors import Cancelled, ForbiddenPathError
+from loom_jupyter.edits.staging import StagedCopy
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    root = tmp_path / "ws"
+    for name, text in {
+        "price.py": "RATE = 1\n",
+        "pkg/__init__.py": "",
+        "pkg/mod.py": "x = 1\n",
+        "run.sh": "#!/bin/sh\n",
+        ".git/config": "[core]\n",
+        "pkg/__pycache__/mod.cpython-311.pyc": "old",
+        "node_modules/left/index.js": "1",
+        "env/pyvenv.cfg": "home = /usr",
+        "env/bin/python": "",
+        "out/CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55",
+        "out/huge": "x",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "run.sh").chmod(0o755)
+    return root
+
+
+def test_what_is_copied_linked_and_left_out(workspace: Path, tmp_path: Path) -> None:
+    before = tree(workspace)
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        assert set(tree(staged.root)) == {"price.py", "pkg/__init__.py", "pkg/mod.py", "run.sh"}
+        assert sorted(staged.linked) == ["env", "node_modules"]
+        assert (staged.root / "node_modules").readlink() == workspace / "node_modules"
+        assert os.access(staged.root / "run.sh", os.X_OK)
+        for path in ("price.py", "run.sh"):
+            copied, original = (staged.root / path).stat(), (workspace / path).stat()
+            assert copied.st_ino != original.st_ino
+            assert copied.st_mtime_ns == original.st_mtime_ns
+        assert staged.root.stat().st_mode & 0o777 == 0o700
+    assert not (tmp_path / "stage").exists()
+    assert tree(workspace) == before
+    assert (workspace / "node_modules/left/index.js").exists()
+
+
+def test_links_lead_into_the_copy(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.txt").write_text("far")
+    links = {
+        "relative": "pkg/mod.py",
+        "absolute": str(workspace / "pkg" / "mod.py"),
+        "folder": "pkg",
+        "far": "../outside.txt",
+        "broken": "nowhere",
+    }
+    for name, goal in links.items():
+        (workspace / name).symlink_to(goal)
+    with StagedCopy(workspace, tmp_path / "deep" / "stage") as staged:
+        for name in ("relative", "absolute"):
+            assert (staged.root / name).resolve() == staged.root / "pkg" / "mod.py"
+        assert (staged.root / "folder").resolve() == staged.root / "pkg"
+        assert (staged.root / "far").read_text() == "far"
+        assert (staged.root / "broken").is_symlink()
+    assert (tmp_path / "outside.txt").exists()
+
+
+def test_put_and_restore(workspace: Path, tmp_path: Path) -> None:
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        pristine = tree(staged.root)
+        staged.put([FileChange("price.py", b"RATE = 1\n", b"RATE = 2\n"), FileChange("new/a.py", None, b"y\n")])
+        assert (staged.root / "price.py").read_bytes() == b"RATE = 2\n"
+        assert (staged.root / "new/a.py").exists()
+        staged.put([FileChange("pkg/mod.py", b"x = 1\n", b"x = 3\n")])
+        assert tree(staged.root) == pristine | {"pkg/mod.py": b"x = 3\n"}
+        staged.restore()
+        assert tree(staged.root) == pristine
+        assert not (staged.root / "new").exists()
+
+
+def test_restore_mends_what_a_check_did(workspace: Path, tmp_path: Path) -> None:
+    before = tree(workspace)
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        pristine = tree(staged.root)
+        root = staged.root
+        (root / "price.py").write_text("RATE = 9\n")
+        (root / "run.sh").unlink()
+        (root / "run.sh").mkdir()
+        (root / "pkg" / "mod.py").unlink()
+        (root / "test.db").write_text("left over")
+        (root / "results" / "deep").mkdir(parents=True)
+        (root / "pkg" / "__init__.py").chmod(0o777)
+        (root / "target").mkdir()
+        (root / "target" / "cached.o").write_text("kept")
+        staged.restore()
+        assert tree(root) == pristine | {"target/cached.o": b"kept"}
+        assert not (root / "results").exists()
+        assert os.access(root / "run.sh", os.X_OK)
+        assert (root / "pkg" / "__init__.py").stat().st_mode == (workspace / "pkg/__init__.py").stat().st_mode
+    assert tree(workspace) == before
+
+
+def test_candidates_of_one_second_and_one_size_are_not_mixed_up(workspace: Path, tmp_path: Path) -> None:
+    """Python trusts bytecode whose source has the recorded size and second."""
+    show = [sys.executable, "-c", "import price; print(price.RATE)"]
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+
+        def seen() -> str:
+            run = subprocess.run(show, cwd=staged.root, capture_output=True, text=True, check=True, env=env)
+            return run.stdout.strip()
+
+        frozen = 1_700_000_000
+        said = [seen()]
+        for rate in (b"2", b"3", b"4"):
+            staged.put([FileChange("price.py", b"RATE = 1\n", b"RATE = %s\n" % rate)])
+            # The worst case: same second for every candidate.
+            os.utime(staged.root / "price.py", (frozen, frozen))
+            said.append(seen())
+        staged.restore()
+        os.utime(staged.root / "price.py", (frozen, frozen))
+        said.append(seen())
+        assert (staged.root / "__pycache__").is_dir()
+    assert said == ["1", "2", "3", "4", "1"]
+
+
+def test_big_files_are_linked(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workspace / "data.bin").write_bytes(b"x" * 4000)
+    (workspace / "medium.bin").write_bytes(b"x" * 2000)
+    monkeypatch.setattr(staging, "BIG_FILE", 3000)
+    with StagedCopy(workspace, tmp_path / "a") as staged:
+        assert "data.bin" in staged.linked
+        assert "medium.bin" not in staged.linked
+    monkeypatch.setattr(staging, "COPY_LIMIT", 1500)
+    with StagedCopy(workspace, tmp_path / "b") as staged:
+        assert {"data.bin", "medium.bin"} <= set(staged.linked)
+        assert (staged.root / "price.py").is_symlink() is False
+
+
+def test_copying_can_be_stopped(workspace: Path, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    seen: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append((done, total))
+        if done == 2:
+            cancel.set()
+
+    with pytest.raises(Cancelled), StagedCopy(workspace, tmp_path / "stage", cancel, progress):
+        pass
+    assert not (tmp_path / "stage").exists()
+    assert seen == [(0, 4), (1, 4), (2, 4)]
+
+
+def test_progress_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    for number in range(300):
+        (tmp_path / "ws" / f"{number}.txt").touch()
+    seen: list[tuple[int, int]] = []
+    with StagedCopy(tmp_path / "ws", tmp_path / "stage", progress=lambda *at: seen.append(at)):
+        assert len(seen) <= 25
+        assert seen[-1] == (300, 300)
+
+
+def test_a_copy_inside_the_workspace_is_not_copied_into_itself(workspace: Path) -> None:
+    with StagedCopy(workspace, workspace / "pkg" / "stage") as staged:
+        assert not (staged.root / "pkg" / "stage").exists()
+
+
+def test_puts_stay_inside(workspace: Path, tmp_path: Path) -> None:
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        for path in ("../x", "node_modules/left/index.js", "env/bin/python"):
+            with pytest.raises(ForbiddenPathError):
+                staged.put([FileChange(path, None, b"bad")])
+    assert (workspace / "node_modules/left/index.js").read_text() == "1"
+
+
+def test_a_folder_without_write_permission_goes_away_too(workspace: Path, tmp_path: Path) -> None:
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        locked = staged.root / "locked"
+        locked.mkdir()
+        (locked / "file").touch()
+        locked.chmod(0o500)
+    assert not (tmp_path / "stage").exists()
+    assert workspace.exists()
