@@ -9,7 +9,8 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Float, Unicode
 
-from loom_jupyter import verbs
+from loom_jupyter import completion, verbs
+from loom_jupyter.command_line import MisuseError, Parser, split, task_parser
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ PATIENCE = 0.2
 
 @magics_class
 class LoomMagics(Magics):
-    """Settings of ``%loom``."""
+    """What ``%config LoomMagics`` can set."""
 
     root = Unicode("", help="Folder of the workspace; empty: the project around the current directory.").tag(
         config=True
     )
-    model = Unicode("", help="Catalogue name or path of a GGUF file; empty: the default.").tag(config=True)
+    model = Unicode("", help="Catalogue name or path of a GGUF file; empty: the workspace's or the default.").tag(
+        config=True
+    )
     budget = Float(0.0, help="Seconds that the Coder may search; 0: the workspace's setting.").tag(config=True)
 
     def __init__(self, shell: Any, **settings: Any) -> None:
@@ -40,14 +43,48 @@ class LoomMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def loom(self, line: str, cell: str | None = None) -> Any:
-        """Hand a task to Loom, or look at what became of one.
+        """Hand a task to Loom, or ask what became of one.
 
-        ::
+        A task::
 
-            %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--wait] [--model NAME] [--budget SECONDS] [NAME]
-            what should be different, in your own words
+            %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--wait]
+                   [--model NAME] [--budget SECONDS] [NAME]
+            What should be different, in your own words.
 
-        The cell returns at once; the run goes on in the background and shows itself under the cell.
+        The cell returns at once. Architect, Explorer and Coder work in the background and show themselves under
+        the cell; nothing is written before Accept. Stop works at every moment.
+
+        --tag PATH        This file matters; may be given several times.
+        --check CMD       Passes once the task is solved (such as "pytest -q"); it runs in a copy of the
+                          workspace, for every candidate. `auto` finds one.
+        --apply           Write the changes without review if the check passes, or if there is none.
+        --ask             Only answer; change nothing.
+        --wait            Block until nothing is at work any more, and fail if the run fails, so that
+                          Run All stops there. Interrupting the kernel stops the run.
+        --model NAME      A name from `%loom model`, or the path of a GGUF file.
+        --budget SECONDS  How long the Coder may search.
+        NAME              Variable that gets the run.
+
+        Afterwards::
+
+            %loom                  where the workspace and its newest run stand
+            %loom ledger           the run's evidence, as a DataFrame
+            %loom ledger WORDS…    a ranking for these words; no model is involved
+            %loom diff [PATH]…     the proposed changes
+            %loom accept [PATH]…   write them into the workspace
+            %loom reject           drop them
+            %loom undo             restore every byte that accept replaced
+            %loom stop             end the run that is at work
+            %loom runs [N]         the newest runs, as a DataFrame
+            %loom sql QUERY        query index, ledgers and runs
+            %loom model [NAME]     the models there are, or choose one
+            %loom index            bring the index up to date
+            %loom doctor           look whether everything is there
+            %loom help [VERB]
+
+        Verbs about a run mean the newest one; --run ID names another. The results of verbs can be assigned:
+        ``ledger = %loom ledger``. The workspace is the innermost folder around the current directory that holds
+        a ``.git`` or a ``pyproject.toml``; ``%config LoomMagics.root = "…"`` names another.
         """
         try:
             return self._line(line) if cell is None else self._cell(line, cell)
@@ -57,23 +94,27 @@ class LoomMagics(Magics):
     # --- %%loom ---
 
     def _cell(self, line: str, cell: str) -> None:
-        parser = verbs.task_parser("%%loom")
-        parser.add_argument("name", nargs="?")
-        args = parser.parse(verbs.split(line))
+        args = _task_parser().parse(split(line))
         if not cell.strip():
-            raise verbs.MisuseError("The cell is empty; write under %%loom what should be different.")
+            raise MisuseError("The cell is empty; write under %%loom what should be different.")
         if args.name is not None and not args.name.isidentifier():
-            raise verbs.MisuseError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
+            raise MisuseError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
         run = self._start(args, cell.strip())
         if args.name:
             self._shell.user_ns[args.name] = run
         if args.wait:
-            _wait(run, args.apply)
+            _wait(run, live=self._live)
+
+    @property
+    def _live(self) -> bool:
+        """Whether a front end shows widgets; terminal IPython has no kernel."""
+        return hasattr(self._shell, "kernel")
 
     def _start(self, args: argparse.Namespace, task: str) -> Run:
-        from loom_jupyter.ui.panel import Panel
+        from loom_jupyter.ui.panel import panel
 
-        panel = Panel(task)
+        # Something to see before anything heavy is imported.
+        shown = panel(task, live=self._live)
         try:
             run = self.workspace().run(
                 task,
@@ -84,30 +125,19 @@ class LoomMagics(Magics):
                 budget=args.budget or self.budget or None,
             )
         except LoomError:
-            panel.close()
+            shown.close()
             raise
-        panel.follow(run)
+        shown.follow(run)
         return run
 
     # --- %loom ---
 
     def _line(self, line: str) -> Any:
-        words = verbs.split(line)
-        if not words:
-            return self._status()
-        verb = verbs.VERBS.get(words[0])
-        if verb is None:
-            raise verbs.MisuseError(f"%loom has no verb {words[0]!r}{verbs.nearest(words[0], list(verbs.VERBS))}.")
-        raw = line.strip()[len(verb.name) :].strip()
-        args = verb.parse("%loom", [raw] if verb.name == "sql" else words[1:])
-        return verb.act(self.workspace(), args)
-
-    def _status(self) -> Any:
-        from loom_jupyter.ui.shown import Shown
-
-        loom = self.workspace()
-        run = loom.last_run()
-        return Shown(f"{loom.root} · {f'run {run.id}: {run.state.value}' if run else 'no run yet'}")
+        words = split(line) if not line.strip().startswith("sql ") else ["sql", line.strip()[4:].strip()]
+        verb = verbs.find(words[0] if words else "status", "%loom")
+        if "--help" in words[1:]:
+            verb, words = verbs.VERBS["help"], ["help", verb.name]
+        return verb.act(self.workspace(), verb.parse("%loom", words[1:]))
 
     def workspace(self) -> Loom:
         """Return the workspace of the current directory (or of ``%config LoomMagics.root``)."""
@@ -119,25 +149,54 @@ class LoomMagics(Magics):
         return self._looms[root]
 
 
-def _wait(run: Run, apply: bool) -> None:
-    """Block until the run is over; what is awaited and fails must stop the cells below."""
+def _task_parser() -> Parser:
+    parser = task_parser("%%loom")
+    parser.add_argument("--wait", action="store_true")
+    parser.add_argument("name", nargs="?")
+    return parser
+
+
+def _wait(run: Run, *, live: bool) -> None:
+    """Block until nothing is at work; what was awaited and failed must stop the cells below."""
+    if live:
+        _block(run)
+    else:
+        from loom_jupyter.ui import terminal
+
+        terminal.follow(run)
+    if run.state.value in ("failed", "stopped"):
+        raise MisuseError(run.error or f"Run {run.id} was stopped.")
+    if run.proposal is not None and run.proposal.passed is False:
+        raise MisuseError("No candidate passed the check; the best one waits for review, nothing was written.")
+
+
+def _block(run: Run) -> None:
     try:
         while not run.wait(PATIENCE):
             pass
     except KeyboardInterrupt:
         run.stop()
         raise
-    state = run.state.value
-    if state in ("failed", "stopped"):
-        raise verbs.MisuseError(run.error or f"Run {run.id} was stopped.")
-    if run.proposal is not None and run.proposal.passed is False:
-        raise verbs.MisuseError(
-            f"No candidate passed the check{'; nothing was applied' if apply else ''}: see the panel."
-        )
 
 
 def register(ipython: Any) -> None:
-    """Add ``%loom`` and ``%%loom`` to a shell."""
+    """Add ``%loom`` and ``%%loom`` to a shell, with completion, and teach it to show runs."""
     magics = LoomMagics(ipython, parent=ipython)
     ipython.register_magics(magics)
     ipython.configurables.append(magics)
+    completion.install(ipython, magics.workspace, ["--wait"])
+    formatters = ipython.display_formatter.formatters
+    formatters["text/html"].for_type_by_name("loom_jupyter.runs.run", "Run", _run_html)
+    formatters["text/plain"].for_type_by_name("loom_jupyter.runs.run", "Run", _run_text)
+
+
+def _run_html(run: Run) -> str:
+    from loom_jupyter.ui.status import of_run
+
+    return of_run(run)._repr_html_()
+
+
+def _run_text(run: Run, printer: Any, _cycle: bool) -> None:
+    from loom_jupyter.ui.status import of_run
+
+    printer.text(str(of_run(run)))

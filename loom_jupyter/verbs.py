@@ -3,105 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import os
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from loom_jupyter.errors import LoomError
+from loom_jupyter.command_line import MisuseError, Parser, nearest, positive
 
 if TYPE_CHECKING:
     from loom_jupyter.loom import Loom
     from loom_jupyter.runs.run import Run
-
-
-class MisuseError(LoomError):
-    """A command line that Loom does not understand."""
-
-
-# --- command lines ---
-
-
-class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose problems are one sentence with the nearest name."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"add_help": False, "allow_abbrev": False, **settings})
-
-    def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse `words`.
-
-        Raises
-        ------
-        MisuseError
-            If they make no sense.
-        """
-        args, rest = self.parse_known_args(words)
-        if rest:
-            flags = [name for action in self._actions for name in action.option_strings]
-            kind = "flag" if rest[0].startswith("-") else "argument"
-            raise MisuseError(f"{self.prog} has no {kind} {rest[0]!r}{nearest(rest[0], flags)}.")
-        return args
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of ending the process."""
-        raise MisuseError(f"{self.prog}: {message}.")
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return a remark that names the known words closest to `word`, or all of them."""
-    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
-    if close:
-        return f"; did you mean {' or '.join(close)}?"[:-1]
-    return f"; it knows {', '.join(known)}" if known else ""
-
-
-def split(line: str) -> list[str]:
-    """Split a command line into words, as a shell would.
-
-    Raises
-    ------
-    MisuseError
-        If a quote is not closed.
-    """
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    if os.name == "nt":
-        lexer.escape = ""  # C:\paths
-    try:
-        return list(lexer)
-    except ValueError as error:
-        raise MisuseError(f"A quote is not closed in {line.strip()!r}; close it.") from error
-
-
-def task_parser(prog: str) -> Parser:
-    """Return the parser of what starts a run."""
-    parser = Parser(prog=prog)
-    parser.add_argument(
-        "--tag", action="append", default=[], metavar="PATH", help="file that matters (repeatable)"
-    )
-    parser.add_argument(
-        "--check", metavar="CMD", help="command that passes once the task is solved; 'auto' finds one"
-    )
-    parser.add_argument(
-        "--apply", action="store_true", help="write the changes without review if the check passes"
-    )
-    parser.add_argument("--ask", action="store_true", help="only answer; change nothing")
-    parser.add_argument("--wait", action="store_true", help="block until done; raise if the run fails")
-    parser.add_argument("--model", metavar="NAME", help="catalogue name or path of a GGUF file")
-    parser.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time that the Coder may search")
-    return parser
-
-
-def _seconds(word: str) -> float:
-    value = float(word)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0")
-    return value
 
 
 # --- where ---
@@ -139,7 +50,7 @@ def pick_run(loom: Loom, run_id: str | None) -> Run:
     ids = loom.run_ids()
     matches = [known for known in ids if known == run_id] or [known for known in ids if known.endswith(run_id)]
     if len(matches) != 1:
-        raise MisuseError(f"There is no run {run_id!r}{nearest(run_id, ids[:50])}.")
+        raise MisuseError(f"There is no run {run_id!r}{nearest(run_id, ids[:20])}")
     return loom.open_run(matches[0])
 
 
@@ -158,11 +69,22 @@ class Verb:
     add: Callable[[Parser], None]
     act: Act
 
-    def parse(self, prog: str, words: Sequence[str]) -> argparse.Namespace:
+    def parse(self, door: str, words: Sequence[str]) -> argparse.Namespace:
         """Parse the words after the verb."""
-        parser = Parser(prog=f"{prog} {self.name}")
+        return self._parser(f"{door} {self.name}").parse(words)
+
+    def flags(self) -> list[str]:
+        """Return the verb's flags."""
+        return self._parser(self.name).flags()
+
+    def manual(self) -> str:
+        """Return the verb's line of the manual."""
+        return f"{self.name} {self.usage}".strip() + f": {self.help}."
+
+    def _parser(self, prog: str) -> Parser:
+        parser = Parser(prog=prog)
         self.add(parser)
-        return parser.parse(words)
+        return parser
 
 
 def _with_run(parser: Parser) -> None:
@@ -185,41 +107,64 @@ def _with_ledger(parser: Parser) -> None:
 
 
 def _with_count(parser: Parser) -> None:
-    parser.add_argument("count", nargs="?", type=int, default=20)
+    parser.add_argument("count", nargs="?", type=positive, default=20)
+
+
+def _with_name(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?")
+
+
+def _with_verb(parser: Parser) -> None:
+    parser.add_argument("verb", nargs="?")
 
 
 def _with_nothing(_: Parser) -> None:
     pass
 
 
+def _status(loom: Loom, _: argparse.Namespace) -> Any:
+    from loom_jupyter.ui.status import status
+
+    return status(str(loom.root), loom.model, loom.last_run())
+
+
 def _ledger(loom: Loom, args: argparse.Namespace) -> Any:
     if args.words:
         return loom.rank(" ".join(args.words), args.tag).dataframe()
     run = pick_run(loom, args.run)
-    if run.ledger is None:
-        raise MisuseError(f"Run {run.id} has no ledger yet; rank words yourself: ledger WORDS.")
-    return run.ledger.dataframe()
+    ledger = run.ledger
+    if ledger is None:
+        raise MisuseError(
+            f"Run {run.id} is {run.state.value} and has no ledger; rank words yourself: ledger WORDS."
+        )
+    return ledger.dataframe()
 
 
 def _diff(loom: Loom, args: argparse.Namespace) -> Any:
     from loom_jupyter.ui import shown
 
     run = pick_run(loom, args.run)
-    diffs = run.proposal.diffs if run.proposal else {}
-    if not diffs:
-        raise MisuseError(f"Run {run.id} ({run.state.value}) proposes no changes; there is nothing to show.")
+    diffs = _proposed(run, "show")
     unknown = [path for path in args.paths if path not in diffs]
     if unknown:
-        raise MisuseError(f"{unknown[0]!r} is not in the proposal{nearest(unknown[0], list(diffs))}.")
+        raise MisuseError(f"{unknown[0]!r} is not in the proposal{nearest(unknown[0], list(diffs))}")
     return shown.diff({path: text for path, text in diffs.items() if not args.paths or path in args.paths})
+
+
+def _proposed(run: Run, verb: str) -> dict[str, str]:
+    proposal = run.proposal
+    if proposal is None or not proposal.diffs:
+        raise MisuseError(
+            f"Run {run.id} is {run.state.value} and proposes no changes: there is nothing to {verb}."
+        )
+    return proposal.diffs
 
 
 def _accept(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
+    diffs = _proposed(run, "accept")
     run.accept(args.paths or None)
-    return _said(
-        f"Accepted: {', '.join(args.paths or run.proposal.diffs if run.proposal else [])}. Undo restores it."
-    )
+    return _said(f"Accepted: {', '.join(args.paths or diffs)}. `undo` restores every byte.")
 
 
 def _reject(loom: Loom, args: argparse.Namespace) -> Any:
@@ -237,7 +182,7 @@ def _stop(loom: Loom, args: argparse.Namespace) -> Any:
     if not run.state.at_work:
         return _said(f"Nothing is at work: run {run.id} is {run.state.value}.")
     run.stop()
-    return _said(f"Stop was asked of run {run.id}.")
+    return _said(f"Run {run.id} was asked to stop.")
 
 
 def _runs(loom: Loom, args: argparse.Namespace) -> Any:
@@ -246,8 +191,15 @@ def _runs(loom: Loom, args: argparse.Namespace) -> Any:
 
 def _sql(loom: Loom, args: argparse.Namespace) -> Any:
     if not args.words:
-        raise MisuseError("sql needs a query, such as: sql select path, lines from files limit 5.")
+        raise MisuseError("sql needs a query, such as: sql select path from files limit 5.")
     return loom.sql(" ".join(args.words))
+
+
+def _model(loom: Loom, args: argparse.Namespace) -> Any:
+    if args.name is None:
+        return loom.models()
+    loom.use_model(args.name)
+    return _said(f"The runs to come use {loom.model}; it is loaded by the first of them.")
 
 
 def _index(loom: Loom, _: argparse.Namespace) -> Any:
@@ -266,6 +218,12 @@ def _doctor(loom: Loom, _: argparse.Namespace) -> Any:
     )
 
 
+def _help(_: Loom, args: argparse.Namespace) -> Any:
+    if args.verb is not None and args.verb not in VERBS:
+        raise MisuseError(f"There is no verb {args.verb!r}{nearest(args.verb, list(VERBS))}")
+    return _said(manual() if args.verb is None else VERBS[args.verb].manual())
+
+
 def _said(text: str) -> Any:
     from loom_jupyter.ui.shown import Shown
 
@@ -275,15 +233,49 @@ def _said(text: str) -> Any:
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("ledger", "ledger [WORDS]", "the last run's evidence, or a ranking for words", _with_ledger, _ledger),
-        Verb("diff", "diff [PATH]…", "the changes under review", _with_paths, _diff),
-        Verb("accept", "accept [PATH]…", "write the changes into the workspace", _with_paths, _accept),
-        Verb("reject", "reject", "drop the changes", _with_run, _reject),
-        Verb("undo", "undo", "restore the bytes that accept replaced", _with_run, _undo),
-        Verb("stop", "stop", "stop the run that is at work", _with_run, _stop),
-        Verb("runs", "runs [N]", "the newest runs", _with_count, _runs),
-        Verb("sql", "sql QUERY", "query index, ledgers and runs", _with_words, _sql),
-        Verb("index", "index", "bring the index up to date", _with_nothing, _index),
-        Verb("doctor", "doctor", "look whether everything is there", _with_nothing, _doctor),
+        Verb("status", "", "where the workspace and its newest run stand", _with_nothing, _status),
+        Verb(
+            "ledger",
+            "[--run ID] | WORDS… [--tag PATH]",
+            "a run's evidence, or a ranking for words",
+            _with_ledger,
+            _ledger,
+        ),
+        Verb("diff", "[PATH]… [--run ID]", "the changes that a run proposes", _with_paths, _diff),
+        Verb(
+            "accept",
+            "[PATH]… [--run ID]",
+            "write the changes (of these files) into the workspace",
+            _with_paths,
+            _accept,
+        ),
+        Verb("reject", "[--run ID]", "drop the changes", _with_run, _reject),
+        Verb("undo", "[--run ID]", "restore the bytes that accept replaced", _with_run, _undo),
+        Verb("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
+        Verb("runs", "[N]", "the newest runs", _with_count, _runs),
+        Verb("sql", "QUERY", "query index, ledgers and runs", _with_words, _sql),
+        Verb("model", "[NAME]", "the models there are, or choose one", _with_name, _model),
+        Verb("index", "", "bring the index up to date", _with_nothing, _index),
+        Verb("doctor", "", "look whether everything is there", _with_nothing, _doctor),
+        Verb("help", "[VERB]", "this list, or one verb", _with_verb, _help),
     )
 }
+
+
+def find(word: str, door: str) -> Verb:
+    """Return a verb by its name.
+
+    Raises
+    ------
+    MisuseError
+        If there is none; names the nearest.
+    """
+    if word not in VERBS:
+        raise MisuseError(f"{door} has no verb {word!r}{nearest(word, list(VERBS))}")
+    return VERBS[word]
+
+
+def manual() -> str:
+    """Return the verbs, a line each."""
+    width = max(len(f"{verb.name} {verb.usage}") for verb in VERBS.values())
+    return "\n".join(f"{f'{verb.name} {verb.usage}':<{width}}  {verb.help}" for verb in VERBS.values())

@@ -358,9 +358,11 @@ def _(event: ev.ProposalMade, view: RunView) -> RunView:
         return replace(view, proposal=event)
     # The search already tried the proposal, so it is not checked again.
     after = view.after or CheckLine(view.check or "")
+    if after.passed is not event.passed:
+        after = CheckLine(after.command, event.passed, event.summary)
     state = StepState.DONE if event.passed else StepState.FAILED
     steps = _changed(view, Node.CHECK, state=state, summary=after.summary, seconds=after.seconds or None)
-    return replace(view, proposal=event, steps=steps)
+    return replace(view, proposal=event, after=after, steps=steps)
 
 
 @_after.register

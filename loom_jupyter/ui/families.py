@@ -10,13 +10,14 @@ FAMILIES = ("mention", "term", "symbol", "git", "history", "check", "notebook")
 BLOCKS = dict(zip(FAMILIES, "█▓▒░▚▞▤", strict=True))
 """How a family looks where there is no colour."""
 
+# For logs that do not name the family. In this order: "named by the check" is the check's.
 _WORDS = {
-    "mention": ("tag", "mention", "quoted", "named"),
-    "check": ("check", "fail", "traceback", "coverage"),
-    "notebook": ("notebook", "cell", "loaded", "kernel"),
-    "git": ("git", "changed in", "uncommitted", "diff"),
-    "history": ("history", "commit", "recent", "co-change", "together"),
-    "symbol": ("symbol", "import", "call", "defin", "heading", "test"),
+    "check": ("check", "failing", "traceback"),
+    "mention": ("tagged", "mentioned", "named"),
+    "notebook": ("notebook", "cell", "loaded"),
+    "history": ("history", "commit", "together"),
+    "git": ("git",),
+    "symbol": ("symbol", "calls", "imports", "defined"),
 }
 
 

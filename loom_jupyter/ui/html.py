@@ -27,10 +27,15 @@ def style() -> Html:
     return Html(f"<style>{files('loom_jupyter.ui').joinpath('style.css').read_text('utf-8')}</style>")
 
 
-def page(view: RunView, now: float) -> str:
+def page(view: RunView, now: float) -> Html:
     """Return the whole run as static HTML, complete in itself."""
+    return join([style(), body(view, now)])
+
+
+def body(view: RunView, now: float) -> Html:
+    """Return the whole run without the style sheet."""
     parts = [steps(view, now), result(view), changes(view), evidence(view), details(view)]
-    return join([style(), tag("div", *parts, cls="run page")])
+    return tag("div", *parts, cls="run page")
 
 
 def steps(view: RunView, now: float) -> Html:

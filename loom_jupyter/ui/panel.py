@@ -18,6 +18,7 @@ from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import Event
 from loom_jupyter.runs.view import RunView, reduce
 from loom_jupyter.ui import html, text
+from loom_jupyter.ui.shown import Shown
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -31,6 +32,22 @@ CLOCK = 0.5
 display: Any = ipython.display  # has no types
 
 Bundle = dict[str, Any]
+
+
+def panel(task: str, *, live: bool) -> Panel | Note:
+    """Return what shows a run in the current cell: a panel, or a note where no front end can show one."""
+    return Panel(task) if live else Note()
+
+
+class Note:
+    """Says once that a run has begun: what terminal IPython can show."""
+
+    def follow(self, run: Run) -> None:
+        """Name the run."""
+        display(Shown(f"Run {run.id} works in the background; %loom shows where it stands."))
+
+    def close(self) -> None:
+        """Nothing is shown yet, so there is nothing to take back."""
 
 
 class Panel:

@@ -21,7 +21,7 @@ class Shown:
 
     def __init__(self, text: str, body: Html | None = None) -> None:
         self._text = text
-        self._body = body
+        self.body = tag("pre", text) if body is None else body
 
     def __str__(self) -> str:
         return self._text
@@ -30,8 +30,7 @@ class Shown:
         return self._text
 
     def _repr_html_(self) -> str:
-        body = tag("pre", self._text) if self._body is None else self._body
-        return join([html.style(), tag("div", body, cls="run")])
+        return join([html.style(), tag("div", self.body, cls="run")])
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Shown:

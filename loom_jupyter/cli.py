@@ -1,0 +1,116 @@
+"""``jupyter loom``: the terminal's door."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loom_jupyter import __version__, verbs
+from loom_jupyter.command_line import MisuseError, Parser, nearest, task_parser
+from loom_jupyter.errors import LoomError
+
+if TYPE_CHECKING:
+    from loom_jupyter.loom import Loom
+
+DONE, FAILED, MISUSED = 0, 1, 2
+DOOR = "jupyter loom"
+RUN_USAGE = """\
+run [--tag PATH]… [--check CMD] [--apply | --yes] [--ask] [--model NAME] [--budget SECONDS] TASK…
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command line.
+
+    Returns
+    -------
+    int
+        0 if it was done, 1 if it failed, 2 if it made no sense.
+    """
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except LoomError as error:
+        print(f"jupyter loom: {error}", file=sys.stderr)
+        return MISUSED if isinstance(error, MisuseError) else FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _main(words: list[str]) -> int:
+    root, words = _root(words)
+    if not words or words[0] in ("-h", "--help", "help"):
+        return _help(words[1:])
+    if words[0] == "--version":
+        print(__version__)
+        return DONE
+    if words[0] == "run":
+        return _run(root, words[1:])
+    if words[0] not in verbs.VERBS:
+        raise MisuseError(f"{DOOR} has no verb {words[0]!r}{nearest(words[0], ['run', *verbs.VERBS])}")
+    verb = verbs.VERBS[words[0]]
+    if "--help" in words or "-h" in words:
+        return _help([verb.name])
+    _show(verb.act(_loom(root), verb.parse(DOOR, words[1:])))
+    return DONE
+
+
+def _root(words: list[str]) -> tuple[Path, list[str]]:
+    """Take a leading ``--root PATH`` off."""
+    if words[:1] != ["--root"]:
+        return verbs.workspace(Path.cwd()), words
+    if len(words) == 1:
+        raise MisuseError(f"{DOOR}: --root needs the folder of a project.")
+    return Path(words[1]), words[2:]
+
+
+def _loom(root: Path) -> Loom:
+    from loom_jupyter.loom import Loom
+
+    return Loom(root)
+
+
+def _help(words: list[str]) -> int:
+    if words and words[0] != "run":
+        print(f"{DOOR} {verbs.find(words[0], DOOR).manual()}")
+        return DONE
+    print(f"{DOOR} [--root PATH] VERB …\n\n{RUN_USAGE}" + ("" if words else verbs.manual()))
+    return DONE
+
+
+def _run(root: Path, words: list[str]) -> int:
+    parser = _run_parser()
+    if "--help" in words or "-h" in words:
+        return _help(["run"])
+    args = parser.parse(words)
+    task = sys.stdin.read() if args.task == ["-"] else " ".join(args.task)
+    if not task.strip():
+        raise MisuseError(f"The task is empty; say what should be different: {DOOR} run 'make it so'.")
+    from loom_jupyter.ui import terminal
+
+    run = _loom(root).run(
+        task, tagged=args.tag, check=args.check, apply=args.apply, model=args.model, budget=args.budget
+    )
+    state = terminal.follow(run)
+    if state.value == "review":
+        state = terminal.review(run, yes=args.yes)
+    passed = run.proposal is None or run.proposal.passed is not False
+    return FAILED if state.value in ("failed", "stopped") or (state.value == "review" and not passed) else DONE
+
+
+def _run_parser() -> Parser:
+    parser = task_parser(f"{DOOR} run")
+    parser.add_argument("--yes", action="store_true")
+    parser.add_argument("task", nargs="*")
+    return parser
+
+
+def _show(result: Any) -> None:
+    """Print what a verb returned: tables whole, everything else as it is."""
+    text = result.to_string(index=False) if hasattr(result, "to_string") else str(result)
+    print(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

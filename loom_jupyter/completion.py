@@ -1,0 +1,86 @@
+"""What Tab offers after ``%loom`` and ``%%loom``: verbs, flags, paths, models and run ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loom_jupyter import verbs
+from loom_jupyter.command_line import task_parser
+from loom_jupyter.errors import LoomError
+
+if TYPE_CHECKING:
+    from loom_jupyter.loom import Loom
+
+SHOWN = 200
+"""Most paths offered at once."""
+_OF_PROPOSAL = ("accept", "diff")
+
+
+def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[str]) -> None:
+    """Offer completions in a shell."""
+    flags = [*task_parser("").flags(), *task_flags]
+
+    def complete(_shell: Any, event: Any) -> list[str]:
+        try:
+            return offers(event.text_until_cursor, workspace, flags)
+        except (LoomError, OSError):  # Tab never complains
+            return []
+
+    for command in ("%loom", "%%loom"):
+        ipython.set_hook("complete_command", complete, str_key=command)
+
+
+def offers(text: str, workspace: Callable[[], Loom], task_flags: list[str]) -> list[str]:
+    """Return what can stand for the last word of `text`."""
+    words = text.replace("\t", " ").split(" ")
+    last, before = words[-1], [word for word in words[1:-1] if word]
+    found = _candidates(words[0], before, last, workspace, task_flags)
+    return [offer for offer in found if offer.startswith(last)][:SHOWN]
+
+
+def _candidates(
+    command: str, before: list[str], last: str, workspace: Callable[[], Loom], task_flags: list[str]
+) -> list[str]:
+    value = _value_of(before[-1] if before else "", last, workspace)
+    if value is not None:
+        return value
+    if command == "%%loom":
+        return task_flags
+    if not before:
+        return list(verbs.VERBS)
+    verb = verbs.VERBS.get(before[0])
+    if verb is None:
+        return []
+    return verb.flags() if last.startswith("-") else _argument(verb.name, workspace)
+
+
+def _value_of(flag: str, last: str, workspace: Callable[[], Loom]) -> list[str] | None:
+    """Return what may follow a flag; None if it takes nothing that is known."""
+    if flag == "--tag":
+        return _paths(workspace().root, last)
+    if flag == "--model":
+        return list(workspace().models()["name"])
+    if flag == "--run":
+        return workspace().run_ids()
+    return ["auto"] if flag == "--check" else None
+
+
+def _argument(verb: str, workspace: Callable[[], Loom]) -> list[str]:
+    if verb in _OF_PROPOSAL:
+        run = workspace().last_run()
+        return list(run.proposal.diffs) if run is not None and run.proposal is not None else []
+    if verb == "model":
+        return list(workspace().models()["name"])
+    return list(verbs.VERBS) if verb == "help" else []
+
+
+def _paths(root: Path, begun: str) -> list[str]:
+    """Return the entries of the folder that `begun` names, folders with a slash at their end."""
+    folder = begun.rpartition("/")[0]
+    place = root / folder
+    if not place.is_dir():
+        return []
+    entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
+    return [entry.relative_to(root).as_posix() + ("/" if entry.is_dir() else "") for entry in entries]
