@@ -13,13 +13,13 @@ _LIMITS: dict[str, Any] = {
     "type": "object",
     "properties": {
         "intent": {"enum": [intent.value for intent in Intent]},
-        "goal": {"type": "string", "minLength": 1, "maxLength": 300},
+        "goal": {"type": "string", "minLength": 1, "maxLength": 160},
         "acceptance": {
             "type": "array",
-            "maxItems": 3,
-            "items": {"type": "string", "minLength": 1, "maxLength": 160},
+            "maxItems": 2,
+            "items": {"type": "string", "minLength": 1, "maxLength": 100},
         },
-        "terms": {"type": "array", "maxItems": 6, "items": {"type": "string", "minLength": 2, "maxLength": 40}},
+        "terms": {"type": "array", "maxItems": 5, "items": {"type": "string", "minLength": 2, "maxLength": 40}},
     },
     "required": ["intent", "goal", "acceptance", "terms"],
     "additionalProperties": False,
@@ -28,7 +28,7 @@ _LIMITS: dict[str, Any] = {
 
 def plan(talk: Talk) -> TaskSpec:
     """Return the task; the user's own words where no reply was usable."""
-    spec = decide(talk, render("architect"), TaskSpec, _LIMITS, max_tokens=320)
+    spec = decide(talk, render("architect"), TaskSpec, _LIMITS, max_tokens=240)
     if spec is None:
         spec = TaskSpec(intent=Intent.CHANGE, goal=" ".join(talk.request.split())[:400])
         talk.observer.repaired(talk.node, "the request's own words are the task")

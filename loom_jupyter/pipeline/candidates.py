@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from loom_jupyter.context.context_map import ContextMap, Target, place
 from loom_jupyter.models.protocol import Message, Scorer
-from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
 from loom_jupyter.pipeline.prompts import render
@@ -21,7 +20,7 @@ MARGIN_TOKENS = 200
 class UnitWriter:
     """Writes candidates for one target, from one prompt whose KV cache they share."""
 
-    def __init__(self, talk: Talk, spec: TaskSpec, context_map: ContextMap, target: Target, failure: str) -> None:
+    def __init__(self, talk: Talk, context_map: ContextMap, target: Target) -> None:
         self.talk = talk
         self.target = target
         tag = tag_of(target.path)
@@ -29,10 +28,6 @@ class UnitWriter:
         self._name = _name(target)
         self._prompt = render(
             "coder",
-            request=talk.request,
-            goal=spec.goal,
-            acceptance=spec.acceptance,
-            failure=failure,
             excerpts=[
                 {
                     "place": place(e.path, e.symbol, e.start, e.end),
@@ -40,6 +35,7 @@ class UnitWriter:
                     "text": e.text.rstrip(),
                 }
                 for e in context_map.excerpts
+                if e.path == target.path or target.sha256 is None
             ],
             target=target,
             place=place(target.path, target.symbol, target.start, target.end),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Rewrite, Target, place
-from loom_jupyter.pipeline.candidates import BRANCHES, UnitWriter
+from loom_jupyter.pipeline.candidates import UnitWriter
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.doubts import Candidate
 from loom_jupyter.pipeline.fence import tag_of
@@ -15,7 +15,10 @@ from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.talk import Desk, Talk
 
 REPAIR_ROUNDS = 2
-FAILURE_CHARS = 700
+# Most candidates of a target that the check is asked about, and how many it gets although time is up.
+TRIES = 24
+SURE_TRIES = 8
+OUTPUT_CHARS = 700
 
 
 @dataclass
@@ -28,7 +31,6 @@ class _Search:
     tried: int = 0
     refused: int = 0
     best: tuple[Trial, Rewrite] | None = None
-    passed: bool = field(default=False, init=False)
 
     def attempt(self, target: Target, candidate: Candidate) -> Trial:
         """Try one candidate and remember it if it is the best so far."""
@@ -41,7 +43,6 @@ class _Search:
         self.tried += 1
         if self.best is None or trial.score > self.best[0].score or trial.passed:
             self.best = trial, rewrite
-        self.passed = bool(trial.passed)
         verdict = {True: "passed", False: "failed", None: "unchecked"}[trial.passed]
         self.talk.observer.candidate(
             self.tried,
@@ -68,37 +69,49 @@ def write(
     Parameters
     ----------
     budget
-        Seconds that the search may take; every target gets an equal share of what is left.
+        Seconds that the search may take; each target but the last gets half of what is left.
     """
     if spec.intent is Intent.EXPLAIN:
         return _explain(talk, context_map)
-    search = _Search(talk, desk, limit=2 * BRANCHES)
+    search = _Search(talk, desk, limit=TRIES * len(context_map.targets))
     end = clock() + budget
     for i, target in enumerate(context_map.targets):
-        now = clock()
-        share = now + max(0.0, end - now) / (len(context_map.targets) - i)
-        writer = UnitWriter(talk, spec, context_map, target, desk.failure[-FAILURE_CHARS:])
-        for candidate in writer.candidates():
-            trial = search.attempt(target, candidate)
-            if trial.passed or (trial.passed is None and not trial.gate):
-                return _proposal(search)
-            if clock() > share:
-                break
-    _repair(search, spec, context_map, end, clock)
+        last = i == len(context_map.targets) - 1
+        share = end if last else clock() + (end - clock()) / 2
+        if _solved(search, UnitWriter(talk, context_map, target), _alarm(clock, share)):
+            return _proposal(search)
+        if clock() > end:
+            break
+    _repair(search, context_map, end, clock)
     return _proposal(search)
 
 
-def _repair(
-    search: _Search, spec: TaskSpec, context_map: ContextMap, end: float, clock: Callable[[], float]
-) -> None:
+def _alarm(clock: Callable[[], float], end: float) -> Callable[[], bool]:
+    return lambda: clock() > end
+
+
+def _solved(search: _Search, writer: UnitWriter, time_is_up: Callable[[], bool]) -> bool:
+    """Try one target's candidates; True if nothing more needs to be tried."""
+    before = search.tried
+    for candidate in writer.candidates():
+        trial = search.attempt(writer.target, candidate)
+        if trial.passed or (trial.passed is None and not trial.gate):
+            return True
+        tries = search.tried - before
+        if tries >= TRIES or (tries >= SURE_TRIES and time_is_up()):
+            return False
+    return False
+
+
+def _repair(search: _Search, context_map: ContextMap, end: float, clock: Callable[[], float]) -> None:
     """Show the model its best attempt and what the check said, at most `REPAIR_ROUNDS` times."""
     for attempt in range(REPAIR_ROUNDS):
         if search.best is None or clock() > end:
             return
         trial, rewrite = search.best
-        writer = UnitWriter(search.talk, spec, context_map, rewrite.target, search.desk.failure[-FAILURE_CHARS:])
+        writer = UnitWriter(search.talk, context_map, rewrite.target)
         temperature = 0.0 if attempt == 0 else 0.7
-        candidate = writer.repair(rewrite.text, trial.reason, trial.output[-FAILURE_CHARS:], temperature)
+        candidate = writer.repair(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:], temperature)
         if candidate and search.attempt(rewrite.target, candidate).passed:
             return
 

@@ -55,11 +55,6 @@ class Desk(Protocol):
         """Try rewrites in the staged copy: gate, then check."""
         ...
 
-    @property
-    def failure(self) -> str:
-        """What the check printed on the code as it is; empty when there is no check or it passed."""
-        ...
-
 
 @dataclass
 class Talk:

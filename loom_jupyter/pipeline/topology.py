@@ -57,7 +57,7 @@ def run(
     if not offers:
         observer.finished(Node.EXPLORER, "no place in the workspace fits the request", {})
         return Proposal(summary="no place in the workspace fits the request; name or --tag a file")
-    chosen = explorer.choose(talk(Node.EXPLORER), spec, offers)
+    chosen = explorer.choose(talk(Node.EXPLORER), offers)
     context_map = desk.map(spec, chosen)
     observer.finished(Node.EXPLORER, _summary(context_map), _places(chosen, context_map))
 

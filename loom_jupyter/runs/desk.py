@@ -11,7 +11,7 @@ from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite, place
 from loom_jupyter.edits.apply import FileChange, apply
 from loom_jupyter.edits.check import CheckResult, run_check
 from loom_jupyter.edits.errors import EditError
-from loom_jupyter.edits.gate import canonical, gate
+from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.report import places
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.models.protocol import Cancelled, Model
@@ -19,7 +19,6 @@ from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
 from loom_jupyter.runs.events import (
     CheckFinished,
     CheckStarted,
-    EvidenceRow,
     LedgerMade,
     MapMade,
     NodeStarted,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 OFFERS = 8
 TOP_FILES = 10
 # A CPU reads about 90 tokens a second: a larger map costs the user more time than it earns.
-CPU_MAP_TOKENS = 1200
+CPU_MAP_TOKENS = 900
 GPU_MAP_TOKENS = 8000
 REPLY_TOKENS = 2048
 
@@ -59,8 +58,8 @@ class WorkspaceDesk:
         return Path(self.run.request.root)
 
     @property
-    def failure(self) -> str:
-        """What the check printed on the code as it is."""
+    def _failure(self) -> str:
+        """What the check printed on the code as it is; empty if it passed or there is none."""
         return self.before.output if self.before is not None and not self.before.passed else ""
 
     def check_before(self) -> None:
@@ -77,25 +76,24 @@ class WorkspaceDesk:
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
         """Rank the workspace for the user's words and offer its best units."""
         request = self.run.request
-        seen = places(self.failure, self.staged.root) if self.failure else []
+        seen = [(p.path, p.line, p.why) for p in places(self._failure, self.staged.root)]
         self.ledger = self.index.rank(request.task, tagged=request.tagged, terms=spec.terms, places=seen)
         (self.run.folder / "ledger.json").write_text(self.ledger.to_json(), "utf-8")
-        top = self.ledger.top(TOP_FILES)
         self.run.emit(
             LedgerMade(
-                files=[
-                    RankedFile(
-                        rank=n,
-                        path=entry.path,
-                        score=entry.score,
-                        rows=[EvidenceRow.model_validate(row, from_attributes=True) for row in entry.rows],
-                    )
-                    for n, entry in enumerate(top, 1)
-                ],
-                total=len(self.ledger.files()),
+                files=[RankedFile.model_validate(entry) for entry in self.ledger.top(TOP_FILES)],
+                total=len(self.ledger.scores),
             )
         )
-        return self.index.offers(self.ledger, limit=OFFERS)
+        return self._changeable(self.index.offers(self.ledger, limit=3 * OFFERS))[:OFFERS]
+
+    def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
+        """Leave out tests: what a check asks for is not to be changed, unless the user names it."""
+        request = self.run.request
+        if "test" in request.task.lower():
+            return list(offers)
+        code = [o for o in offers if not is_test(o.path) or o.path in request.tagged]
+        return code or list(offers)
 
     def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         """Pack the chosen units and what helps to read them into the budget of the window."""
@@ -145,13 +143,10 @@ class WorkspaceDesk:
 
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
-            before = (change.before or b"").decode("utf-8", "replace")
-            after = change.after.decode("utf-8", "replace")
-            reason = gate(change.path, before, after)
-            if reason:
+            if reason := gate_change(change):
                 return reason
             known = self._seen.setdefault(change.path, set())
-            key = canonical(change.path, after)
+            key = canonical(change.path, change.after.decode("utf-8", "replace"))
             if key in known:
                 return "tried before"
             known.add(key)
@@ -165,7 +160,13 @@ class WorkspaceDesk:
         if first:
             self.run.emit(NodeStarted(node=Node.CHECK, note=command))
             self.run.emit(CheckStarted(command=command, stage="before"))
-        result = run_check(command, self.staged.root, timeout=self.check_timeout, cancel=self.run.cancel)
+        result = run_check(
+            command,
+            self.staged.root,
+            timeout=self.check_timeout,
+            cancel=self.run.cancel,
+            workspace=self.root,
+        )
         if result.cancelled:
             raise Cancelled
         if first or result.passed:

@@ -49,7 +49,7 @@ class AcquireModel(Protocol):
     """Lend the process's model for one run."""
 
     def __call__(
-        self, name: str | None, on_progress: Progress, cancel: threading.Event, log: Path
+        self, name: str | None, on_progress: Progress, cancel: threading.Event, log: Path, /
     ) -> AbstractContextManager[Model]:
         """Load `name` if it is not loaded yet."""
         ...
