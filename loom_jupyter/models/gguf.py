@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Mapping
@@ -18,7 +19,21 @@ LENGTH = struct.Struct("<Q")
 LONGEST_NAME = 1 << 16
 LARGEST_KEPT_ARRAY = 4096  # per-layer numbers are kept, vocabularies are not
 MOST_ENTRIES = 1 << 16
+MOST_ELEMENTS = 1 << 22  # the largest vocabularies have a quarter of a million tokens
 DEEPEST = 4
+MOST_DIMENSIONS = 4
+WINDOW = 1 << 20  # bytes looked at together when strings are skipped
+FEW = 256  # strings that are walked rather than leapt over
+MOST_LAYERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of the file: shape (fastest dimension first), ggml type and bytes (0 if the type is unknown)."""
+
+    shape: tuple[int, ...]
+    type: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +49,13 @@ class Header:
     values
         All entries but long arrays, by their key.
     tensors
-        Number of tensors.
+        The tensors by name.
     """
 
     path: Path
     size: int
     values: Mapping[str, Any]
-    tensors: int
+    tensors: Mapping[str, Tensor]
 
     @property
     def architecture(self) -> str:
@@ -79,14 +94,18 @@ class Header:
     def number(self, key: str, default: int = 0) -> int:
         """Return ``<architecture>.<key>`` as a whole number, or the default where it is none."""
         value = self.get(key, default)
-        return int(value) if isinstance(value, int | float) else default
+        return _whole(value, default)
 
     def per_layer(self, key: str, default: int = 0) -> list[int]:
         """Return a number that may differ from layer to layer, once a layer."""
         value = self.get(key, default)
         if isinstance(value, list) and len(value) >= self.layers:
-            return [int(v) for v in value[: self.layers]]
-        return [int(value) if isinstance(value, int | float) else default] * self.layers
+            return [_whole(v, default) for v in value[: self.layers]]
+        return [_whole(value, default)] * self.layers
+
+
+def _whole(value: Any, default: int) -> int:
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else default
 
 
 def read(path: Path) -> Header:
@@ -137,10 +156,29 @@ class _Reader:
         for _ in range(entries):
             key = self._string(LONGEST_NAME)
             values[key] = self._value(self._scalar("<I"))
-        header = Header(self.path, len(self.data), values, tensors)
+        header = Header(self.path, len(self.data), values, self._tensors(tensors, values))
         if not header.architecture:
             raise ModelError(f"{self.path} names no architecture; it is not a model that llama.cpp can load.")
+        if not 0 <= header.layers <= MOST_LAYERS:
+            raise IndexError(f"{header.layers} layers")
         return header
+
+    def _tensors(self, count: int, values: Mapping[str, Any]) -> dict[str, Tensor]:
+        found, end = {}, 0
+        for _ in range(count):
+            name = self._string(LONGEST_NAME)
+            shape = tuple(self._scalar("<Q") for _ in range(min(self._scalar("<I"), MOST_DIMENSIONS + 1)))
+            if len(shape) > MOST_DIMENSIONS:
+                raise IndexError(f"tensor {name} has {len(shape)} dimensions")
+            kind, offset = self._scalar("<I"), self._scalar("<Q")
+            elements, size = BLOCKS.get(kind, (1, 0))
+            found[name] = Tensor(shape, kind, math.prod(shape) // elements * size)
+            end = max(end, offset + found[name].size)
+        alignment = max(1, _whole(values.get("general.alignment"), 32))
+        start = -(-self.at // alignment) * alignment
+        if found and start + end > len(self.data):
+            raise IndexError(f"{start + end - len(self.data):,} bytes are missing")
+        return found
 
     def _value(self, kind: int, depth: int = 0) -> Any:
         if kind == STRING:
@@ -153,7 +191,7 @@ class _Reader:
 
     def _array(self, depth: int) -> list[Any] | None:
         kind, count = self._scalar("<I"), self._scalar("<Q")
-        if depth > DEEPEST or count > len(self.data):
+        if depth > DEEPEST or count > min(len(self.data), MOST_ELEMENTS):
             raise IndexError(f"an array of {count}")
         if kind == STRING:
             self._skip_strings(count)
@@ -171,6 +209,14 @@ class _Reader:
         return [v for (v,) in layout.iter_unpack(self.data[start : self.at])]
 
     def _skip_strings(self, count: int) -> None:
+        while count > 0:
+            leapt = self._leap(count) if count > FEW else 0
+            count -= leapt
+            stride = min(count, FEW if leapt > FEW else 16 * FEW)  # past the odd strings that ended the leap
+            self._walk(stride)
+            count -= stride
+
+    def _walk(self, count: int) -> None:
         data, at, unpack = self.data, self.at, LENGTH.unpack_from
         end = len(data)
         for _ in range(count):
@@ -178,6 +224,29 @@ class _Reader:
             if at > end:
                 raise IndexError("a string beyond the end of the file")
         self.at = at
+
+    def _leap(self, count: int) -> int:
+        """Skip up to `count` strings of the next window at once; return how many.
+
+        Where eight bytes read as a number below 256, a string's length probably stands. The guess counts only as
+        far as each such place is where the string before it ends, which is what walking would find.
+        """
+        import numpy as np
+
+        window = np.frombuffer(self.data[self.at : self.at + WINDOW], np.uint8)
+        small = np.zeros(len(window), bool)
+        for shift in range(8):
+            numbers = np.frombuffer(window[shift : len(window) - (len(window) - shift) % 8], "<u8")
+            small[shift : shift + 8 * len(numbers) : 8] = numbers < 256
+        places = np.flatnonzero(small)
+        ends = places + 8 + window[places]
+        if not len(places) or places[0] != 0:
+            return 0
+        broken = np.flatnonzero(places[1:] != ends[:-1])
+        skipped = min(count, int(broken[0]) if len(broken) else len(places) - 1)
+        if skipped:
+            self.at += int(ends[skipped - 1])
+        return skipped
 
     def _string(self, longest: int) -> str:
         size = self._scalar("<Q")
@@ -197,6 +266,14 @@ class _Reader:
         return self.at + size
 
 
+# Elements and bytes of one block, by ggml type.
+BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
+    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82),
+    23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
+    34: (256, 54), 35: (256, 66), 39: (32, 17),
+}  # fmt: skip
 FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
     12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from loom_jupyter.models import fetch
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.protocol import Cancelled, Scorer
+from loom_jupyter.models.protocol import Cancelled, ModelError, Scorer
 
 Progress = Callable[[str, float], None]
 POLL = 0.05  # seconds between looks at `cancel` while another run has the model
@@ -89,7 +90,10 @@ class Host:
         path = fetch.locate(name_or_path, on_progress, cancel)
         key = (path, n_ctx)
         if self._model is not None and self._key == key and self._model.pid is not None:
-            return self._model
+            with contextlib.suppress(ModelError):  # it died since: load it again
+                if log is not None:
+                    self._model.log_to(log)
+                return self._model
         self._drop()
         on_progress("plan", 0.0)
         self._model = LlamaCpp(

@@ -72,13 +72,13 @@ class LlamaCpp:
         *,
         name: str | None = None,
         on_progress: Callable[[float], None] | None = None,
-        log: Path | None = None,
+        log: Path | str | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
         self.path = Path(path)
         self._name = name or self.path.stem
         self._n_ctx = n_ctx
-        self._log = log or Path(tempfile.gettempdir()) / f"loom-model-{os.getpid()}.log"
+        self._log = Path(log) if log else Path(tempfile.gettempdir()) / f"loom-model-{os.getpid()}.log"
         self._lock = threading.Lock()
         self._process: _Process | None = None
         self._plan: MemoryPlan | None = None
@@ -103,6 +103,14 @@ class LlamaCpp:
         """Id of the child process, while it lives."""
         return self._process.pid if self._process is not None and self._process.alive else None
 
+    def log_to(self, log: Path) -> None:
+        """Write llama.cpp's log to another file from now on; a run keeps the log of its own calls."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log
+        if self.pid is not None:
+            self._ask({"op": "log", "path": str(log)})
+            self._running().log = log
+
     def close(self) -> None:
         """Unload the model and end its process."""
         process, self._process = self._process, None
@@ -111,7 +119,7 @@ class LlamaCpp:
 
     def count(self, text: str) -> int:
         """Return the number of tokens of `text`."""
-        return int(self._ask({"op": "count", "text": text}, None))
+        return int(self._ask({"op": "count", "text": text}))
 
     def chat(
         self,
@@ -188,7 +196,10 @@ class LlamaCpp:
                     yield Continuation(place, item["text"], item["logprob"], item["finish"])
 
     def _ask(
-        self, request: Answer, cancel: threading.Event | None, on_text: Callable[[str], None] | None = None
+        self,
+        request: Answer,
+        cancel: threading.Event | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> Any:
         with self._lock:
             for answer in self._running().ask(request, cancel):
@@ -227,7 +238,7 @@ class _Process:
     """The child process and the line protocol spoken with it."""
 
     def __init__(self, log: Path) -> None:
-        self._log = log
+        self.log = log
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -321,7 +332,7 @@ class _Process:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         memory = code == -signal.SIGKILL if sys.platform != "win32" else False
         why = " (the system may have run out of memory: take a smaller model or window)" if memory else ""
-        return f"The model's process {how}{why}; the next use starts it again, its log is {self._log}."
+        return f"The model's process {how}{why}; the next use starts it again, its log is {self.log}."
 
 
 def _environment() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 It reads one JSON object a line from its input and writes one a line to its output:
 
-- ``{"id": 1, "op": "load" | "chat" | "score" | "branch" | "count", …}`` asks; answers carry the same id and are
+- ``{"id": 1, "op": "load" | "log" | "chat" | "score" | "branch" | "count", …}`` asks; answers carry the same id:
   any number of ``progress``, ``text`` and ``item`` lines, then one of ``done``, ``cancelled`` or ``error``.
 - ``{"cancel": 1}`` stops that request, in whatever phase it is.
 
@@ -49,6 +49,7 @@ class Worker:
         self._template: Any = None
         self._ops: dict[str, Callable[[Request], Any]] = {
             "load": self._load,
+            "log": self._log,
             "count": self._count,
             "chat": self._chat,
             "score": self._score,
@@ -125,6 +126,13 @@ class Worker:
             raise ModelError(f"llama.cpp could not load the model ({error}); its log says why.") from error
         self._template = ChatTemplate.of(self._engine)
         return {"n_ctx": self._engine.n_ctx, "n_vocab": self._engine.n_vocab}
+
+    def _log(self, request: Request) -> None:
+        sys.stderr.flush()
+        file = os.open(request["path"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(file, 2)
+        os.dup2(file, 1)
+        os.close(file)
 
     def _count(self, request: Request) -> Any:
         return len(self._engine.tokenize(request["text"]))

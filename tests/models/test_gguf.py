@@ -1,0 +1,114 @@
+import struct
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from synthetic_gguf import Tensor, byte_vocabulary, tiny, vocabulary, write
+
+from loom_jupyter.models.gguf import read
+from loom_jupyter.models.protocol import ModelError
+
+
+def test_the_header_tells_what_the_loader_needs(tiny_gguf: Path) -> None:
+    header = read(tiny_gguf)
+    assert (header.architecture, header.name, header.context_length, header.layers) == ("qwen2", "Tiny", 2048, 2)
+    assert header.quantization == "F32"
+    assert header.chat_template
+    assert header.per_layer("attention.head_count_kv") == [2, 2]
+    assert header.size == tiny_gguf.stat().st_size
+
+
+def test_numbers_that_differ_by_layer(tmp_path: Path) -> None:
+    path = tiny(tmp_path / "m.gguf", **{"qwen2.attention.head_count_kv": [2, 1]})
+    assert read(path).per_layer("attention.head_count_kv") == [2, 1]
+
+
+def test_a_large_vocabulary_is_read_in_milliseconds(tmp_path: Path) -> None:
+    tokens = byte_vocabulary(262_144)
+    path = write(
+        tmp_path / "m.gguf",
+        {"general.architecture": "qwen2", **vocabulary(tokens), "tokenizer.ggml.merges": tokens},
+        {},
+    )
+    read(path)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert read(path).chat_template
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.1  # 30 ms on an idle machine
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"GG", "not a GGUF"),
+        (b"PK\x03\x04 a zip file", "not a GGUF"),
+        (b"GGUF", "cut short"),
+        (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 60), "damaged"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "no architecture"),
+        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 62), "damaged"),
+    ],
+)
+def test_what_is_no_model_is_refused_in_one_sentence(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=says) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="folder"):
+        read(tmp_path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        read(tmp_path / "none.gguf")
+
+
+def test_every_truncation_is_refused(tiny_gguf: Path, tmp_path: Path) -> None:
+    data = tiny_gguf.read_bytes()
+    path = tmp_path / "cut.gguf"
+    for size in [*range(1, 400, 7), 2_000, 5_000, len(data) - 1]:
+        path.write_bytes(data[:size])
+        with pytest.raises(ModelError):
+            read(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=2000)
+@given(edits=st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=9)), min_size=1, max_size=6))
+def test_damage_is_read_or_refused_and_nothing_else(
+    tiny_gguf: Path, tmp_path: Path, edits: list[tuple[int, bytes]]
+) -> None:
+    data = bytearray(tiny_gguf.read_bytes())
+    for at, new in edits:
+        data[at : at + len(new)] = new
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(data)
+    try:
+        header = read(path)
+    except ModelError:
+        return
+    assert header.architecture
+    assert header.layers >= 0
+    assert header.context_length
+    header.per_layer("attention.head_count_kv")
+
+
+def test_a_file_without_its_tensors_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf", {"general.architecture": "llama"}, {"a": Tensor((64, 64))})
+    read(path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 64 * 64 * 4)
+    with pytest.raises(ModelError, match="cut short"):
+        read(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(strings=st.lists(st.text(max_size=300), min_size=1, max_size=400), repeat=st.integers(1, 20))
+def test_strings_of_any_kind_are_skipped_exactly(tmp_path: Path, strings: list[str], repeat: int) -> None:
+    metadata = {"general.architecture": "qwen2", "a": strings * repeat, "tokenizer.chat_template": "after"}
+    assert read(write(tmp_path / "m.gguf", metadata, {})).values["tokenizer.chat_template"] == "after"

@@ -1,0 +1,86 @@
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from synthetic_gguf import tiny
+
+from loom_jupyter.models.host import Host
+from loom_jupyter.models.protocol import Cancelled, ModelError
+
+pytest.importorskip("llama_cpp")
+
+
+def test_the_model_stays_loaded_between_runs(tiny_gguf: Path, tmp_path: Path) -> None:
+    host, phases = Host(), []
+    with host.acquire(tiny_gguf, lambda phase, _: phases.append(phase), log=tmp_path / "log") as first:
+        assert first.count("ab") == 2
+    assert "load" in phases
+    phases.clear()
+    with host.acquire(tiny_gguf, lambda phase, _: phases.append(phase), log=tmp_path / "log2") as second:
+        assert second is first
+    assert phases == []
+    host.close()
+
+
+def test_another_model_takes_its_place(tiny_gguf: Path, tmp_path: Path) -> None:
+    host, other = Host(), tiny(tmp_path / "other.gguf", context=512)
+    with host.acquire(tiny_gguf, log=tmp_path / "log"):
+        assert host.model is not None
+        old = host.model
+    with host.acquire(other, log=tmp_path / "log") as model:
+        assert model.info.n_ctx == 512
+    assert old.pid is None
+    host.unload()
+    assert host.model is None
+
+
+def test_one_run_at_a_time(tiny_gguf: Path, tmp_path: Path) -> None:
+    host, order = Host(), []
+    inside, go = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with host.acquire(tiny_gguf, log=tmp_path / "log"):
+            inside.set()
+            go.wait(10)
+            order.append("first")
+
+    def second() -> None:
+        with host.acquire(tiny_gguf, log=tmp_path / "log"):
+            order.append("second")
+
+    one = threading.Thread(target=first)
+    one.start()
+    inside.wait(20)
+    two = threading.Thread(target=second)
+    two.start()
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled), host.acquire(tiny_gguf, cancel=cancel):
+        pass
+    go.set()
+    one.join()
+    two.join()
+    assert order == ["first", "second"]
+    host.close()
+
+
+def test_a_dead_worker_is_replaced(tiny_gguf: Path, tmp_path: Path) -> None:
+    host = Host()
+    with host.acquire(tiny_gguf, log=tmp_path / "log"):
+        assert host.model is not None
+        assert host.model.pid is not None
+        os.kill(host.model.pid, signal.SIGKILL)
+    with host.acquire(tiny_gguf, log=tmp_path / "log") as model:
+        assert model.count("a") == 1
+    host.close()
+
+
+def test_a_model_that_is_not_there_leaves_the_host_free(tiny_gguf: Path, tmp_path: Path) -> None:
+    host = Host()
+    with pytest.raises(ModelError), host.acquire(tmp_path / "none.gguf"):
+        pass
+    with host.acquire(tiny_gguf, log=tmp_path / "log") as model:
+        assert model.info.name == "tiny"
+    host.close()
