@@ -107,7 +107,7 @@ def _before(view: RunView) -> str:
 
 def _review(view: RunView, step: Step) -> tuple[str, str]:
     if view.proposal is None or not view.proposal.files:
-        return step.summary if step.state is not StepState.SKIPPED else "", ""
+        return "answered" if _answered(view) else step.summary, ""
     added = sum(file.added for file in view.proposal.files)
     removed = sum(file.removed for file in view.proposal.files)
     size = f"{figures.counted(len(view.proposal.files), 'file')}, +{added} −{removed}"
@@ -159,7 +159,8 @@ def status(view: RunView, now: float) -> Status:
     total = figures.seconds(view.seconds(now))
     if view.at_work:
         return _work(view, now, total)
-    return Status(f"{_ENDS.get(view.state or RunState.FAILED, '')} · {total}")
+    ended = "Answered" if _answered(view) else _ENDS.get(view.state or RunState.FAILED, "")
+    return Status(f"{ended} · {total}")
 
 
 def _work(view: RunView, now: float, total: str) -> Status:
@@ -177,6 +178,10 @@ def _work(view: RunView, now: float, total: str) -> Status:
     if view.state is RunState.QUEUED or view.state is None:
         return Status(f"queued{f': {view.reason}' if view.reason else ''} · {total}")
     return Status(f"{'reading the workspace' if view.indexed is None else 'preparing the model'} · {total}")
+
+
+def _answered(view: RunView) -> bool:
+    return view.proposal is not None and bool(view.proposal.answer) and not view.proposal.files
 
 
 _ENDS = {

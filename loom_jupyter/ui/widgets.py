@@ -78,8 +78,10 @@ class Widgets:
     def _buttons(self, view: RunView) -> tuple[Any, ...]:
         if view.at_work:
             return (self._stop, self._text)
+        if view.proposal is None or not view.proposal.files:
+            return ()
         if view.state is RunState.REVIEW:
-            return (self._accept, self._reject) if view.proposal and view.proposal.files else (self._reject,)
+            return (self._accept, self._reject)
         return (self._undo,) if view.state is RunState.ACCEPTED else ()
 
     def _toggle_text(self, change: Any) -> None:

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from scripted_runs import opening, stamped, whole
+
+from loom_jupyter.runs import events as ev
+from loom_jupyter.runs.events import RunState
+from loom_jupyter.runs.view import RunView, view_of
+from loom_jupyter.ui import text
+
+
+def test_a_run_in_review_as_text() -> None:
+    page = text.page(view_of(whole()), 2000)
+    assert page.splitlines()[:7] == [
+        "Loom · tiny · window 16k · 2.0 of 24 GB",
+        "  ● Architect   0.9 s  change: 2 kg costs the small price",
+        "  ● Explorer    0.4 s  1 of 41 files · 1 target · 1,140 tok",
+        "  ● Coder       6.1 s  tariff.py: replaced line   412 tok · 27/s",
+        "  ● Check       1.1 s  14 passed   before: 1 failed, 13 passed",
+        "  ◐ Review             waits for you · 1 file, +1 −1",
+        "  Waits for your review · 2.3 s",
+    ]
+    assert "     2 −     if weight < 2:\n     2 +     if weight <= 2:" in page
+    assert "   1 tariff.py                        ████████████▓▓▓▓   31.0  “tariff” · tariff() l.1" in page
+
+
+def test_before_the_first_event() -> None:
+    assert text.page(RunView(), 0).splitlines()[0] == "Loom"
+    assert "queued" in text.page(RunView(), 0)
+
+
+def test_a_run_in_another_process_that_waits_says_for_what() -> None:
+    view = view_of(stamped([ev.StateChanged(state=RunState.QUEUED, reason="behind one run")]))
+    assert "queued: behind one run" in text.page(view, 1000)
+
+
+def test_loading_is_named_with_its_fraction() -> None:
+    view = view_of(stamped([*opening()[:3]]))
+    assert "loading tiny · 50 %" in text.page(view, 1000)
