@@ -106,6 +106,7 @@ class Loom:
         check: str | None = None,
         apply: bool = False,
         *,
+        ask: bool = False,
         model: str | None = None,
         budget: float | None = None,
     ) -> Run:
@@ -118,9 +119,11 @@ class Loom:
         tagged
             Paths that the user points to.
         check
-            Command that passes when the task is solved; it runs in a staged copy.
+            Command that passes when the task is solved; it runs in a staged copy. ``"auto"`` finds one.
         apply
             Accept without review if the check passes, or if there is none.
+        ask
+            Only answer; change nothing.
         model
             Catalogue name or GGUF path for this run.
         budget
@@ -138,8 +141,9 @@ class Loom:
             task=text.strip(),
             root=str(self.root),
             tagged=tuple(tagged),
-            check=check or self.settings.check,
+            check=self._check(check or self.settings.check),
             apply=apply,
+            ask=ask,
             model=self._model_name(model),
             budget=budget or self.settings.budget,
             created=time.time(),
@@ -218,6 +222,11 @@ class Loom:
         if not self._refreshed:
             self.refresh()
         return self.index.sql(query)
+
+    def _check(self, command: str | None) -> str | None:
+        from loom_jupyter.edits.discover import find_check
+
+        return find_check(self.root) if command == "auto" else command
 
     def _model_name(self, model: str | None) -> str | None:
         """Refuse an unknown model before the run starts, without loading anything."""

@@ -52,9 +52,7 @@ class Settings(BaseModel):
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             known = ", ".join(cls.model_fields)
-            raise SettingsError(
-                f"[tool.loom] {key} in {file}: {first['msg']}; known keys are {known}."
-            ) from error
+            raise SettingsError(f"[tool.loom] {key} in {file}: {first['msg']}; known keys are {known}.") from error
 
 
 def data_dir() -> Path:

@@ -1,4 +1,4 @@
-"""Install llama-cpp-python, which is built from source, with a progress bar: ``python -m loom_jupyter.models.build``."""
+"""Build llama-cpp-python with a progress bar: ``python -m loom_jupyter.models.build``."""
 
 from __future__ import annotations
 

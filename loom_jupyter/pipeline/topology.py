@@ -9,7 +9,7 @@ from typing import Any
 from loom_jupyter.context.context_map import ContextMap, Offer, place
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline import architect, coder, explorer
-from loom_jupyter.pipeline.contracts import Node, Proposal
+from loom_jupyter.pipeline.contracts import Intent, Node, Proposal
 from loom_jupyter.pipeline.talk import Desk, Observer, Talk
 
 
@@ -20,6 +20,7 @@ def run(
     observer: Observer,
     *,
     budget: float,
+    ask: bool = False,
     cancel: threading.Event | None = None,
 ) -> Proposal:
     """Take the user's words through the three nodes.
@@ -28,6 +29,8 @@ def run(
     ----------
     budget
         Seconds for the Coder's search.
+    ask
+        Only answer; nothing is to be changed, whatever the Architect thinks.
     cancel
         Set by another thread to stop at once.
 
@@ -50,6 +53,8 @@ def run(
 
     observer.started(Node.ARCHITECT)
     spec = architect.plan(talk(Node.ARCHITECT))
+    if ask:
+        spec = spec.model_copy(update={"intent": Intent.EXPLAIN})
     observer.finished(Node.ARCHITECT, f"{spec.intent.value}: {spec.goal}", spec.model_dump(mode="json"))
 
     observer.started(Node.EXPLORER)

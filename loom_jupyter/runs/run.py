@@ -47,6 +47,7 @@ class Request(BaseModel):
     tagged: tuple[str, ...] = ()
     check: str | None = None
     apply: bool = False
+    ask: bool = False
     model: str | None = None
     budget: float = 120.0
     created: float = 0.0

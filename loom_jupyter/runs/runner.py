@@ -131,7 +131,13 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             desk = WorkspaceDesk(run, index, model, staged, settings.check_timeout)
             desk.check_before()
             proposal = topology.run(
-                run.task, model, desk, RunObserver(run), budget=run.request.budget, cancel=run.cancel
+                run.task,
+                model,
+                desk,
+                RunObserver(run),
+                budget=run.request.budget,
+                ask=run.request.ask,
+                cancel=run.cancel,
             )
             _propose(run, proposal)
 
