@@ -57,11 +57,7 @@ def accept(
     try:
         _write_all(chosen, journal, root)
     except OSError as error:
-        recover(journal, root)
-        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
-        raise EditError(
-            f"Nothing was changed, for {name} cannot be written ({error.strerror}); mend that and accept again."
-        ) from error
+        _take_back(error, journal, root)
     return [change.path for change in chosen]
 
 
@@ -81,7 +77,9 @@ def undo(journal: Path, root: Path, paths: Collection[str] | None = None) -> Und
     found = Journal.read(journal)
     if found is None or found.state is JournalState.UNDONE:
         raise EditError("There is nothing to undo: nothing was accepted, or it has been undone already.")
-    if found.state is not JournalState.ACCEPTED:
+    if found.state is JournalState.UNDOING:
+        return _resume(found, journal, root)
+    if found.state is JournalState.ACCEPTING:
         recover(journal, root)
         return undo(journal, root, paths)
     pending = [entry for entry in found.entries if not entry.undone and (paths is None or entry.path in paths)]
@@ -90,12 +88,12 @@ def undo(journal: Path, root: Path, paths: Collection[str] | None = None) -> Und
     for entry in pending:
         _require(root, entry.path, entry.after, "accepted")
     found.state, found.pending = JournalState.UNDOING, [entry.path for entry in pending]
-    found.write(journal)
-    _finish_undo(found, journal, root)
-    return UndoReport(
-        restored=[entry.path for entry in pending if entry.before is not None],
-        removed=[entry.path for entry in pending if entry.before is None],
-    )
+    try:
+        found.write(journal)
+        _finish_undo(found, journal, root)
+    except OSError as error:
+        raise EditError(f"The undo stopped halfway ({error.strerror}); mend that and undo again.") from error
+    return _report(pending)
 
 
 def recover(journal: Path, root: Path) -> str | None:
@@ -121,6 +119,35 @@ def recover(journal: Path, root: Path) -> str | None:
     left = _put_back(found, journal, root, [entry.path for entry in found.entries])
     Journal.forget(journal)
     return _told("An interrupted acceptance was taken back", left)
+
+
+def _resume(record: Journal, journal: Path, root: Path) -> UndoReport:
+    pending = [entry for entry in record.entries if entry.path in record.pending]
+    recover(journal, root)
+    return _report(pending)
+
+
+def _report(entries: Sequence[Entry]) -> UndoReport:
+    return UndoReport(
+        restored=[entry.path for entry in entries if entry.before is not None],
+        removed=[entry.path for entry in entries if entry.before is None],
+    )
+
+
+def _take_back(error: OSError, journal: Path, root: Path) -> None:
+    """After a write failed: take everything back, unless everything stands already."""
+    why = error.strerror or str(error)
+    try:
+        recover(journal, root)
+        found = Journal.read(journal)
+    except OSError as failure:
+        raise EditError(
+            f"The acceptance stopped halfway ({why}); mend that, and the next start of Loom takes it back."
+        ) from failure
+    if found is None or found.state is not JournalState.ACCEPTED:
+        raise EditError(
+            f"Nothing was changed, for a file cannot be written ({why}); mend that and try again."
+        ) from error
 
 
 def _told(what: str, left: list[str]) -> str:
