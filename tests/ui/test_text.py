@@ -20,7 +20,7 @@ def test_a_run_in_review_as_text() -> None:
         "  Waits for your review · 2.3 s",
     ]
     assert "     2 −     if weight < 2:\n     2 +     if weight <= 2:" in page
-    assert "   1 tariff.py                        ████████████▓▓▓▓   31.0  “tariff” · tariff() l.1" in page
+    assert "   1 tariff.py                        ████████████▒▒▒▒   31.0  “tariff” · tariff() l.1" in page
 
 
 def test_before_the_first_event() -> None:
