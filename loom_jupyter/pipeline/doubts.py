@@ -82,7 +82,8 @@ def first_divergence(scores: Sequence[TokenScore]) -> Doubt | None:
 
 
 def _worth(other: str, standing: str) -> bool:
-    return bool(other) and "\n" not in other and "```" not in other and other.strip() != standing.strip() != ""
+    new, old = other.strip(), standing.strip()
+    return bool(new and old) and new != old and "\n" not in other and "```" not in other
 
 
 def _quiet_lines(text: str) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,156 @@
+"""Architect, Explorer, Coder and their order, with a model that says what the test wrote down."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from loom_jupyter.models.protocol import Alternative, Branch, Cancelled, TokenScore
+from loom_jupyter.pipeline import architect, topology
+from loom_jupyter.pipeline.contracts import Intent, Node, Trial
+from loom_jupyter.pipeline.talk import Talk
+
+PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
+CHOICE = json.dumps({"targets": ["s2"]})
+NONSENSE = ["", "certainly!", '{"intent": "destroy"}']
+
+
+def run(model: Any, desk: Any, heard: Any, **options: Any) -> Any:
+    return topology.run("2.0 kg costs too much", model, desk, heard, budget=60, **options)
+
+
+def doubting(scripted: Any, unit: str, *replies: Any) -> Any:
+    """A model that would rather copy, and doubts the comparison."""
+    start = unit.index("<")
+    other = Alternative(7, "<=", -2.0)
+    score = TokenScore(0, start, "<", -0.1, (other,))
+    return scripted([PLAN, CHOICE, *replies], scores=[score], lines={Branch(0, 7): "<= 2:"})
+
+
+def test_the_order_is_fixed_and_the_check_decides(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    proposal = run(doubting(scripted, unit), desk(), heard)
+    assert proposal.passed
+    assert [r.target.path for r in proposal.rewrites] == ["f2.py"]
+    assert proposal.rewrites[0].text == unit.replace("< 2", "<= 2")
+    assert [node for _, node in heard.all("started")] == [Node.ARCHITECT, Node.EXPLORER, Node.CODER]
+    assert heard.all("candidate") == [("candidate", 1, 72, "replaced line", "passed")]
+
+
+def test_the_architect_cannot_reach_a_file() -> None:
+    assert list(inspect.signature(architect.plan).parameters) == ["talk"]
+    assert {f for f in Talk.__dataclass_fields__} == {"model", "node", "request", "observer", "cancel"}
+
+
+def test_the_request_comes_first_in_every_prompt(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = doubting(scripted, unit)
+    run(model, desk(), heard)
+    openings = {prompt[1]["content"].split("\n\n")[0] for prompt in model.prompts}
+    assert openings == {"Request:\n2.0 kg costs too much"}
+
+
+def test_nonsense_three_times_never_ends_a_run(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = scripted([*NONSENSE, *NONSENSE], *_doubts(unit))
+    proposal = run(model, desk(), heard)
+    assert proposal.passed
+    assert proposal.rewrites[0].target.path == "f1.py"  # the ranking's first
+    assert len(heard.all("repaired")) == 8
+
+
+def _doubts(unit: str) -> tuple[Any, Any]:
+    return [TokenScore(0, unit.index("<"), "<", -0.1, (Alternative(7, "<=", -2.0),))], {Branch(0, 7): "<= 2:"}
+
+
+def test_a_retry_carries_the_error_back(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = scripted(['{"intent": "destroy", "goal": "x"}', PLAN, CHOICE], *_doubts(unit))
+    run(model, desk(), heard)
+    assert "intent" in model.prompts[1][-1]["content"]
+
+
+def test_an_id_that_was_not_offered_is_not_taken(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = scripted([PLAN, '{"targets": ["s9", "../etc/passwd"]}'], *_doubts(unit))
+    assert run(model, desk(), heard).rewrites[0].target.path == "f1.py"
+
+
+def test_the_grammar_offers_only_the_ids(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = doubting(scripted, unit)
+    run(model, desk(), heard)
+    assert model.options[1]["schema"]["properties"]["targets"]["items"] == {"enum": ["s1", "s2", "s3"]}
+
+
+def test_nothing_to_offer_is_said(scripted: Any, desk: Any, heard: Any) -> None:
+    proposal = run(scripted([PLAN]), desk(offers=0), heard)
+    assert not proposal.rewrites
+    assert "--tag" in proposal.summary
+
+
+def test_the_best_failure_is_proposed_when_nothing_passes(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    def judge(text: str) -> Trial:
+        return Trial(passed=False, reason="1 failed", score=5.0 if "<= 2" in text else 1.0)
+
+    proposal = run(doubting(scripted, unit), desk(judge), heard)
+    assert proposal.passed is False
+    assert "<= 2" in proposal.rewrites[0].text
+
+
+def test_a_repair_round_sees_the_check_and_may_succeed(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    mended = unit.replace("return 1", "return 4")
+
+    def judge(text: str) -> Trial:
+        return Trial(passed="return 4" in text, reason="1 failed", output="assert 1 == 4")
+
+    model = doubting(scripted, unit, f"{mended}\n```")
+    proposal = run(model, desk(judge), heard)
+    assert proposal.passed
+    assert "assert 1 == 4" in model.prompts[-1][-1]["content"]
+    assert heard.all("candidate")[-1][3] == "repair"
+
+
+def test_without_a_check_the_first_candidate_is_proposed_unchecked(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    proposal = run(doubting(scripted, unit), desk(lambda _: Trial(passed=None, reason="no check")), heard)
+    assert proposal.passed is None
+    assert len(proposal.rewrites) == 1
+
+
+def test_a_rewrite_is_tried_first_where_the_model_would_not_copy(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    score = TokenScore(0, unit.index("<"), "<", -3.0, (Alternative(7, "<=", -0.1),))
+    rewritten = unit.replace("< 2", "<= 2")
+    model = scripted([PLAN, CHOICE, f"{rewritten}```"], scores=[score], lines={Branch(0, 7): "<= 2:"})
+    assert run(model, desk(), heard).passed
+    assert heard.all("candidate")[0][3] == "rewrite"
+
+
+def test_a_question_is_answered_and_nothing_is_written(scripted: Any, desk: Any, heard: Any) -> None:
+    model = scripted([PLAN, CHOICE, "Because of the tariff."])
+    lent = desk()
+    proposal = run(model, lent, heard, ask=True)
+    assert proposal.answer == "Because of the tariff."
+    assert not proposal.rewrites
+    assert not lent.tried
+
+
+@pytest.mark.parametrize("reply", ["", "```python\n", "x" * 50_000, "\x00\x01"])
+def test_an_empty_or_endless_rewrite_is_no_candidate(
+    scripted: Any, desk: Any, heard: Any, unit: str, reply: str
+) -> None:
+    model = scripted([PLAN, CHOICE, reply])
+    proposal = run(model, desk(lambda _: Trial(passed=False, gate=True, reason="does not parse")), heard)
+    assert not proposal.rewrites
+
+
+def test_stop_ends_it_at_once(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        run(doubting(scripted, unit), desk(), heard, cancel=cancel)
+
+
+def test_the_intent_of_the_spec_is_strict() -> None:
+    assert [intent.value for intent in Intent] == ["change", "create", "explain"]
