@@ -13,3 +13,7 @@ class LoomError(Exception):
 
 class SettingsError(LoomError):
     """``[tool.loom]`` holds something that Loom does not understand."""
+
+
+class Cancelled(Exception):  # noqa: N818 - an outcome, not an error
+    """The user pressed Stop. Nothing is lost: what was loaded stays loaded, what was written stays as it was."""

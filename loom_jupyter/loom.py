@@ -166,7 +166,7 @@ class Loom:
             )
         )
         run.emit(StateChanged(state=RunState.QUEUED))
-        start(run, self.index, self.settings, acquire)
+        start(run, lambda: self.index, self.settings, acquire)
         return run
 
     def open_run(self, run_id: str) -> Run:
@@ -275,3 +275,10 @@ def _doctor_model(name: str | None) -> tuple[str, bool, str]:
 
     path = cached(name)
     return "model", path is not None, str(path) if path else "will be downloaded on first use"
+
+
+def warm() -> None:
+    """Import what a run needs before its thread begins, so that the first one does not wait for it."""
+    import loom_jupyter.models.host
+    import loom_jupyter.runs.run
+    import loom_jupyter.runs.runner  # noqa: F401

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import (
     Branch,
-    Cancelled,
     Continuation,
     Message,
     ModelInfo,

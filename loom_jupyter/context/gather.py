@@ -20,7 +20,8 @@ from pathlib import Path
 from loom_jupyter.context.batch import Batch, pack
 from loom_jupyter.context.extract import Extracted
 from loom_jupyter.context.languages import language_of
-from loom_jupyter.context.scan import Found, ScanCancelled
+from loom_jupyter.context.scan import Found
+from loom_jupyter.errors import Cancelled
 
 ALONE = 1_500_000
 CHUNK = 600_000
@@ -36,7 +37,7 @@ def gather(root: Path, files: Sequence[Found], cancel: threading.Event | None = 
 
     Raises
     ------
-    ScanCancelled
+    Cancelled
         If `cancel` was set.
     """
     stop = cancel or threading.Event()
@@ -74,7 +75,7 @@ def gather(root: Path, files: Sequence[Found], cancel: threading.Event | None = 
         for done in [pool.submit(work) for _ in range(workers)]:
             done.result()
     if stop.is_set():
-        raise ScanCancelled
+        raise Cancelled
     return out
 
 

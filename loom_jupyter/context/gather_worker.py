@@ -13,8 +13,9 @@ from pathlib import Path
 from loom_jupyter.context.batch import Batch, pack
 from loom_jupyter.context.extract import Extracted, extract
 from loom_jupyter.context.languages import language_of
-from loom_jupyter.context.scan import Found, ScanCancelled
+from loom_jupyter.context.scan import Found
 from loom_jupyter.context.words import Splitter
+from loom_jupyter.errors import Cancelled
 
 NICE = 5
 
@@ -25,7 +26,7 @@ def read_all(root: Path, files: Sequence[Found], stop: threading.Event, split: S
     found = []
     for f in files:
         if stop.is_set():
-            raise ScanCancelled
+            raise Cancelled
         got = _read(root, f, split)
         if got is not None:
             found.append((f.path, f.size, f.mtime_ns, got))

@@ -77,7 +77,7 @@ class Index:
 
         Raises
         ------
-        ScanCancelled
+        Cancelled
             If `cancel` was set; the index stays as it was.
         """
         start = time.perf_counter()

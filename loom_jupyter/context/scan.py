@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pathspec import GitIgnoreSpec
 
 from loom_jupyter.context.words import words
+from loom_jupyter.errors import Cancelled
 
 LARGEST = 1_000_000
 LARGEST_DATA = 256_000
@@ -66,10 +67,6 @@ class Scan:
     notices: list[str] = field(default_factory=list)
 
 
-class ScanCancelled(Exception):  # noqa: N818 - an outcome, not an error
-    """The scan was stopped from outside."""
-
-
 def scan(root: Path, cancel: threading.Event | None = None) -> Scan:
     """List the files of `root` that git does not ignore, with size and time; no file is read."""
     seen = Scan()
@@ -83,7 +80,7 @@ def scan(root: Path, cancel: threading.Event | None = None) -> Scan:
         names = _expand(base, listed, seen)
     for number, name in enumerate(sorted(set(names))):
         if cancel is not None and number % 512 == 0 and cancel.is_set():
-            raise ScanCancelled
+            raise Cancelled
         _look(base, name, seen)
     seen.skipped.sort()
     return seen

@@ -33,7 +33,3 @@ class NotTextError(EditError):
 
 class CheckCommandError(LoomError):
     """The check command itself cannot run (missing program, shell syntax, missing module)."""
-
-
-class Cancelled(LoomError):  # noqa: N818 (not a fault)
-    """The user stopped the work; nothing is left behind."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import Cancelled, EditError
+from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.paths import resolve
+from loom_jupyter.errors import Cancelled
 
 BIG_FILE = 50 * 2**20
 """Files above this many bytes are linked, not copied."""

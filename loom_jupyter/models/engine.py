@@ -15,7 +15,8 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
-from loom_jupyter.models.protocol import Cancelled, ModelError
+from loom_jupyter.errors import Cancelled
+from loom_jupyter.models.protocol import ModelError
 from loom_jupyter.models.stop import Stop
 
 OUTPUTS = 32  # positions of one batch whose logits may be asked for

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import gguf
 from loom_jupyter.models.catalogue import VARIABLE, Entry, entries, is_url, resolve_name
-from loom_jupyter.models.protocol import Cancelled, ModelError
+from loom_jupyter.models.protocol import ModelError
 
 Progress = Callable[[str, float], None]
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import fetch
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.protocol import Cancelled, ModelError, Scorer
+from loom_jupyter.models.protocol import ModelError, Scorer
 
 Progress = Callable[[str, float], None]
 POLL = 0.05  # seconds between looks at `cancel` while another run has the model

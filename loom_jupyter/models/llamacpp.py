@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.plan import SEQUENCES, MemoryPlan, check, plan_memory
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,
-    Cancelled,
     Continuation,
     Message,
     ModelError,

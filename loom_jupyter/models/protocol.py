@@ -23,10 +23,6 @@ class ModelError(LoomError):
     """The model cannot be found, loaded or run; the message says why and what to do."""
 
 
-class Cancelled(Exception):  # noqa: N818 - an outcome, not an error
-    """The user pressed Stop while the model was at work. The model stays loaded."""
-
-
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A loaded model.

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.catalogue import Entry
-from loom_jupyter.models.protocol import Cancelled
 
 if TYPE_CHECKING:
     from loom_jupyter.models.fetch import Store

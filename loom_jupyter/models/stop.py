@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from loom_jupyter.models.protocol import Cancelled
+from loom_jupyter.errors import Cancelled
 
 
 class Stop:

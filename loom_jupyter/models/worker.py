@@ -23,7 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from loom_jupyter.models.protocol import Branch, Cancelled, Message, ModelError
+from loom_jupyter.errors import Cancelled
+from loom_jupyter.models.protocol import Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
 
 Request = dict[str, Any]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite
-from loom_jupyter.models.protocol import Cancelled, Message, Model, Reply, Usage
+from loom_jupyter.errors import Cancelled
+from loom_jupyter.models.protocol import Message, Model, Reply, Usage
 from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
 from loom_jupyter.pipeline.prompts import render
 

@@ -14,7 +14,8 @@ from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.report import places
 from loom_jupyter.edits.staging import StagedCopy
-from loom_jupyter.models.protocol import Cancelled, Model
+from loom_jupyter.errors import Cancelled
+from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
 from loom_jupyter.runs.events import (
     CheckFinished,

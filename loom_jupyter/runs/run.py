@@ -90,7 +90,7 @@ class Run:
         self._changed = threading.Condition(threading.RLock())
         self._events: list[Event] = []
         self._listeners: list[Callable[[Event], None]] = []
-        self._owner = FileLock(str(folder / "owner.lock"))
+        self._owner = FileLock(str(folder / "owner.lock"), thread_local=False)
         self._log: EventLog | None = None
         self._controls: control.ControlReader | None = None
 

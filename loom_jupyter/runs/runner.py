@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loom_jupyter.edits.diff import unified_diff
-from loom_jupyter.edits.errors import Cancelled as CheckCancelled
-from loom_jupyter.errors import LoomError
-from loom_jupyter.models.protocol import Cancelled, Model, Usage
+from loom_jupyter.errors import Cancelled, LoomError
+from loom_jupyter.models.protocol import Model, Usage
 from loom_jupyter.pipeline import topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
 from loom_jupyter.runs import watch
@@ -81,23 +80,26 @@ class _Turns:
 _turns = _Turns()
 
 
-def start(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
-    """Begin to work on `run` in a thread of its own; returns at once."""
+OpenIndex = Callable[[], "Index"]
+
+
+def start(run: Run, open_index: OpenIndex, settings: Settings, acquire: AcquireModel) -> None:
+    """Begin to work on `run` in a thread of its own; returns at once, before the index is opened."""
     run.working = True
     watch.watch(run)
     thread = threading.Thread(
-        target=_guarded, args=(run, index, settings, acquire), name=f"loom-{run.id}", daemon=True
+        target=_guarded, args=(run, open_index, settings, acquire), name=f"loom-{run.id}", daemon=True
     )
     thread.start()
 
 
-def _guarded(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
+def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: AcquireModel) -> None:
     """Whatever happens, the run ends in a state that says so, and the next one gets its turn."""
     try:
         _turns.enter(run)
         run.emit(StateChanged(state=RunState.RUNNING))
-        _work(run, index, settings, acquire)
-    except (Cancelled, CheckCancelled):
+        _work(run, open_index(), settings, acquire)
+    except Cancelled:
         run.emit(StateChanged(state=RunState.STOPPED, reason="stopped by the user"))
     except LoomError as error:
         _fail(run, str(error))

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter.context.index import Index, TagError
-from loom_jupyter.context.scan import ScanCancelled
-from loom_jupyter.errors import SettingsError
+from loom_jupyter.errors import Cancelled, SettingsError
 from loom_jupyter.settings import Settings
 
 Do = Callable[..., None]
@@ -146,7 +145,7 @@ def test_cancelled_refresh_leaves_the_index_alone(shop: Path, write: Do, opened:
     stop = threading.Event()
     stop.set()
     write(shop, {"new.py": "x = 1\n"})
-    with pytest.raises(ScanCancelled):
+    with pytest.raises(Cancelled):
         index.refresh(stop)
     assert "new.py" not in index.snapshot.number
     assert index.refresh().changed == 1

@@ -10,8 +10,9 @@ import pytest
 
 from loom_jupyter.edits import staging
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import Cancelled, ForbiddenPathError
+from loom_jupyter.edits.errors import ForbiddenPathError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import Cancelled
 
 
 def tree(root: Path) -> dict[str, bytes]:

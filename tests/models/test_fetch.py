@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import fetch, sources
 from loom_jupyter.models.catalogue import Entry
 from loom_jupyter.models.fetch import Store
-from loom_jupyter.models.protocol import Cancelled, ModelError
+from loom_jupyter.models.protocol import ModelError
 
 PARTS = (b"first " * 1000, b"second " * 1000, b"third")
 DATA = b"".join(PARTS)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from synthetic_gguf import tiny
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.host import Host
-from loom_jupyter.models.protocol import Cancelled, ModelError
+from loom_jupyter.models.protocol import ModelError
 
 pytest.importorskip("llama_cpp")
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 from synthetic_gguf import tiny
 
+from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.protocol import Branch, Cancelled, Message, Model, ModelError, Scorer
+from loom_jupyter.models.protocol import Branch, Message, Model, ModelError, Scorer
 
 pytest.importorskip("llama_cpp")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.models.protocol import Alternative, Branch, Cancelled, TokenScore
+from loom_jupyter.errors import Cancelled
+from loom_jupyter.models.protocol import Alternative, Branch, TokenScore
 from loom_jupyter.pipeline import architect, topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Trial
 from loom_jupyter.pipeline.talk import Talk

@@ -1,0 +1,362 @@
+"""A run from the task to the files, with a real index, staged copy and check; only the model is scripted."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from loom_jupyter import Loom
+from loom_jupyter.errors import Cancelled, LoomError
+from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore
+from loom_jupyter.runs import watch
+from loom_jupyter.runs.events import RunState, schema
+
+TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
+CHECK = f"{sys.executable} -m pytest -q"
+PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
+
+Lend = Callable[..., None]
+
+
+def choose_price(messages: Any) -> str:
+    """Choose the offer that names the function, whatever its id."""
+    found = re.search(r"^(s\d+): parcels/tariff.py \| def parcel_price", messages[1]["content"], re.M)
+    return json.dumps({"targets": [found.group(1) if found else "s1"]})
+
+
+class Weak:
+    """What a small model does with the sample: it doubts the comparison."""
+
+    def score(self, messages: Any, text: str, **_: Any) -> Any:
+        from loom_jupyter.models.protocol import Usage
+
+        start = text.find("< 2")
+        if start < 0:
+            return [], Usage()
+        return [TokenScore(0, start, "<", -0.1, (Alternative(7, "<=", -2.0), Alternative(8, ">", -3.0)))], Usage()
+
+
+@pytest.fixture
+def lend(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Lend:
+    """Put a scripted model in the place of the process's model."""
+
+    class SampleModel(Weak, scripted):  # type: ignore[misc]
+        pass
+
+    def put(replies: list[Any] | None = None, before: Callable[[threading.Event], None] | None = None) -> None:
+        @contextmanager
+        def acquire(name: Any, on_progress: Any, cancel: threading.Event, log: Path) -> Iterator[Any]:
+            on_progress("load", 0.5)
+            if before is not None:
+                before(cancel)
+            lines = {Branch(0, 7): "<= 2:", Branch(0, 8): "> 2:"}
+            yield SampleModel(replies or [PLAN, choose_price], lines=lines)
+
+        monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+
+    put()
+    return put
+
+
+def wait(run: Any) -> Any:
+    assert run.wait(60)
+    if run.error:
+        print(run.error)
+    return run
+
+
+def types(run: Any) -> list[str]:
+    return [event.type for event in run.events()]
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_task_is_solved_reviewed_accepted_and_undone(sample: Path) -> None:
+    before = (sample / "parcels/tariff.py").read_bytes()
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    assert run.state is RunState.REVIEW
+    assert run.proposal.passed
+    assert "+    if weight <= 2:" in run.proposal.diff
+    assert (sample / "parcels/tariff.py").read_bytes() == before
+    run.accept()
+    assert run.state is RunState.ACCEPTED
+    assert b"weight <= 2" in (sample / "parcels/tariff.py").read_bytes()
+    run.undo()
+    assert run.state is RunState.UNDONE
+    assert (sample / "parcels/tariff.py").read_bytes() == before
+
+
+@pytest.mark.usefixtures("lend")
+def test_every_line_of_the_log_is_of_the_schema(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    run.reject()
+    lines = (run.folder / "progress.jsonl").read_text("utf-8").splitlines()
+    for n, line in enumerate(lines, 1):
+        event = json.loads(line)
+        jsonschema.validate(event, schema())
+        assert event["seq"] == n
+    assert {"started", "indexed", "model_loading", "model_ready", "task", "ledger", "map"} <= set(types(run))
+    assert {"candidate", "check_finished", "proposal", "control"} <= set(types(run))
+    assert run.folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.usefixtures("lend")
+def test_apply_accepts_what_passes(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check=CHECK, apply=True))
+    assert run.state is RunState.ACCEPTED
+    assert "weight <= 2" in (sample / "parcels/tariff.py").read_text()
+
+
+@pytest.mark.usefixtures("lend")
+def test_apply_leaves_what_fails_in_review(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check="false", apply=True))
+    assert run.state is RunState.REVIEW
+    assert run.proposal.passed is False
+    assert "weight < 2" in (sample / "parcels/tariff.py").read_text()
+
+
+@pytest.mark.usefixtures("lend")
+def test_the_ledger_of_a_run_adds_up(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK))
+    rows, files = run.ledger.dataframe(), run.ledger.files()
+    sums = rows.groupby("path")["points"].sum()
+    assert all(abs(sums[path] - score) < 1e-9 for path, score in zip(files["path"], files["score"], strict=True))
+    assert files["path"].iloc[0] == "parcels/tariff.py"
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_file_that_changed_since_is_never_overwritten(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    file = sample / "parcels/tariff.py"
+    file.write_text(file.read_text() + "\n# mine\n")
+    with pytest.raises(LoomError, match="changed"):
+        run.accept()
+    assert run.state is RunState.REVIEW
+    assert file.read_text().endswith("# mine\n")
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_path_that_is_not_proposed_cannot_be_accepted(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    with pytest.raises(LoomError, match="not in the proposal"):
+        run.accept(["setup.py"])
+    run.accept(["parcels/tariff.py"])
+    assert run.state is RunState.ACCEPTED
+
+
+@pytest.mark.usefixtures("lend")
+@pytest.mark.parametrize("verb", ["accept", "reject", "undo"])
+def test_what_cannot_be_asked_is_refused_in_words(sample: Path, verb: str) -> None:
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    run.reject()
+    with pytest.raises(LoomError, match="rejected"):
+        getattr(run, verb)()
+
+
+def test_stop_while_the_model_loads(sample: Path, lend: Lend) -> None:
+    def load(cancel: threading.Event) -> None:
+        assert cancel.wait(20)
+        raise Cancelled
+
+    lend(before=load)
+    run = Loom(sample).run(TASK)
+    start = time.monotonic()
+    run.stop()
+    assert run.wait(5)
+    assert run.state is RunState.STOPPED
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.usefixtures("lend")
+def test_stop_while_the_check_runs(sample: Path) -> None:
+    run = Loom(sample).run(TASK, check="sleep 60")
+    while "check_started" not in types(run):
+        time.sleep(0.01)
+    run.stop()
+    assert run.wait(5)
+    assert run.state is RunState.STOPPED
+
+
+def test_a_second_run_waits_for_its_turn_and_can_be_stopped_in_the_queue(sample: Path, lend: Lend) -> None:
+    go = threading.Event()
+    lend(before=lambda _: go.wait(20) and None)
+    loom = Loom(sample)
+    first, second, third = (loom.run(TASK) for _ in range(3))
+    time.sleep(0.3)
+    assert second.state is RunState.QUEUED
+    second.stop()
+    assert second.wait(5)
+    assert second.state is RunState.STOPPED
+    go.set()
+    assert wait(first).state is RunState.REVIEW
+    assert wait(third).state is RunState.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("check", "says"),
+    [("no-such-command --now", "no-such-command"), ("   ", "empty")],
+)
+@pytest.mark.usefixtures("lend")
+def test_a_check_that_cannot_run_is_one_sentence(sample: Path, check: str, says: str) -> None:
+    run = wait(Loom(sample).run(TASK, check=check))
+    assert run.state is RunState.FAILED
+    assert says in run.error
+    assert "\n" not in run.error
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_check_that_hangs_is_ended(sample: Path) -> None:
+    with (sample / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.loom]\ncheck_timeout = 0.5\nbudget = 1\n")
+    run = wait(Loom(sample).run(TASK, check="sleep 60 & sleep 60"))
+    assert run.state is RunState.REVIEW
+    assert run.proposal.passed is False
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_check_that_prints_binary(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check="head -c 3000 /dev/urandom; exit 1"))
+    assert run.state is RunState.REVIEW
+    assert run.proposal.passed is False
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_check_that_passes_already_is_said_at_once(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check="true"))
+    assert any("passes before" in event.text for event in run.events() if event.type == "notice")
+
+
+@pytest.mark.usefixtures("lend")
+def test_an_empty_workspace(tmp_path: Path) -> None:
+    run = wait(Loom(tmp_path).run(TASK))
+    assert run.state is RunState.FAILED
+    assert "no file" in run.error
+
+
+@pytest.mark.usefixtures("lend")
+def test_not_a_git_repository_is_said(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK))
+    assert any("git" in event.text for event in run.events() if event.type == "notice")
+
+
+def test_a_model_that_cannot_load_ends_the_run_with_its_sentence(sample: Path, lend: Lend) -> None:
+    def load(_: threading.Event) -> None:
+        raise ModelError("no such model; choose another")
+
+    lend(before=load)
+    run = wait(Loom(sample).run(TASK))
+    assert run.state is RunState.FAILED
+    assert run.error == "no such model; choose another"
+
+
+def test_a_defect_ends_only_its_run(sample: Path, lend: Lend) -> None:
+    def load(_: threading.Event) -> None:
+        raise ZeroDivisionError("oops")
+
+    lend(before=load)
+    loom = Loom(sample)
+    run = wait(loom.run(TASK))
+    assert run.state is RunState.FAILED
+    assert "ZeroDivisionError" in run.error
+    lend()
+    assert wait(loom.run(TASK)).state is RunState.REVIEW
+
+
+def test_nonsense_three_times_still_ends_in_review(sample: Path, lend: Lend) -> None:
+    lend(replies=["", "Sure thing!", "{}", "[]", "no", '{"targets": []}'])
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    assert run.state is RunState.REVIEW
+
+
+def test_bad_words_are_refused_before_anything_starts(sample: Path) -> None:
+    loom = Loom(sample)
+    with pytest.raises(LoomError, match="empty"):
+        loom.run("   ")
+    with pytest.raises(LoomError, match=r"qwen2\.5-coder"):
+        loom.run(TASK, model="qwen2.5-coder-2b")
+    assert loom.runs().empty
+    with pytest.raises(LoomError, match="no run"):
+        loom.open_run("yesterday")
+    with pytest.raises(LoomError, match="not a folder"):
+        Loom(sample / "nowhere")
+
+
+@pytest.mark.usefixtures("lend")
+def test_another_handle_asks_through_the_control_file(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    other = Loom(sample).open_run(run.id)
+    assert other.state is RunState.REVIEW
+    other.accept()
+    assert run.state is RunState.ACCEPTED
+    assert "weight <= 2" in (sample / "parcels/tariff.py").read_text()
+    with pytest.raises(LoomError, match="accepted"):
+        other.reject()
+
+
+@pytest.mark.usefixtures("lend")
+def test_a_finished_run_leaves_no_thread(sample: Path) -> None:
+    run = wait(Loom(sample).run(TASK))
+    run.reject()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and (run.id in watch._runs or _threads_of(run)):
+        time.sleep(0.05)
+    assert run.id not in watch._runs
+    assert not _threads_of(run)
+    assert not run.owned
+
+
+def _threads_of(run: Any) -> list[str]:
+    return [thread.name for thread in threading.enumerate() if run.id in thread.name]
+
+
+@pytest.mark.usefixtures("lend")
+def test_listeners_hear_everything_once_and_in_order(sample: Path) -> None:
+    run = Loom(sample).run(TASK, check=CHECK)
+    heard: list[int] = []
+    stop = run.subscribe(lambda event: heard.append(event.seq))
+    wait(run)
+    run.reject()
+    stop()
+    assert heard == list(range(1, len(run.events()) + 1))
+
+
+DYING = """
+import os, sys, threading, time
+from contextlib import contextmanager
+from loom_jupyter import Loom
+from loom_jupyter.models import host
+
+@contextmanager
+def acquire(*args):
+    print("working", flush=True)
+    time.sleep(60)
+    yield None
+
+host.acquire = acquire
+run = Loom(sys.argv[1]).run("anything")
+print(run.id, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_run_whose_process_was_killed_is_told_and_not_stuck(sample: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", DYING, str(sample)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = {process.stdout.readline().strip(), process.stdout.readline().strip()}
+    process.kill()
+    process.wait()
+    run = Loom(sample).open_run(next(iter(said - {"working"})))
+    assert run.state is RunState.RUNNING
+    run.stop()
+    assert run.state is RunState.FAILED
+    assert "ended" in run.error
