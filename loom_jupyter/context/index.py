@@ -112,13 +112,13 @@ class Index:
         except Damaged as damage:
             notices.append(f"the index {damage}")
             batch = None
-        return Snapshot(batch).merged((), ()) if batch is not None else Snapshot()
+        return Snapshot().merged((), [batch]) if batch is not None else Snapshot()
 
     def _save(self, notices: list[str]) -> None:
         snapshot = self._current()
         fresh = sorted(self._unsaved & snapshot.number.keys())
         whole = len(fresh) > len(snapshot.paths) // 2
-        part = snapshot.batch if whole else snapshot.part(fresh)
+        part = snapshot.part(snapshot.number if whole else fresh)
         try:
             if self._store.save(part, self._unsaved - snapshot.number.keys(), whole=whole):
                 self._unsaved.clear()
@@ -210,7 +210,7 @@ class Index:
         with self._lock:
             if self._unsaved:
                 self._save([])
-            unsaved = snapshot.batch if self._unsaved else None
+            unsaved = snapshot.part(snapshot.number) if self._unsaved else None
         return self._store.sql(query, frames or {}, unsaved)
 
 

@@ -68,6 +68,7 @@ FIELD_RULES = {
     Field.HEADING: "term in heading",
     Field.IMPORT: "term in import",
     Field.CONTENT: "term in content",
+    Field.PROSE: "term in content",
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from loom_jupyter.context.batch import Batch
 from loom_jupyter.context.languages import Role, role_of
 from loom_jupyter.context.symbol import CALLABLE, Symbol
+from loom_jupyter.context.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,10 +34,11 @@ class Snapshot:
     Attributes
     ----------
     batch
-        All indexed files; postings sorted by term, then file, then field.
+        All indexed files; postings sorted by term, then file, then field. Its terms count in `vocabulary`.
     """
 
     batch: Batch = field(default_factory=Batch)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
     @cached_property
     def paths(self) -> list[str]:
@@ -59,12 +61,8 @@ class Snapshot:
         return sum(not f.reason for f in self.batch.files)
 
     @cached_property
-    def _terms(self) -> dict[str, int]:
-        return {t: n for n, t in enumerate(self.batch.vocabulary)}
-
-    @cached_property
     def _starts(self) -> NDArray[np.int64]:
-        return np.searchsorted(self.batch.term, np.arange(len(self.batch.vocabulary) + 1))
+        return np.searchsorted(self.batch.term, np.arange(len(self.vocabulary.terms) + 1))
 
     @cached_property
     def words(self) -> NDArray[np.float64]:
@@ -73,8 +71,11 @@ class Snapshot:
 
     def lookup(self, term: str) -> Postings:
         """Return where `term` stands."""
-        known = self._terms.get(term)
-        part = slice(0, 0) if known is None else slice(int(self._starts[known]), int(self._starts[known + 1]))
+        known = self.vocabulary.number(term)
+        if known is None or known + 1 >= len(self._starts):
+            part = slice(0, 0)
+        else:
+            part = slice(int(self._starts[known]), int(self._starts[known + 1]))
         b = self.batch
         return Postings(b.file[part], b.where[part], b.count[part], b.line[part])
 
@@ -88,55 +89,53 @@ class Snapshot:
         return best
 
     def part(self, paths: Collection[str]) -> Batch:
-        """Return the batch of some files only."""
+        """Return the batch of some files only, with a vocabulary of its own."""
         wanted = set(paths)
-        return _merge([(self.batch, [n for n, p in enumerate(self.paths) if p in wanted])])
+        out = _merge([(self.batch, self.batch.term, [n for n, p in enumerate(self.paths) if p in wanted])])
+        used, places = np.unique(out.term, return_inverse=True)
+        out.term = places.astype(np.int32)
+        out.vocabulary = [self.vocabulary.terms[n] for n in used.tolist()]
+        return out
 
     def merged(self, gone: Collection[str], new: Sequence[Batch]) -> Snapshot:
         """Return the snapshot without the files in `gone` and with those of `new`, which replace their like."""
         fresh = {f.path for b in new for f in b.files}
         drop = fresh.union(gone)
         kept = [n for n, p in enumerate(self.paths) if p not in drop]
-        parts = [(self.batch, kept), *((b, range(len(b.files))) for b in new)]
-        return Snapshot(_merge(parts))
+        parts: list[tuple[Batch, NDArray[np.int32], Sequence[int]]] = [(self.batch, self.batch.term, kept)]
+        for b in new:
+            numbers = self.vocabulary.add(b.vocabulary)
+            parts.append((b, numbers[b.term] if b.term.size else b.term, range(len(b.files))))
+        return Snapshot(_merge(parts), self.vocabulary)
 
 
 def _span(symbol: Symbol) -> tuple[int, bool]:
     return symbol.end - symbol.start, symbol.kind not in CALLABLE
 
 
-def _merge(parts: Iterable[tuple[Batch, Sequence[int]]]) -> Batch:
+def _merge(parts: Iterable[tuple[Batch, NDArray[np.int32], Sequence[int]]]) -> Batch:
     """Put the chosen files of several batches into one, sorted by path and by term."""
     out = Batch()
-    vocabulary: dict[str, int] = {}
     columns: list[list[NDArray[np.int32]]] = []
     offset = 0
-    for batch, chosen in parts:
+    for batch, terms, chosen in parts:
         place = np.full(len(batch.files), -1, np.int32)
         place[np.asarray(chosen, np.int64)] = np.arange(offset, offset + len(chosen), dtype=np.int32)
         offset += len(chosen)
         out.files += [batch.files[n] for n in chosen]
         out.symbols += [batch.symbols[n] for n in chosen]
         out.imports += [batch.imports[n] for n in chosen]
-        if not vocabulary:
-            vocabulary = {t: n for n, t in enumerate(batch.vocabulary)}
-            ids = np.arange(len(vocabulary), dtype=np.int32)
-        else:
-            ids = np.array([vocabulary.setdefault(t, len(vocabulary)) for t in batch.vocabulary], np.int32)
         file = place[batch.file] if len(batch.files) else batch.file
         keep = file >= 0
-        term = ids[batch.term[keep]] if len(ids) else batch.term[keep]
-        columns.append([term, file[keep], batch.where[keep], batch.count[keep], batch.line[keep]])
-    out.vocabulary = list(vocabulary)
+        columns.append([terms[keep], file[keep], batch.where[keep], batch.count[keep], batch.line[keep]])
     order = sorted(range(len(out.files)), key=lambda n: out.files[n].path)
     place = np.empty(len(order), np.int32)
     place[np.asarray(order, np.int64)] = np.arange(len(order), dtype=np.int32)
     out.files = [out.files[n] for n in order]
     out.symbols = [out.symbols[n] for n in order]
     out.imports = [out.imports[n] for n in order]
-    term, file, name, count, line = (np.concatenate([c[i] for c in columns]) for i in range(5))
+    term, file, where, count, line = (np.concatenate([c[i] for c in columns]) for i in range(5))
     file = place[file] if len(order) else file
-    key = (term.astype(np.int64) << 32) | (file.astype(np.int64) << 4) | name
-    by = np.argsort(key, kind="stable")
-    out.term, out.file, out.where, out.count, out.line = term[by], file[by], name[by], count[by], line[by]
+    by = np.argsort((term.astype(np.int64) << 32) | (file.astype(np.int64) << 4) | where, kind="stable")
+    out.term, out.file, out.where, out.count, out.line = term[by], file[by], where[by], count[by], line[by]
     return out

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 create table meta (version integer);
 create table files (id integer, path varchar, size bigint, mtime_ns bigint, language varchar, reason varchar,
@@ -46,7 +46,7 @@ create view symbols as
 create view imports as
   select f.path, i.line, i.text from loom.imports i join loom.files f on f.id = i.file order by f.path, i.line;
 create view terms as
-  select v.term, f.path, ['path', 'basename', 'symbol', 'heading', 'import', 'content'][p."where" + 1] as field,
+  select v.term, f.path, ['path', 'basename', 'symbol', 'heading', 'import', 'content', 'prose'][p."where" + 1] as field,
          p.count, p.line
   from loom.postings p join loom.vocabulary v on v.id = p.term join loom.files f on f.id = p.file;
 """

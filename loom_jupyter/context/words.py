@@ -46,6 +46,47 @@ def terms(token: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kept))
 
 
+ENDINGS = (
+    *("ization", "isation", "ments", "ment", "ingly", "ings", "ing", "edly", "ed", "ers", "er", "ors", "or"),
+    *("able", "ible", "ally", "ly", "ions", "ion", "ive", "ness", "al"),
+)
+SHORTEST_STEM = 4
+
+
+def stem(word: str) -> str:
+    """Return what the forms of an English word have in common; other words come back as they are.
+
+    Examples
+    --------
+    >>> stem("deprecation") == stem("deprecated") == stem("deprecates")
+    True
+    """
+    if len(word) <= 3 or not (word.isascii() and word.isalpha()):
+        return word
+    word = _singular(word)
+    for ending in ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= SHORTEST_STEM:
+            word = word.removesuffix(ending)
+            break
+    if len(word) > SHORTEST_STEM and word.endswith("e"):
+        word = word[:-1]
+    if len(word) >= 7 and word.endswith("at"):
+        word = word[:-2]
+    if len(word) > SHORTEST_STEM and word[-1] == word[-2] and word[-1] not in "ls":
+        word = word[:-1]
+    return f"{word[:-1]}y" if word.endswith("i") else word
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith(("sses", "ches", "shes", "xes", "zes")):
+        return word[:-2]
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
 class Splitter:
     """`terms` with a memory: source code repeats its identifiers."""
 

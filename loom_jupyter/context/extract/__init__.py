@@ -22,10 +22,19 @@ class Field(IntEnum):
     HEADING = 3
     IMPORT = 4
     CONTENT = 5
+    PROSE = 6
 
 
 Tally = dict[str, list[int]]
 TOKEN_OR_LINE = re.compile(r"\w{2,}|\n")
+PROSE = re.compile(
+    r'"""(?P<d>.*?)"""|'
+    r"'''(?P<e>.*?)'''|"
+    r"(?:#|//[/!]?)[ \t]+(?P<h>[^\n]*)|/\*(?P<b>.*?)\*/"
+    r'|"(?P<s>(?:[^"\\\n]|\\.)*+)"'
+    r"|'(?P<q>(?:[^'\\\n]|\\.)*+)'|`(?P<t>[^`]*+)`",
+    re.DOTALL,
+)
 
 
 @dataclass(slots=True)
@@ -123,8 +132,22 @@ def _count(path: str, text: str, got: Extracted, split: Splitter) -> None:
     ]
     fields[Field.HEADING] = _tally(heads, split)
     fields[Field.SYMBOL] = _tally(names, split)
+    if got.language in code.GRAMMARS:
+        fields[Field.PROSE] = _tally(_prose(text), split)
     fields[Field.IMPORT] = _tally([(what, at) for at, what in got.imports], split)
     got.terms = {name: tally for name, tally in fields.items() if tally}
+
+
+def _prose(text: str) -> list[tuple[str, int]]:
+    """Return what is written for people in source code, with its lines: comments, docstrings, messages."""
+    out, line, done = [], 1, 0
+    for match in PROSE.finditer(text):
+        said = match[match.lastgroup or 0]
+        if " " in said:
+            line += text.count("\n", done, match.start())
+            done = match.start()
+            out.append((said, line))
+    return out
 
 
 def _tally(pieces: list[tuple[str, int]], split: Splitter) -> Tally:
