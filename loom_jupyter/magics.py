@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,9 +186,18 @@ def register(ipython: Any) -> None:
     ipython.register_magics(magics)
     ipython.configurables.append(magics)
     completion.install(ipython, magics.workspace, ["--wait"])
+    threading.Thread(target=_warm, name="loom-warm", daemon=True).start()
     formatters = ipython.display_formatter.formatters
     formatters["text/html"].for_type_by_name("loom_jupyter.runs.run", "Run", _run_html)
     formatters["text/plain"].for_type_by_name("loom_jupyter.runs.run", "Run", _run_text)
+
+
+def _warm() -> None:
+    """Import what the first task needs while the user still writes it."""
+    import loom_jupyter.loom
+    import loom_jupyter.ui.panel
+
+    loom_jupyter.loom.warm()
 
 
 def _run_html(run: Run) -> str:

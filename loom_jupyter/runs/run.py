@@ -70,8 +70,9 @@ class ReviewedProposal(BaseModel):
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time."""
-    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + uuid.uuid4().hex[:6]
+    """Return an id that sorts by time, also among runs of one second."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03d}-{uuid.uuid4().hex[:4]}"
 
 
 class Run:

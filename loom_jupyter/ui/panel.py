@@ -63,18 +63,20 @@ class Panel:
         self._thread: threading.Thread | None = None
         self._widgets: Widgets | None = None
         self._run: Run | None = None
-        self._static = False
         self._place = display(self._page(), raw=True, display_id=True)
 
     def follow(self, run: Run) -> None:
         """Show what `run` does, until nothing more can happen to it."""
-        from loom_jupyter.ui.widgets import Widgets
-
         self._run = run
-        self._widgets = Widgets(self._press)
-        self._place.update({**self._page(), **self._widgets.content_view()}, raw=True)
-        self._bar = display(self._widgets.bar_view(), raw=True, display_id=True)
         run.subscribe(self._on_event)
+        self._place.update(self._page(), raw=True)
+        from loom_jupyter.ui.widgets import Widgets  # takes its time
+
+        widgets = Widgets(self._press)
+        with self._lock:
+            self._place.update({**self._page(), **widgets.content_view()}, raw=True)
+            self._bar = display(widgets.bar_view(), raw=True, display_id=True)
+            self._widgets = widgets
         self._draw()
 
     def close(self) -> None:
