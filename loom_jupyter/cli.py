@@ -108,8 +108,10 @@ def _run_parser() -> Parser:
 
 def _show(result: Any) -> None:
     """Print what a verb returned: tables whole, everything else as it is."""
-    text = result.to_string(index=False) if hasattr(result, "to_string") else str(result)
-    print(text)
+    if not hasattr(result, "to_string"):
+        print(result)
+    else:
+        print("Nothing found." if result.empty else result.to_string(index=False))
 
 
 if __name__ == "__main__":
