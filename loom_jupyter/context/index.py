@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.context import history, pack
+from loom_jupyter.context.commits import CommitLog, Past
 from loom_jupyter.context.context_map import ContextMap, Offer
 from loom_jupyter.context.gather import gather
 from loom_jupyter.context.ledger import Ledger
@@ -70,6 +71,9 @@ class Index:
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._changed: dict[str, str] = {}
+        self._log = CommitLog()
+        self._past: Past | None = None
+        self._head = ""
         self._unsaved: set[str] = set()
 
     def refresh(self, cancel: threading.Event | None = None) -> RefreshReport:
@@ -92,6 +96,7 @@ class Index:
             if stale or gone:
                 after = before.merged(gone, gather(self.root, stale, cancel))
             self._changed = history.changed(self.root) if seen.git else {}
+            self._past = self._look_back(after) if seen.git else None
             self._snapshot = after
             self._unsaved |= gone.union(f.path for f in stale)
             if len(self._unsaved) >= WORTH_SAVING or (self._unsaved and not self._store.file.exists()):
@@ -105,6 +110,18 @@ class Index:
                 tuple(sorted([*seen.skipped, *unread])),
                 (*seen.notices, *notices),
             )
+
+    def _look_back(self, snapshot: Snapshot) -> Past:
+        """Read the commits that are new since the last time."""
+        head = history.head(self.root)
+        if self._past is not None and head == self._head:
+            if self._past.number is snapshot.number:
+                return self._past
+            return Past(self._log, self._past.shas, snapshot.number)
+        found = history.commits(self.root, self._log.commits)
+        self._log.add(found)
+        self._head = head
+        return Past(self._log, tuple(c.sha for c in found), snapshot.number)
 
     def _load(self, notices: list[str]) -> Snapshot:
         try:
@@ -166,6 +183,7 @@ class Index:
             self._changed,
             tuple((self._relative(p), line, why) for p, line, why in places),
             tuple(terms),
+            self._past,
         )
         pieces = collect(snapshot, given, self.rules)
         return Ledger.of(text, snapshot, pieces, lambda ledger: rank_symbols(self.root, snapshot, given, ledger))

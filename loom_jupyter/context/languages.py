@@ -64,7 +64,7 @@ def is_test(path: str) -> bool:
     *folders, base = path.lower().split("/")
     stem = base.split(".", 1)[0]
     return (
-        any(f in TEST_FOLDERS for f in folders)
+        any(f in TEST_FOLDERS or f.startswith("test") or f.endswith(("tests", "_test", "-test")) for f in folders)
         or stem.startswith("test_")
         or stem.endswith(("_test", "_tests", "_spec"))
         or stem in ("conftest", "tests", "test")

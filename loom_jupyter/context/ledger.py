@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,7 @@ class Ledger:
         symbols: Callable[[Ledger], list[RankedSymbol]],
     ) -> Ledger:
         """Make the ledger of some evidence."""
-        score = total(snapshot, pieces)
+        score = total(len(snapshot.paths), pieces)
         order = np.lexsort((np.arange(score.size), -score))
         seen = np.zeros(score.size, bool)
         for piece in pieces:
@@ -218,16 +219,16 @@ def _rows(snapshot: Snapshot, pieces: Sequence[Piece], ranked: Sequence[tuple[st
     order = {r.name: n for n, r in enumerate(TABLE)}
     out: list[tuple[int, float, int, Evidence]] = []
     for piece in pieces:
-        for number, points, line in zip(
-            piece.file.tolist(), piece.points.tolist(), piece.line.tolist(), strict=True
-        ):
+        each = repeat(piece.detail) if isinstance(piece.detail, str) else piece.detail
+        columns = (piece.file.tolist(), piece.points.tolist(), piece.line.tolist())
+        for number, points, line, detail in zip(*columns, each, strict=False):
             path = snapshot.paths[number]
             around = snapshot.at(number, line) if line else None
             row = Evidence(
                 path,
                 piece.rule,
                 points / GRAIN,
-                piece.detail,
+                detail,
                 line - (around.base if around else 0) if line else None,
                 (around.name if around.kind != "cell" else around.cell) if around else None,
             )

@@ -4,38 +4,100 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
-from loom_jupyter.context.words import TOKEN, meaningful, terms
+from loom_jupyter.context.words import STOP, TOKEN, stem, terms, words
 
-MOST_TERMS = 64
+MOST_TERMS = 96
+REST = 0.3
+ROUTINE_SHARE = 0.3
 PATH = re.compile(r"[\w.@+-]*(?:[/\\][\w.@+-]+)+|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,9}\b")
-ABOUT_TESTS = re.compile(r"\btests?\b|\btesting\b|\bunit[- ]?tests?\b|\bfixtures?\b|\bspecs?\b", re.IGNORECASE)
+CODE = re.compile(
+    r"`([^`\n]+)`|(?<!\w)(--?[a-zA-Z][\w-]+)|\b(\w+)\(|\b(\w+(?:\.\w+)+)"
+    r"|\b([A-Za-z]\w*_\w*|_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z0-9]+[A-Z]\w*|[A-Z]{2,}[a-z]\w*)\b"
+)
+ABOUT = {
+    "test": re.compile(
+        r"\b(unit|regression)?[- ]?tests?\b|\btesting\b|\bfixtures?\b|\btest suite\b", re.IGNORECASE
+    ),
+    "doc": re.compile(
+        r"\bdocs?\b|\bdocumentation\b|\breadme\b|\bchange ?log\b|\bwhat'?s new\b|\brelease notes\b|\btutorial\b",
+        re.IGNORECASE,
+    ),
+    "config": re.compile(
+        r"\bdependenc(y|ies)\b|\bci\b|\bworkflows?\b|\bgithub actions?\b|\bpre-commit\b|\bpackag(e|ing) metadata\b"
+        r"|\bbump\b|\bpyproject\b",
+        re.IGNORECASE,
+    ),
+}
+ROUTINE = words(
+    "fix fixes fixed add adds added update updates updated remove removes removed make makes change changes "
+    "changed improve improved support allow ensure handle avoid bug issue error"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A request, taken apart.
+class Asked:
+    """One word of a request.
 
     Attributes
     ----------
-    terms
-        Words worth looking for, in the order of the text.
-    mentions
-        Pieces that look like a path or a file name, lower case, with ``/``.
-    about_tests
-        Whether it asks for tests.
+    weight
+        1 in the first line; less after it, and for words that every second request has.
     """
 
+    term: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, taken apart."""
+
     text: str
-    terms: tuple[str, ...]
-    mentions: tuple[str, ...]
-    about_tests: bool
+
+    @cached_property
+    def asked(self) -> tuple[Asked, ...]:
+        """Words worth looking for, in the order of the text."""
+        out: dict[str, float] = {}
+        for place, line in enumerate(self.text.split("\n")):
+            for token in TOKEN.findall(line):
+                for term in terms(token):
+                    if term not in STOP:
+                        common = ROUTINE_SHARE if stem(term) in ROUTINE_STEMS else 1.0
+                        out.setdefault(term, common * (REST if place else 1.0))
+        return tuple(Asked(t, w) for t, w in list(out.items())[:MOST_TERMS])
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The words without their weights."""
+        return tuple(a.term for a in self.asked)
+
+    @cached_property
+    def mentions(self) -> tuple[str, ...]:
+        """Pieces that look like a path or a file name, in lower case, with ``/``."""
+        found = dict.fromkeys(m.replace("\\", "/").strip("./").lower() for m in PATH.findall(self.text))
+        return tuple(m for m in found if len(m) > 2)
+
+    @cached_property
+    def code(self) -> tuple[str, ...]:
+        """Words written like code: in backticks, with underscores or inner capitals, called, or a flag."""
+        out: dict[str, None] = {}
+        for match in CODE.finditer(self.text):
+            for token in TOKEN.findall(next(g for g in match.groups() if g)):
+                word = token.lower().strip("_")
+                if len(word) > 2 and not word.isdigit():
+                    out.setdefault(word)
+        return tuple(out)
+
+    def about(self, role: str) -> bool:
+        """Whether the first line speaks of tests, documentation or configuration."""
+        return role in ABOUT and bool(ABOUT[role].search(self.text.strip().split("\n")[0]))
+
+
+ROUTINE_STEMS = frozenset(stem(w) for w in ROUTINE)
 
 
 def read(text: str) -> Request:
     """Take a request apart."""
-    words = meaningful(t for token in TOKEN.findall(text) for t in terms(token))
-    found = dict.fromkeys(m.replace("\\", "/").strip("./").lower() for m in PATH.findall(text))
-    return Request(
-        text, tuple(words[:MOST_TERMS]), tuple(m for m in found if len(m) > 2), bool(ABOUT_TESTS.search(text))
-    )
+    return Request(text)

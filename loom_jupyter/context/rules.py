@@ -36,14 +36,31 @@ TABLE = (
     Rule("path mentioned", 24, "mention", "The request names this file or its path."),
     Rule("named by the check", 20, "check", "The check's output points at this line."),
     Rule("changed in git", 8, "git", "The file differs from the last commit."),
-    Rule("term in path", 8, "term", "A word of the request stands in the path."),
-    Rule("term in symbol", 7, "symbol", "A word of the request stands in the name of something defined here."),
-    Rule("term in heading", 5, "term", "A word of the request stands in a heading."),
-    Rule("term in import", 4, "term", "A word of the request stands in an import."),
-    Rule("term in content", 2, "term", "A word of the request stands in the text."),
+    Rule("term in path", 10, "term", "A word of the request stands in the path; rare words count more."),
+    Rule("term in symbol", 2, "symbol", "A word of the request stands in the name of something defined here."),
+    Rule("term in heading", 2, "term", "A word of the request stands in a heading."),
+    Rule("term in import", 0.5, "term", "A word of the request stands in an import."),
+    Rule("term in content", 0.5, "term", "A word of the request stands in the text."),
+    Rule(
+        "term in old commits",
+        0.3,
+        "history",
+        "Messages of commits that touched this file use a word of the request.",
+    ),
+    Rule("identifier used", 8, "symbol", "An identifier of the request is used here, exactly as written."),
+    Rule("identifier defined", 2, "symbol", "An identifier of the request is defined here."),
+    Rule("path in words", 6, "term", "The path is made of words of the request."),
+    Rule("good company", 5, "term", "The best files of this folder fit the request."),
+    Rule("often changed", 5, "history", "Many of the last commits touched this file."),
     Rule("term from the Architect", 2, "term", "A word that the Architect added stands here."),
-    Rule("test, halved", -0.5, "term", "A test counts half unless the request is about tests."),
+    Rule("test, counts less", -0.6, "term", "A test counts less unless the request is about tests."),
+    Rule("documentation, counts less", -0.7, "term", "Documentation counts less unless the request is about it."),
+    Rule("configuration, counts less", -0.7, "term", "Data and configuration count less unless asked for."),
 )
+# Points of the rules 'term in …' except 'term from the Architect' are weights of a field: together, saturated and
+# weighed by rarity, they give the best file FIELDS points. The points of the rules after them go to the file that
+# shows most of the evidence; the others get their share.
+FIELDS = 24.0
 
 
 def rules(overrides: Mapping[str, float]) -> dict[str, Rule]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from loom_jupyter.context.commits import Past
 from loom_jupyter.context.extract import Field
+from loom_jupyter.context.fields import ORDER, Fields, Hits
 from loom_jupyter.context.request import Request
-from loom_jupyter.context.rules import Rule
+from loom_jupyter.context.rules import FIELDS, Rule
 from loom_jupyter.context.words import terms
 
 if TYPE_CHECKING:
@@ -19,14 +22,23 @@ if TYPE_CHECKING:
     from loom_jupyter.context.snapshot import Snapshot
 
 GRAIN = 128  # Points are whole 1/128: exact in binary, so that rows add up to the score in any order.
+COMPANY = 3
+DEMOTED = {
+    "test": "test, counts less",
+    "doc": "documentation, counts less",
+    "config": "configuration, counts less",
+    "generated": "configuration, counts less",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Evidence of one rule and one detail in several files.
+    """Evidence of one rule in several files.
 
     Attributes
     ----------
+    detail
+        What was seen: one text for all files, or one a file.
     points
         In 1/128 points, one a file.
     line
@@ -34,10 +46,10 @@ class Piece:
     """
 
     rule: str
-    detail: str
-    file: NDArray[np.int32]
+    detail: str | Sequence[str]
+    file: NDArray[np.int64]
     points: NDArray[np.int64]
-    line: NDArray[np.int32]
+    line: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,8 @@ class Given:
         Path, line and reason, from a check's output.
     terms
         Words that the Architect added.
+    past
+        The commits before; None without git.
     """
 
     request: Request
@@ -59,106 +73,188 @@ class Given:
     changed: Mapping[str, str] = field(default_factory=dict)
     places: Sequence[tuple[str, int, str]] = ()
     terms: Sequence[str] = ()
-
-
-FIELD_RULES = {
-    Field.PATH: "term in path",
-    Field.BASENAME: "term in path",
-    Field.SYMBOL: "term in symbol",
-    Field.HEADING: "term in heading",
-    Field.IMPORT: "term in import",
-    Field.CONTENT: "term in content",
-    Field.PROSE: "term in content",
-}
+    past: Past | None = None
 
 
 def collect(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> list[Piece]:
     """Return all evidence, in the order of the rules."""
-    out = [*_named(snapshot, given, rules)]
-    for term in given.request.terms:
-        out += _term(snapshot, term, rules)
-    out += _architect(snapshot, given, rules)
-    if not given.request.about_tests:
-        out += _halved(snapshot, out, rules["test, halved"])
-    return [p for p in out if p.file.size]
+    named = list(_named(snapshot, given, rules))
+    found = list(_evidence(snapshot, given, rules))
+    found += _demoted(snapshot, given.request, found, rules)
+    return [p for p in (*named, *found) if p.file.size]
 
 
-def total(snapshot: Snapshot, pieces: Sequence[Piece]) -> NDArray[np.int64]:
+def total(size: int, pieces: Sequence[Piece]) -> NDArray[np.int64]:
     """Add up the points of each file, in 1/128 points."""
-    score = np.zeros(len(snapshot.paths), np.int64)
-    for piece in pieces:
-        np.add.at(score, piece.file, piece.points)
-    return score
+    if not pieces:
+        return np.zeros(size, np.int64)
+    file = np.concatenate([p.file for p in pieces])
+    points = np.concatenate([p.points for p in pieces])
+    return np.bincount(file, points, size).astype(np.int64)
 
 
-def _piece(rule: Rule, detail: str, places: Mapping[int, int], share: float = 1.0) -> Piece:
-    """Evidence of equal worth: file number → line."""
-    files = np.fromiter(places, np.int32, len(places))
-    lines = np.fromiter(places.values(), np.int32, len(places))
-    return Piece(rule.name, detail, files, np.full(len(places), _grains(rule.points * share), np.int64), lines)
+def _piece(
+    rule: str,
+    detail: str | Sequence[str],
+    file: NDArray[np.int64],
+    points: NDArray[np.float64],
+    line: NDArray[np.int64] | None = None,
+) -> Piece:
+    """Round points to grains and drop what rounds to nothing."""
+    grains = np.rint(points * GRAIN).astype(np.int64)
+    keep = grains != 0
+    if not isinstance(detail, str):
+        detail = [d for d, k in zip(detail, keep.tolist(), strict=True) if k]
+    where = np.zeros(file.size, np.int64) if line is None else line
+    return Piece(rule, detail, file[keep], grains[keep], where[keep])
 
 
-def _grains(points: float) -> int:
-    return round(points * GRAIN)
+# --- named by someone ---------------------------------------------------------------------------------------
 
 
 def _named(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Iterator[Piece]:
     number = snapshot.number
     for path in dict.fromkeys(given.tagged):
         if path in number:
-            yield _piece(rules["tagged"], path, {number[path]: 0})
+            yield _equal(rules["tagged"], path, [number[path]])
     for mention in given.request.mentions:
-        yield _piece(rules["path mentioned"], mention, {n: 0 for n in mentioned(snapshot, mention)})
+        yield _equal(rules["path mentioned"], mention, mentioned(snapshot, mention))
     for path, line, why in given.places:
         if path in number:
-            yield _piece(rules["named by the check"], why, {number[path]: line})
+            yield _equal(rules["named by the check"], why, [number[path]], line)
     for path, state in sorted(given.changed.items()):
         if path in number:
-            yield _piece(rules["changed in git"], state, {number[path]: 0})
+            yield _equal(rules["changed in git"], state, [number[path]])
+
+
+def _equal(rule: Rule, detail: str, files: Sequence[int], line: int = 0) -> Piece:
+    size = len(files)
+    return _piece(
+        rule.name, detail, np.array(files, np.int64), np.full(size, rule.points), np.full(size, line, np.int64)
+    )
 
 
 def mentioned(snapshot: Snapshot, mention: str) -> list[int]:
-    """Return the files that a path-like piece of the request can mean: whole path, its end, or the bare name."""
-    out = []
+    """Return the files that a path-like piece of the request can mean: whole path, its end, or its module name."""
     dotted = mention.replace(".", "/")
-    for n, path in enumerate(snapshot.paths):
-        low = path.lower()
+    out = []
+    for n, low in enumerate(snapshot.lower):
         if low == mention or low.endswith("/" + mention):
             out.append(n)
-        elif "/" in mention or "." in mention:
+        elif dotted in low:
             bare = low.rpartition(".")[0]
-            if bare and "/" in bare and (bare == dotted or bare.endswith("/" + dotted)):
+            if "/" in dotted and (bare == dotted or bare.endswith("/" + dotted)):
                 out.append(n)
     return out
 
 
-def _term(snapshot: Snapshot, term: str, rules: Mapping[str, Rule]) -> Iterator[Piece]:
-    found = snapshot.lookup(term)
-    seen: dict[str, dict[int, int]] = {}
-    for file, name, line in zip(found.file.tolist(), found.where.tolist(), found.line.tolist(), strict=True):
-        seen.setdefault(FIELD_RULES[Field(name)], {}).setdefault(file, line)
-    for rule, places in seen.items():
-        yield _piece(rules[rule], term, places)
+# --- words ----------------------------------------------------------------------------------------------------
 
 
-def _architect(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Iterator[Piece]:
-    asked = set(given.request.terms)
-    added = dict.fromkeys(t for word in given.terms for t in terms(word) if t not in asked)
-    for term in added:
-        found = snapshot.lookup(term)
-        places: dict[int, int] = {}
-        for file, line in zip(found.file.tolist(), found.line.tolist(), strict=True):
-            places[file] = places.get(file) or line
-        yield _piece(rules["term from the Architect"], term, places)
+def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Iterator[Piece]:
+    size = len(snapshot.paths)
+    fields = Fields(snapshot, given.past, rules)
+    request = given.request
+    hits = fields.look_up((a.term, a.weight) for a in request.asked)
+    first = _sum(size, [(h.file, h.worth) for h in hits])
+    best = float(first.max()) if size else 0.0
+    for h in hits:
+        yield from _fields(h, FIELDS / best)
+    yield from _paths(size, hits, rules["path in words"])
+    yield from _identifiers(snapshot, request, rules)
+    asked = set(request.terms)
+    added = [(t, 1.0) for t in dict.fromkeys(t for word in given.terms for t in terms(word)) if t not in asked]
+    more = fields.look_up(added)
+    if more:
+        own = best or float(_sum(size, [(h.file, h.worth) for h in more]).max())
+        yield from (_architect(h, rules["term from the Architect"], own) for h in more)
+    if best:
+        yield _company(snapshot, first / best, rules["good company"])
+        if given.past is not None and given.past.shas:
+            yield _often(given.past, first > 0, rules["often changed"])
 
 
-def _halved(snapshot: Snapshot, pieces: Sequence[Piece], rule: Rule) -> Iterator[Piece]:
-    """Take points from tests, but none of those that the user or the check gave by name."""
-    counted = [
-        p for p in pieces if p.rule not in ("tagged", "path mentioned", "named by the check", "changed in git")
-    ]
-    score = total(snapshot, counted)
-    tests = np.array([r == "test" for r in snapshot.roles], bool) & (score > 0)
-    files = np.flatnonzero(tests).astype(np.int32)
-    points = np.rint(score[files] * rule.points).astype(np.int64)
-    yield Piece(rule.name, "test", files, points, np.zeros(files.size, np.int32))
+def _sum(size: int, parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> NDArray[np.float64]:
+    if not parts:
+        return np.zeros(size)
+    file, worth = (np.concatenate([p[i] for p in parts]) for i in range(2))
+    return np.bincount(file, worth, size).astype(np.float64)
+
+
+def _fields(hits: Hits, scale: float) -> Iterator[Piece]:
+    for n, rule in enumerate(ORDER):
+        part = hits.rule == n
+        if part.any():
+            yield _piece(rule, hits.term, hits.file[part], hits.worth[part] * scale, hits.line[part])
+
+
+def _paths(size: int, hits: Sequence[Hits], rule: Rule) -> Iterator[Piece]:
+    best = _sum(size, [h.path for h in hits]).max() if size else 0.0
+    for h in hits:
+        if best and h.path[0].size:
+            yield _piece(rule.name, h.term, h.path[0], h.path[1] * (rule.points / best))
+
+
+def _identifiers(snapshot: Snapshot, request: Request, rules: Mapping[str, Rule]) -> Iterator[Piece]:
+    """Identifiers that the request writes like code, by how few files have them."""
+    size = len(snapshot.paths)
+    for name, where in (("identifier used", Field.CONTENT), ("identifier defined", Field.SYMBOL)):
+        found = []
+        for word in request.code:
+            places = snapshot.lookup(word)
+            here = places.where == where
+            files = places.file[here].astype(np.int64)
+            if files.size:
+                rarity = math.log(1 + (size - files.size + 0.5) / (files.size + 0.5))
+                found.append((word, files, np.full(files.size, rarity), places.line[here].astype(np.int64)))
+        best = _sum(size, [(f, w) for _, f, w, _ in found]).max() if size else 0.0
+        for word, files, worth, line in found:
+            yield _piece(name, word, files, worth * (rules[name].points / best), line)
+
+
+def _architect(hits: Hits, rule: Rule, best: float) -> Piece:
+    """One row a file and added word; the request's own words set the scale, so that nothing else changes."""
+    files, places = np.unique(hits.file, return_inverse=True)
+    worth = np.bincount(places, hits.worth, files.size)
+    line = np.full(files.size, np.iinfo(np.int64).max)
+    np.minimum.at(line, places, np.where(hits.line > 0, hits.line, np.iinfo(np.int64).max))
+    line[line == np.iinfo(np.int64).max] = 0
+    return _piece(rule.name, hits.term, files, worth * (rule.points * 4 / best), line)
+
+
+# --- what the file is -----------------------------------------------------------------------------------------
+
+
+def _company(snapshot: Snapshot, share: NDArray[np.float64], rule: Rule) -> Piece:
+    """The mean of the best files of a folder."""
+    folders = snapshot.folders
+    order = np.lexsort((-share, folders))
+    starts = (
+        np.searchsorted(folders[order], np.arange(folders.max() + 1)) if folders.size else np.empty(0, np.int64)
+    )
+    place = np.arange(order.size) - starts[folders[order]]
+    top = order[place < COMPANY]
+    mean = np.bincount(folders[top], share[top], starts.size) / COMPANY
+    files = (share > 0).nonzero()[0]
+    names = [snapshot.paths[n].rpartition("/")[0] or "." for n in files.tolist()]
+    return _piece(rule.name, names, files, mean[folders[files]] * (rule.points / float(mean.max())))
+
+
+def _often(past: Past, fits: NDArray[np.bool_], rule: Rule) -> Piece:
+    touched = np.log1p(past.touches)
+    files = (fits & (touched > 0)).nonzero()[0]
+    names = [f"{n} of the last {len(past.shas):,} commits" for n in past.touches[files].tolist()]
+    return _piece(rule.name, names, files, rule.points * touched[files] / (touched.max() or 1.0))
+
+
+def _demoted(
+    snapshot: Snapshot, request: Request, pieces: Sequence[Piece], rules: Mapping[str, Rule]
+) -> Iterator[Piece]:
+    """Take points from what is seldom meant; never those that someone gave by name."""
+    score = total(len(snapshot.paths), pieces)
+    roles = np.array(snapshot.roles, dtype="U9")
+    for role, name in DEMOTED.items():
+        if request.about(role):
+            continue
+        files = ((roles == role) & (score > 0)).nonzero()[0]
+        yield _piece(name, role, files, score[files] * (rules[name].points / GRAIN))

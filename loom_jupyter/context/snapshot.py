@@ -39,6 +39,7 @@ class Snapshot:
 
     batch: Batch = field(default_factory=Batch)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    _shortness: dict[tuple[float, ...], NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def paths(self) -> list[str]:
@@ -49,6 +50,17 @@ class Snapshot:
     def number(self) -> dict[str, int]:
         """File numbers by path."""
         return {p: n for n, p in enumerate(self.paths)}
+
+    @cached_property
+    def lower(self) -> list[str]:
+        """Paths in lower case."""
+        return [p.lower() for p in self.paths]
+
+    @cached_property
+    def folders(self) -> NDArray[np.int64]:
+        """A number for the folder of each file."""
+        known: dict[str, int] = {}
+        return np.array([known.setdefault(p.rpartition("/")[0], len(known)) for p in self.paths], np.int64)
 
     @cached_property
     def roles(self) -> list[Role]:
@@ -68,6 +80,25 @@ class Snapshot:
     def words(self) -> NDArray[np.float64]:
         """Number of tokens of each file."""
         return np.array([f.words for f in self.batch.files], np.float64)
+
+    def shortness(self, shares: tuple[float, ...]) -> NDArray[np.float64]:
+        """Return BM25's length norm of every field (row) and file (column).
+
+        Parameters
+        ----------
+        shares
+            How much a field's length counts, a field.
+        """
+        known = self._shortness.get(shares)
+        if known is None:
+            size = len(self.paths)
+            key = self.batch.where.astype(np.int64) * size + self.batch.file
+            lengths = np.bincount(key, self.batch.count, len(shares) * size).reshape(len(shares), size)
+            holders = np.maximum((lengths > 0).sum(axis=1, keepdims=True), 1)
+            mean = np.maximum(lengths.sum(axis=1, keepdims=True) / holders, 1)
+            share = np.array(shares)[:, None]
+            known = self._shortness[shares] = 1 - share + share * lengths / mean
+        return known
 
     def lookup(self, term: str) -> Postings:
         """Return where `term` stands."""

@@ -46,8 +46,8 @@ create view symbols as
 create view imports as
   select f.path, i.line, i.text from loom.imports i join loom.files f on f.id = i.file order by f.path, i.line;
 create view terms as
-  select v.term, f.path, ['path', 'basename', 'symbol', 'heading', 'import', 'content', 'prose'][p."where" + 1] as field,
-         p.count, p.line
+  select v.term, f.path, ['path', 'basename', 'symbol', 'heading', 'import', 'content', 'prose'][p."where" + 1]
+         as field, p.count, p.line
   from loom.postings p join loom.vocabulary v on v.id = p.term join loom.files f on f.id = p.file;
 """
 

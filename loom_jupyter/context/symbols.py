@@ -52,7 +52,7 @@ def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -
         share = score_of[unit.path] / top
         score = (points + hit) * (0.25 + share) + 2 * share
         number = snapshot.number[unit.path]
-        if snapshot.roles[number] == "test" and not given.request.about_tests and not hit:
+        if snapshot.roles[number] == "test" and not given.request.about("test") and not hit:
             score /= 2
         score = round(score, 3)
         kind = unit.symbol.kind
