@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,16 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from rich.console import Console
+from rich.live import Live
 from rich.markdown import Markdown
 from rich.syntax import Syntax
 from rich.text import Text
+
+from loom_jupyter.runs.events import CandidateTried, CheckFinished, Event, NodeFinished
+from loom_jupyter.runs.log import PROGRESS, LogReader
+from loom_jupyter.runs.view import view_of
+from loom_jupyter.settings import data_dir
+from loom_jupyter.ui.terminal import progress
 
 TIMEOUT = 1800
 
@@ -41,12 +51,55 @@ def show_output(console: Console, output: Any) -> None:
         console.print(Text.from_ansi(text.rstrip()), soft_wrap=True)
 
 
+@contextmanager
+def watching(console: Console) -> Iterator[None]:
+    """Show the progress of a run that the cell starts, from its log, until the cell is done."""
+    done = threading.Event()
+    thread = threading.Thread(target=_watch, args=(console, done, time.time()))
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _watch(console: Console, done: threading.Event, since: float) -> None:
+    reader: LogReader | None = None
+    events: list[Event] = []
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while not done.wait(0.25):
+            if reader is None:
+                logs = [f for f in data_dir().glob(f"*/runs/*/{PROGRESS}") if f.stat().st_mtime > since]
+                reader = LogReader(logs[0]) if logs else None
+                continue
+            fresh = reader.read()
+            events += fresh
+            if console.is_terminal:
+                live.update(progress(view_of(events), time.time()), refresh=True)
+            else:
+                for event in fresh:
+                    _tell(console, event)
+
+
+def _tell(console: Console, event: Event) -> None:
+    """Print one line of a run where there is no terminal to draw on."""
+    if isinstance(event, NodeFinished):
+        line = f"{event.node.value} ({event.seconds:.1f} s): {event.summary}"
+    elif isinstance(event, CheckFinished):
+        line = f"check, {event.stage} ({event.seconds:.1f} s): {event.summary}"
+    elif isinstance(event, CandidateTried):
+        line = f"candidate {event.number}, {event.kind} in {event.place}: {event.reason}"
+    else:
+        return
+    console.print(f"  … {line}", style="dim", markup=False)
+
+
 def run(path: Path, console: Console) -> float:
     """Execute the notebook cell by cell; return the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": path.parent}}
-    )
+    where = {"metadata": {"path": path.parent}}
+    client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=where)
     start = time.monotonic()
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
@@ -55,7 +108,8 @@ def run(path: Path, console: Console) -> float:
             if cell.cell_type != "code":
                 continue
             try:
-                client.execute_cell(cell, index)
+                with watching(console):
+                    client.execute_cell(cell, index)
             finally:
                 for output in cell.get("outputs", []):
                     show_output(console, output)
