@@ -1,0 +1,212 @@
+"""The check of one run: on the code as it is, then on one candidate after another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.check import CheckResult, Ended, result, run_check
+from loom_jupyter.edits.evidence import Evidence, trace_check
+from loom_jupyter.edits.report import failing_tests
+from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.edits.warm import WarmPytest, warmable
+
+_SCREENED = 20
+_SHORTEST, _SHORTEST_UNKNOWN = 10.0, 30.0
+_PATIENCE = 5.0
+
+
+@dataclass
+class Tally:
+    """How the candidates of a run were tried: whole commands, warm runs, and runs of the failing tests alone."""
+
+    cold: int = 0
+    warm: int = 0
+    screened: int = 0
+
+
+class Checker:
+    """Runs a check command in a staged copy as often as a search needs.
+
+    The verdict is always that of the user's command as typed. Where the command is nothing but pytest, two things
+    make failing candidates cheap: pytest stays imported (`warm`), and the tests that fail now are run first and
+    alone. Both are proved on the code as it is, where they must fail in the same way, and a candidate that passes
+    so is confirmed by the command itself.
+
+    Parameters
+    ----------
+    command
+        As the user typed it.
+    staged
+        Pristine between calls; only this object may put changes into it.
+    timeout
+        Seconds that one run may take. A candidate gets less once it is known how long runs take.
+    cancel
+        Ends whatever runs.
+    """
+
+    def __init__(
+        self, command: str, staged: StagedCopy, *, timeout: float, cancel: threading.Event | None = None
+    ) -> None:
+        self.command = command
+        self.tally = Tally()
+        self._staged = staged
+        self._timeout = timeout
+        self._cancel = cancel
+        self._alone = threading.Lock()
+        self._before: CheckResult | None = None
+        self._longest = 0.0
+        self._warm: WarmPytest | None = None
+        self._failing: list[str] = []
+        self._warming: threading.Thread | None = None
+        self._prepared = threading.Event()
+        self._closing = threading.Event()
+
+    def __enter__(self) -> Checker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process; must come before the staged copy goes."""
+        self._closing.set()
+        if self._warming is not None:
+            self._warming.join()
+
+    def before(self, on_output: Callable[[str], None] | None = None) -> CheckResult:
+        """Run the command on the code as it is, then get ready for candidates in the background.
+
+        Raises
+        ------
+        CheckCommandError
+            The command itself cannot run.
+        """
+        with self._alone:
+            found = self._before = self._cold(self._timeout, on_output)
+            self._staged.restore()
+        if not (found.timed_out or found.cancelled or found.passed) and warmable(self.command):
+            self._warming = threading.Thread(target=self._keep_warm, name="loom-check", daemon=True)
+            self._warming.start()
+        return found
+
+    def trace(self) -> Evidence | None:
+        """Run the command once more and record what its failing tests execute; None where that cannot be told."""
+        with self._alone:
+            try:
+                return trace_check(
+                    self.command,
+                    self._staged.root,
+                    timeout=self._limit(),
+                    cancel=self._cancel,
+                    workspace=self._staged.workspace,
+                )
+            finally:
+                self._staged.restore()
+
+    def attempt(self, changes: Sequence[FileChange]) -> CheckResult:
+        """Check a candidate; the copy is pristine again afterwards."""
+        while self._warming is not None and not self._prepared.wait(0.1):
+            if self._cancel is not None and self._cancel.is_set():
+                return result(Ended("cancelled", 143, 0.0, ""), self._timeout)
+        with self._alone:
+            try:
+                return self._judge(changes)
+            finally:
+                self._staged.restore()
+
+    def _judge(self, changes: Sequence[FileChange]) -> CheckResult:
+        self._staged.put(changes)
+        limit = self._limit()
+        warm = self._warm
+        if warm is not None and self._failing:
+            self.tally.screened += 1
+            screened = warm.run(timeout=limit, cancel=self._cancel, args=_selection(self._failing))
+            if warm.alive and not screened.passed:
+                return screened
+            self._anew(changes)
+        if warm is not None and warm.alive:
+            self.tally.warm += 1
+            found = warm.run(timeout=limit, cancel=self._cancel)
+            if warm.alive and not found.passed:
+                return self._noted(found)
+            self._anew(changes)
+        return self._noted(self._cold(limit))
+
+    def _anew(self, changes: Sequence[FileChange]) -> None:
+        """Put the candidate into a pristine copy again: no run may see what another left behind."""
+        self._staged.restore()
+        self._staged.put(changes)
+
+    def _cold(self, timeout: float, on_output: Callable[[str], None] | None = None) -> CheckResult:
+        self.tally.cold += 1
+        return self._noted(
+            run_check(
+                self.command,
+                self._staged.root,
+                timeout=timeout,
+                cancel=self._cancel,
+                on_output=on_output,
+                workspace=self._staged.workspace,
+            )
+        )
+
+    def _noted(self, found: CheckResult) -> CheckResult:
+        if not (found.timed_out or found.cancelled or found.out_of_memory):
+            self._longest = max(self._longest, found.seconds)
+        return found
+
+    def _limit(self) -> float:
+        """Seconds for a candidate: one that loops must not eat the whole budget."""
+        ran = self._before is not None and self._before.tests is not None and self._before.tests.passed > 0
+        return min(self._timeout, max(_SHORTEST if ran else _SHORTEST_UNKNOWN, _PATIENCE * self._longest))
+
+    def _keep_warm(self) -> None:
+        """Start pytest once, and prove that it says the same as the command.
+
+        The thread stays until the end: the system ends a process with the thread that started it.
+        """
+        with self._alone:
+            warm = WarmPytest(
+                self.command, self._staged.root, timeout=self._timeout, workspace=self._staged.workspace
+            )
+            try:
+                if warm.ready(self._closing) and self._prove(warm):
+                    self._warm = warm
+            finally:
+                self._prepared.set()
+        try:
+            if self._warm is not None:
+                self._closing.wait()
+        finally:
+            self._warm = None
+            warm.close()
+
+    def _prove(self, warm: WarmPytest) -> bool:
+        before = self._before
+        if before is None:
+            return False
+        whole = warm.run(timeout=self._timeout, cancel=self._closing)
+        self._staged.restore()
+        failing = failing_tests(before.raw)
+        if not warm.alive or (whole.code, whole.tests, failing_tests(whole.raw)) != (
+            before.code,
+            before.tests,
+            failing,
+        ):
+            return False
+        chosen = failing[:_SCREENED]
+        alone = warm.run(timeout=self._timeout, cancel=self._closing, args=_selection(chosen))
+        self._staged.restore()
+        if chosen and warm.alive and not alone.passed and failing_tests(alone.raw) == chosen:
+            self._failing = chosen
+        return warm.alive
+
+
+def _selection(tests: Sequence[str]) -> list[str]:
+    return ["-q", "-rfE", *tests]

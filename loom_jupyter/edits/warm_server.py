@@ -1,0 +1,158 @@
+"""Runs pytest again and again in forks of a process that has imported it already.
+
+A script of its own, started by `warm.WarmPytest` with the check's environment. Only pytest and its installed
+plugins are imported here, never a module of the workspace; each run is a fresh fork with its own session, under
+the check's limits, and all its processes are ended with it. It takes one JSON argument and is spoken to over the
+socket that the argument names: a line of JSON and a file descriptor for the output a run, ``stop`` to end it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+_SUBREAPER, _PDEATHSIG = 36, 1
+STOP = b"stop\n"
+
+
+def _supervisor() -> ModuleType:
+    """Load the sibling script without leaving its name in `sys.modules`, where a workspace may have its own."""
+    spec = importlib.util.spec_from_file_location("_loom_supervisor", Path(__file__).with_name("supervisor.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def warm_up() -> None:
+    """Have pytest import itself and its plugins, by running it in an empty folder."""
+    import pytest
+
+    options = os.environ.pop("PYTEST_ADDOPTS", None)
+    home = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="loom-warm-") as folder:
+        os.chdir(folder)
+        pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", folder, folder])
+        os.chdir(home)
+    if options is not None:
+        os.environ["PYTEST_ADDOPTS"] = options
+    gc.collect()
+    gc.freeze()
+
+
+class Server:
+    """One run at a time, asked for over a socket."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self._job = job
+        self._socket = socket.socket(fileno=job["socket"])
+        self._supervisor = _supervisor()
+        self._worker = 0
+        self._wake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self._wake, False)
+        self._supervisor.sandbox(job["level"], job["read_only"])
+        libc = ctypes.CDLL(None)
+        libc.prctl(_SUBREAPER, 1)
+        libc.prctl(_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGTERM, self._die)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def serve(self) -> list[str] | None:
+        """Answer until the socket closes; in a fork, return the arguments of the run that it is to do."""
+        self._socket.sendall(b'{"ready": true}\n')
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
+            if not data:
+                return None
+            for line in data.splitlines(keepends=True):
+                if line == STOP:
+                    continue  # It came too late: that run had ended.
+                output = descriptors.pop(0)
+                self._worker = os.fork()
+                if self._worker == 0:
+                    self._become_worker(output)
+                    return list(json.loads(line)["args"])
+                os.close(output)
+                code = self._attend()
+                self._socket.sendall(json.dumps({"code": code}).encode() + b"\n")
+
+    def _attend(self) -> int:
+        code: int | None = None
+        while code is None:
+            ready, _, _ = select.select([self._socket.fileno(), self._wake], [], [])
+            if self._socket.fileno() in ready:
+                code = 128 + signal.SIGTERM
+                if not self._socket.recv(len(STOP)):
+                    self._die()
+                break
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 512)
+            found, status = os.waitpid(self._worker, os.WNOHANG)
+            if found:
+                code = os.waitstatus_to_exitcode(status)
+        self._supervisor.end_all(self._worker)
+        self._worker = 0
+        return code if code >= 0 else 128 - code
+
+    def _die(self, *_: object) -> NoReturn:
+        if self._worker:
+            self._supervisor.end_all(self._worker)
+        os._exit(128 + signal.SIGTERM)
+
+    def _become_worker(self, output: int) -> None:
+        """Make this fork a process as the shell would have started it."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        self._socket.close()
+        os.close(self._wake)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        self._supervisor.limit(self._job["limits"])
+
+
+def run_pytest(program: list[str], args: list[str]) -> int:
+    """Run pytest as its console script (`program` is that script), or as ``python -m pytest`` (it is empty)."""
+    import random
+
+    import pytest
+
+    random.seed()
+    main = sys.modules["__main__"]
+    main.__file__ = program[0] if program else str(Path(pytest.__file__).with_name("__main__.py"))
+    sys.argv = [main.__file__, *args]
+    sys.path.insert(0, str(Path(program[0]).parent) if program else str(Path.cwd()))
+    return int(pytest.console_main())
+
+
+def main() -> int:
+    """Entry: ``warm_server.py '{"socket": …, "program": […], "limits": {…}, "level": …, "read_only": […]}'``."""
+    # Python puts this script's folder first; a check must not find Loom's modules there.
+    sys.path.pop(0)
+    job = json.loads(sys.argv[1])
+    server = Server(job)
+    warm_up()
+    args = server.serve()
+    return 0 if args is None else run_pytest(job["program"], args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
