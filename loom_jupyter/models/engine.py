@@ -84,6 +84,10 @@ class Engine:
         self._pieces: dict[int, bytes] = {}
         lib.llama_set_abort_callback(self.ctx, ctypes.cast(stop.function, lib.ggml_abort_callback), stop.data)
 
+    def set_threads(self, n: int) -> None:
+        """Compute with `n` threads from now on."""
+        lib.llama_set_n_threads(self.ctx, n, n)
+
     # Text
 
     def tokenize(self, text: str, *, control: bool = False, begin: bool = False) -> list[int]:

@@ -84,14 +84,13 @@ def branch(
     *,
     stop: Sequence[str],
     max_tokens: int,
-    width: int,
 ) -> Iterator[Continuation]:
-    """Continue greedily from each branch, `width` of them side by side, from the last position to the first."""
+    """Continue greedily from each branch, the last position first, several at a time if the engine is set to."""
     waiting = [_Path(b, len(prompt), TextStream(stop)) for b in sorted(branches, key=lambda b: b.index)]
     engine.prefill([*prompt, *text])
     room = engine.n_ctx - len(engine.cached)
     limit = min(max_tokens, room)
-    width = min(width, engine.n_seq - 1, room // limit)
+    width = min(engine.n_seq - 1, room // limit)
     if width < 2 or not engine.reaches(len(prompt)):
         yield from _one_by_one(engine, [*prompt, *text], waiting, limit)
         return

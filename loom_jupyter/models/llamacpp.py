@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.plan import SEQUENCES, MemoryPlan, check, plan_memory
+from loom_jupyter.models.plan import MemoryPlan, check, plan_memory
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,
@@ -31,9 +31,9 @@ from loom_jupyter.models.protocol import (
 )
 
 POLL = 0.01  # seconds between looks at the caller's cancel flag
-WIDTH = SEQUENCES - 1
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
+SPINS = "1000"  # a waiting thread soon sleeps: libgomp's default spins through whole time slices of a busy machine
 LAST = frozenset({"done", "error", "cancelled"})  # what ends the answers to a request
 
 Answer = dict[str, Any]
@@ -56,6 +56,9 @@ class LlamaCpp:
         File that receives llama.cpp's own log.
     cancel
         Set by another thread to stop loading.
+    sequences
+        Sequences that share the KV cache, more than one to explore branches side by side; None takes what is
+        fastest on the device.
 
     Raises
     ------
@@ -74,10 +77,12 @@ class LlamaCpp:
         on_progress: Callable[[float], None] | None = None,
         log: Path | str | None = None,
         cancel: threading.Event | None = None,
+        sequences: int | None = None,
     ) -> None:
         self.path = Path(path)
         self._name = name or self.path.stem
         self._n_ctx = n_ctx
+        self._sequences = sequences
         self._log = Path(log) if log else Path(tempfile.gettempdir()) / f"loom-model-{os.getpid()}.log"
         self._lock = threading.Lock()
         self._process: _Process | None = None
@@ -186,7 +191,6 @@ class LlamaCpp:
             "prefix": prefix,
             "stop": list(stop),
             "max_tokens": max_tokens,
-            "width": WIDTH,
         }
         with self._lock:
             for answer in self._running().ask(request, cancel):
@@ -220,7 +224,7 @@ class LlamaCpp:
         self._plan = plan = plan_memory(self.path, n_ctx=self._n_ctx)
         check(plan)
         process = _Process(self._log)
-        request = {"op": "load", "params": dict(plan.load_params), "n_seq": SEQUENCES}
+        request = {"op": "load", "params": dict(plan.load_params), "n_seq": self._sequences or plan.sequences}
         try:
             for answer in process.ask(request, cancel):
                 if "progress" in answer and on_progress is not None:
@@ -337,7 +341,8 @@ class _Process:
 
 def _environment() -> dict[str, str]:
     """Environment of the child, which must find this very package even where it is not installed."""
-    env = dict(os.environ)
+    env = {**os.environ, "GGML_NO_BACKTRACE": "1"}  # an abort must not wait for a debugger
+    env.setdefault("GOMP_SPINCOUNT", SPINS)
     if PACKAGE_ROOT.name not in ("site-packages", "dist-packages"):
         known = env.get("PYTHONPATH")
         env["PYTHONPATH"] = f"{known}{os.pathsep}{PACKAGE_ROOT}" if known else str(PACKAGE_ROOT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from loom_jupyter.models.gguf import Header, read
 from loom_jupyter.models.protocol import ModelError
+from loom_jupyter.models.threads import usable_cores
 
 STEP = 256  # llama.cpp pads the window to multiples of this
 SMALLEST = 2048
 CPU_CAP = 16384
 BATCH = 512
-SEQUENCES = 9  # the main one and those of the branch search
+GPU_SEQUENCES = 17  # the main one and 16 branches: a GPU decodes them in the time of one, a CPU gains nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class MemoryPlan:
         What to do if it does not; empty otherwise.
     load_params
         Arguments for `llama_cpp.Llama`.
+    sequences
+        Sequences that share the KV cache.
     """
 
     n_ctx: int
@@ -55,6 +57,7 @@ class MemoryPlan:
     fits: bool
     advice: str
     load_params: Mapping[str, Any]
+    sequences: int = 1
 
 
 def plan_memory(
@@ -97,7 +100,7 @@ def plan_memory(
         window -= STEP
     fits = _total(header, window) <= room
     advice = "" if fits else _advice(header, window, room)
-    threads = free_threads()
+    threads = usable_cores()
     return MemoryPlan(
         n_ctx=window,
         weights=header.size,
@@ -126,16 +129,6 @@ def plan_memory(
     )
 
 
-def free_threads() -> int:
-    """Return how many cores are idle, at least one: two threads on one idle core are slower than one."""
-    import psutil
-
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    physical = psutil.cpu_count(logical=False) or usable
-    busy = psutil.cpu_percent(interval=0.1) / 100 * (psutil.cpu_count() or usable)
-    return max(1, round(min(usable, physical) - busy))
-
-
 def _padded(n: int) -> int:
     return max(STEP, (n + STEP - 1) // STEP * STEP)
 
@@ -154,7 +147,7 @@ def _compute(header: Header) -> int:
 
 
 def _output(header: Header) -> int:
-    return header.number("vocab_size", 152_000) * 4 * SEQUENCES
+    return header.number("vocab_size", 152_000) * 4
 
 
 def _total(header: Header, n_ctx: int) -> int:

@@ -26,6 +26,7 @@ from typing import Any, TextIO
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
+from loom_jupyter.models.threads import Threads
 
 Request = dict[str, Any]
 
@@ -42,6 +43,7 @@ class Worker:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._stop = Stop()
+        self._threads = Threads()
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._now: int | None = None
@@ -78,6 +80,8 @@ class Worker:
                     self._stop.set()
             try:
                 self._stop.check()
+                if self._engine is not None:
+                    self._engine.set_threads(self._threads.choose())
                 self._send(done=self._ops[request["op"]](request))
             except Cancelled:
                 self._send(cancelled=True)
@@ -180,7 +184,6 @@ class Worker:
             [Branch(index, token) for index, token in request["branches"]],
             stop=request["stop"],
             max_tokens=request["max_tokens"],
-            width=request["width"],
         ):
             self._send(item=asdict(continuation))
 

@@ -1,6 +1,6 @@
 """Branches side by side against one after the other: ``python tests/benchmarks/bench_branch.py [MODEL]``.
 
-Measured as processor time of the worker on one thread, which other processes disturb least.
+Measured as processor time of the worker, which other processes disturb less than they do the clock.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import sys
 
 import psutil
 
-from loom_jupyter.models import fetch, llamacpp, plan
+from loom_jupyter.models import fetch, llamacpp
 from loom_jupyter.models.protocol import Branch, Message
 
 MESSAGES: list[Message] = [
     {"role": "system", "content": "You repair Python functions."},
-    {"role": "user", "content": "tariff(weight) charges the 2-5 kg tariff for 2.0 kg; up to 2 kg is the small one."},
+    {
+        "role": "user",
+        "content": "tariff(weight) charges the 2-5 kg tariff for 2.0 kg; up to 2 kg is the small one.",
+    },
 ]
 TEXT = '''def tariff(weight, express=False):
     """Return the price of a parcel in cents."""
@@ -33,29 +36,27 @@ PREFIX = "```python\n"
 
 
 def main() -> None:
-    llamacpp.SEQUENCES = 17
-    plan.free_threads = lambda: 1
-    model = llamacpp.LlamaCpp(fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None))
-    scores, usage = model.score(MESSAGES, TEXT, prefix=PREFIX)
-    worker = psutil.Process(model.pid)
-    doubts = sorted(
-        ((a.logprob, Branch(s.index, a.token)) for s in scores for a in s.alternatives), key=lambda x: -x[0]
-    )
-    branches = [branch for _, branch in doubts[:32]]
-    print(f"{model.info.name}: {len(scores)} tokens scored in {usage.decode_seconds:.2f} s")
-    times: dict[int, list[float]] = {1: [], 4: [], 8: [], 16: []}
-    texts: dict[int, dict[Branch, str]] = {}
-    for _ in range(3):
-        for width, seconds in times.items():
-            llamacpp.WIDTH = width
+    path = fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None)
+    expected: dict[Branch, str] = {}
+    for width in (1, 4, 8, 16):
+        model = llamacpp.LlamaCpp(path, sequences=width + 1 if width > 1 else 1)
+        worker = psutil.Process(model.pid)
+        scores, _ = model.score(MESSAGES, TEXT, prefix=PREFIX)
+        doubts = sorted(
+            ((a.logprob, Branch(s.index, a.token)) for s in scores for a in s.alternatives), key=lambda x: -x[0]
+        )
+        branches = [branch for _, branch in doubts[:32]]
+        seconds = []
+        for _ in range(3):
             began = worker.cpu_times().user
-            found = list(model.branch(MESSAGES, TEXT, branches, prefix=PREFIX))
+            found = {c.branch: c.text for c in model.branch(MESSAGES, TEXT, branches, prefix=PREFIX)}
             seconds.append(worker.cpu_times().user - began)
-            texts[width] = {c.branch: c.text for c in found}
-    for width, seconds in times.items():
-        same = sum(texts[width][b] == texts[1][b] for b in branches)
-        print(f"width {width:2}: {statistics.median(seconds):6.2f} s, {same} of {len(branches)} texts the same")
-    model.close()
+        model.close()
+        expected = expected or found
+        same = sum(found[b] == expected.get(b) for b in branches)
+        print(
+            f"{width:2} at a time: {statistics.median(seconds):6.2f} s, {same} of {len(branches)} texts the same"
+        )
 
 
 if __name__ == "__main__":

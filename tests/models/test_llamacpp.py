@@ -142,7 +142,11 @@ def test_scores_do_not_depend_on_what_was_cached(tiny_model: LlamaCpp) -> None:
     assert [s.logprob for s in first] == pytest.approx([s.logprob for s in second], abs=1e-3)
 
 
-def test_branches_are_what_the_model_would_write_from_there(tiny_model: LlamaCpp) -> None:
+@pytest.mark.parametrize("sequences", [1, 5])
+def test_branches_are_what_the_model_would_write_from_there(
+    tiny_gguf: Path, tmp_path: Path, sequences: int
+) -> None:
+    tiny_model = LlamaCpp(tiny_gguf, log=tmp_path / "log", sequences=sequences)
     text = "the cat sat on the mat"
     scores, _ = tiny_model.score(ASK, text, top=2)
     branches = [Branch(s.index, a.token) for s in scores for a in s.alternatives if a.text.isascii() and a.text]
@@ -154,6 +158,7 @@ def test_branches_are_what_the_model_would_write_from_there(tiny_model: LlamaCpp
         before = text[: place.start] + token
         expected = tiny_model.chat(ASK, max_tokens=11, prefix=before, stop=["\n"])
         assert found[branch].text == (token + expected.text).split("\n")[0]
+    tiny_model.close()
 
 
 def test_a_branch_that_holds_its_stop_ends_at_once(tiny_model: LlamaCpp) -> None:
