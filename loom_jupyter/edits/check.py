@@ -23,6 +23,11 @@ from loom_jupyter.edits.watch import Output, attend
 MEMORY = 8 * 2**30
 """Bytes that all processes of one check may hold together."""
 FILE_SIZE = 4 * 2**30
+# Below the home folder; no check needs them, as it has no network.
+_KEYS = (
+    *(".ssh", ".aws", ".azure", ".gnupg", ".kube", ".config/gcloud", ".config/gh", ".netrc", ".pypirc"),
+    *(".git-credentials", ".docker/config.json", ".huggingface/token", ".cache/huggingface/token"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ def rules(
         "limits": _limits(timeout, memory),
         "level": "none" if network else isolation(),
         "read_only": [str(workspace)] if workspace is not None and _separable(workspace, cwd) else [],
+        "hidden": [str(place) for name in _KEYS if (place := Path.home() / name).exists()],
     }
 
 

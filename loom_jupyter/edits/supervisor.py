@@ -28,13 +28,16 @@ _AWAITED = (signal.SIGTERM, signal.SIGCHLD)
 _linux = sys.platform == "linux"
 
 
-def sandbox(level: str, read_only: list[str]) -> None:
-    """Cut the network off and make folders read-only, for this process and what it starts.
+def sandbox(level: str, read_only: list[str], hidden: list[str]) -> None:
+    """Cut the network off, make folders read-only and others empty, for this process and what it starts.
 
     Parameters
     ----------
     level
         ``root`` (namespaces made directly), ``user`` (inside a user namespace) or ``none``.
+    read_only, hidden
+        Existing folders, and files for `hidden`. One that the system does not let cover stays as it is: a check
+        without this protection is better than none.
     """
     if level == "none":
         return
@@ -48,11 +51,23 @@ def sandbox(level: str, read_only: list[str]) -> None:
     _loopback_up()
     _libc("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
     for folder in read_only:
-        name = os.fsencode(folder)
-        _libc("mount", name, name, None, _MS_BIND | _MS_REC, None)
-        # Flags that the surrounding mount locks (nosuid, nodev, noexec) must be said again.
-        kept = os.statvfs(folder).f_flag & 0x0E
-        _libc("mount", name, name, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept, None)
+        with contextlib.suppress(OSError):
+            _protect(folder)
+    for place in hidden:
+        name = os.fsencode(place)
+        with contextlib.suppress(OSError):
+            if Path(place).is_dir():
+                _libc("mount", b"none", name, b"tmpfs", _MS_RDONLY, None)
+            else:
+                _libc("mount", b"/dev/null", name, None, _MS_BIND, None)
+
+
+def _protect(folder: str) -> None:
+    name = os.fsencode(folder)
+    _libc("mount", name, name, None, _MS_BIND | _MS_REC, None)
+    # Flags that the surrounding mount locks (nosuid, nodev, noexec) must be said again.
+    kept = os.statvfs(folder).f_flag & 0x0E
+    _libc("mount", name, name, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept, None)
 
 
 def _libc(name: str, *args: object) -> None:
@@ -155,12 +170,18 @@ def run(command: str, limits: dict[str, int]) -> int:
     return code if code >= 0 else 128 - code
 
 
+def probe(level: str, folder: str) -> int:
+    """Try the sandbox out; 0 if all of it works."""
+    sandbox(level, [folder], [])
+    return 0 if os.statvfs(folder).f_flag & os.ST_RDONLY else 1
+
+
 def main() -> int:
-    """Entry: ``supervisor.py '{"command": …, "limits": {…}, "level": …, "read_only": […]}'``."""
+    """Entry: ``supervisor.py '{"command": …, "limits": {…}, "level": …, "read_only": […], "hidden": […]}'``."""
     job = json.loads(sys.argv[1])
-    sandbox(job["level"], job["read_only"])
     if job["command"] is None:
-        return 0
+        return probe(job["level"], job["read_only"][0])
+    sandbox(job["level"], job["read_only"], job["hidden"])
     return run(job["command"], job["limits"])
 
 

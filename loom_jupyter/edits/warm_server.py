@@ -64,7 +64,7 @@ class Server:
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
-        self._supervisor.sandbox(job["level"], job["read_only"])
+        self._supervisor.sandbox(job["level"], job["read_only"], job["hidden"])
         libc = ctypes.CDLL(None)
         libc.prctl(_SUBREAPER, 1)
         libc.prctl(_PDEATHSIG, signal.SIGTERM)
@@ -144,7 +144,7 @@ def run_pytest(program: list[str], args: list[str]) -> int:
 
 
 def main() -> int:
-    """Entry: ``warm_server.py '{"socket": …, "program": […], "limits": {…}, "level": …, "read_only": […]}'``."""
+    """Entry: ``warm_server.py '{"socket": …, "program": […], "limits": {…}, "level": …, …}'``."""
     # Python puts this script's folder first; a check must not find Loom's modules there.
     sys.path.pop(0)
     job = json.loads(sys.argv[1])

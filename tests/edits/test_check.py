@@ -243,6 +243,21 @@ def test_the_workspace_is_read_only_for_a_check(tmp_path: Path, monkeypatch: pyt
     assert not (workspace / "node_modules" / "b").exists()
 
 
+@sandboxed
+def test_key_files_are_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "id_rsa").write_text("sesame")
+    (home / ".netrc").write_text("sesame")
+    (home / "plain").write_text("shown")
+    monkeypatch.setenv("HOME", str(home))
+    result = run("cat ~/.netrc ~/.ssh/* ~/plain; echo more > ~/plain", tmp_path)
+    assert "sesame" not in result.raw
+    assert "shown" in result.raw
+    assert (home / ".netrc").read_text() == "sesame"
+    assert (home / "plain").read_text() == "more\n"
+
+
 def test_candidates_win_over_an_editable_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ``.pth`` file of the environment leads into the workspace; the staged copy must still be imported."""
     workspace, env = tmp_path / "ws", tmp_path / "env"

@@ -1,0 +1,132 @@
+"""A file that changed since it was read: the three versions beside each other, and what can still be joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+
+from loom_jupyter.edits import notebook
+from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.text import closed, decode, split_lines
+
+Lines = list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeWay:
+    """Proposed, read and present text of one file.
+
+    Attributes
+    ----------
+    text
+        All lines; where proposal and present file disagree, all three versions between marks as git writes them.
+        Of a notebook, the cells in question.
+    conflicts
+        Places where they disagree.
+    merged
+        The change on top of the present file, where nothing disagrees; else None. Never written by itself.
+    """
+
+    path: str
+    text: str
+    conflicts: int
+    merged: FileChange | None
+
+
+def three_way(change: FileChange, present: bytes | None) -> ThreeWay:
+    """Compare a change with what its file holds by now.
+
+    Parameters
+    ----------
+    present
+        The file's bytes now; None if it is gone.
+    """
+    if change.path.endswith(".ipynb") and change.before is not None and present is not None:
+        return _notebook(change, present)
+    base = _lines(change.path, change.before)
+    ours, theirs = _lines(change.path, change.after), _lines(change.path, present)
+    text, conflicts = _shown(base, ours, theirs)
+    merged = None
+    if not conflicts and present is not None:
+        merged = replace(change, before=present, after=decode(change.path, present)[1].encode(change.path, text))
+    return ThreeWay(change.path, text, conflicts, merged)
+
+
+def merge(base: Lines, ours: Lines, theirs: Lines) -> Iterator[tuple[Lines, Lines, Lines]]:
+    """Cut three texts into parts: ``(base, ours, theirs)``, in order and without gaps.
+
+    A part in which all three are equal is common; in others at least one differs (diff3).
+    """
+    at = (0, 0, 0)
+    for starts, size in _common(base, ours, theirs):
+        if at != starts:
+            yield base[at[0] : starts[0]], ours[at[1] : starts[1]], theirs[at[2] : starts[2]]
+        if size:
+            part = base[starts[0] : starts[0] + size]
+            yield part, part, part
+        at = (starts[0] + size, starts[1] + size, starts[2] + size)
+
+
+def _common(base: Lines, ours: Lines, theirs: Lines) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """Yield where all three texts run alike; an empty run at their ends comes last."""
+    left = SequenceMatcher(None, base, ours, autojunk=False).get_matching_blocks()
+    right = SequenceMatcher(None, base, theirs, autojunk=False).get_matching_blocks()
+    one = two = 0
+    while one < len(left) and two < len(right):
+        a, b = left[one], right[two]
+        start, end = max(a.a, b.a), min(a.a + a.size, b.a + b.size)
+        if start < end:
+            yield (start, a.b + start - a.a, b.b + start - b.a), end - start
+        if a.a + a.size < b.a + b.size:
+            one += 1
+        else:
+            two += 1
+    yield (len(base), len(ours), len(theirs)), 0
+
+
+def _shown(base: Lines, ours: Lines, theirs: Lines) -> tuple[str, int]:
+    out: Lines = []
+    conflicts = 0
+    for old, mine, now in merge(base, ours, theirs):
+        if mine == now or now == old:
+            out += mine
+        elif mine == old:
+            out += now
+        else:
+            conflicts += 1
+            out += ["<<<<<<< proposed\n", *_closed(mine), "||||||| when it was read\n", *_closed(old)]
+            out += ["=======\n", *_closed(now), ">>>>>>> now\n"]
+    return "".join(out), conflicts
+
+
+def _closed(lines: Lines) -> Lines:
+    return [closed(line, "\n") for line in lines]
+
+
+def _lines(path: str, data: bytes | None) -> Lines:
+    return [] if data is None else split_lines(decode(path, data)[0])
+
+
+def _notebook(change: FileChange, present: bytes) -> ThreeWay:
+    """Join cell by cell: outputs and other cells may have changed, the changed cells must not."""
+    path = change.path
+    text, encoding = decode(path, present)
+    old = {cell.id: cell.source for cell in notebook.cells(path, decode(path, change.before or b"")[0])}
+    new = {cell.id: cell.source for cell in notebook.cells(path, decode(path, change.after)[0])}
+    now = {cell.id: cell.source for cell in notebook.cells(path, text)}
+    shown, conflicts = [], 0
+    for name, source in new.items():
+        if old.get(name) == source:
+            continue
+        part, found = _shown(*(split_lines(book.get(name, "")) for book in (old, new, now)))
+        if (name in now) != (name in old):
+            found = max(found, 1)
+        conflicts += found
+        shown.append(f"# cell {name}\n{part}")
+        if not conflicts and name in now:
+            text = notebook.with_source(text, notebook.find(path, text, name), part)
+    if set(new) - set(old):
+        conflicts = max(conflicts, 1)
+    merged = None if conflicts else replace(change, before=present, after=encoding.encode(path, text))
+    return ThreeWay(path, "\n".join(shown), conflicts, merged)
