@@ -128,9 +128,13 @@ class Ledger:
         return list(self._by_path.get(path, ()))
 
     def top(self, n: int = 8) -> list[dict[str, Any]]:
-        """Return the first `n` files as plain data: rank, path, score, rows."""
+        """Return the first `n` files as plain data: rank, path, score, rows (each with its rule's family)."""
+
+        def rows(path: str) -> list[dict[str, Any]]:
+            return [{**asdict(row), "family": FAMILY.get(row.rule, "term")} for row in self.evidence(path)]
+
         return [
-            {"rank": rank, "path": path, "score": score, "rows": [asdict(row) for row in self.evidence(path)]}
+            {"rank": rank, "path": path, "score": score, "rows": rows(path)}
             for rank, (path, score) in enumerate(self._scores[:n], 1)
         ]
 

@@ -10,22 +10,6 @@ FAMILIES = ("mention", "term", "symbol", "git", "history", "check", "notebook")
 BLOCKS = dict(zip(FAMILIES, "█▓▒░▚▞▤", strict=True))
 """How a family looks where there is no colour."""
 
-# For logs that do not name the family. In this order: "named by the check" is the check's.
-_WORDS = {
-    "check": ("check", "failing", "traceback"),
-    "mention": ("tagged", "mentioned", "named"),
-    "notebook": ("notebook", "cell", "loaded"),
-    "history": ("history", "commit", "together"),
-    "git": ("git",),
-    "symbol": ("symbol", "calls", "imports", "defined"),
-}
-
-
-def family(rule: str) -> str:
-    """Return the family of a rule, by the words in its name; ``term`` if none tells."""
-    name = rule.lower()
-    return next((kind for kind, words in _WORDS.items() if any(word in name for word in words)), "term")
-
 
 @dataclass(frozen=True)
 class Share:
@@ -50,8 +34,8 @@ def shares(file: RankedFile, longest: float) -> list[Share]:
 
 
 def family_of(row: EvidenceRow) -> str:
-    """Return the family of a row."""
-    return row.family if row.family in FAMILIES else family(row.rule)
+    """Return the family of a row's rule; ``term`` for one of another version."""
+    return row.family if row.family in FAMILIES else "term"
 
 
 def why(file: RankedFile, most: int = 3) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.runs.view import RunView, Step, StepState
 from loom_jupyter.ui import diffs, plain
 from loom_jupyter.ui.evidence import evidence
+from loom_jupyter.ui.links import NOWHERE, Links
 from loom_jupyter.ui.outcome import outcome
 from loom_jupyter.ui.rail import Line, model_line, rail, status
-from loom_jupyter.ui.tags import Html, join, tag
+from loom_jupyter.ui.tags import Html, join, prose, tag
 
 OUTPUT_LINES = 200
 STREAM_LINES = 5
@@ -27,14 +29,14 @@ def style() -> Html:
     return Html(f"<style>{files('loom_jupyter.ui').joinpath('style.css').read_text('utf-8')}</style>")
 
 
-def page(view: RunView, now: float) -> Html:
+def page(view: RunView, now: float, links: Links = NOWHERE) -> Html:
     """Return the whole run as static HTML, complete in itself."""
-    return join([style(), body(view, now)])
+    return join([style(), body(view, now, links)])
 
 
-def body(view: RunView, now: float) -> Html:
+def body(view: RunView, now: float, links: Links = NOWHERE) -> Html:
     """Return the whole run without the style sheet."""
-    parts = [steps(view, now), result(view), changes(view), evidence(view), details(view)]
+    parts = [steps(view, now), result(view), changes(view, links), evidence(view, links=links), details(view)]
     return tag("div", *parts, cls="run page")
 
 
@@ -90,7 +92,7 @@ def stream(view: RunView) -> Html:
     """Return the end of what the model is writing, in a box whose height never changes."""
     step = _writer(view)
     lines = plain.lines(step.text)[-STREAM_LINES:] if step else []
-    title = f"{step.node.value.capitalize()} writes" if step else "Text"
+    title = f"{step.node.value.capitalize()} writes" if step else "Nothing written yet"
     return tag("div", tag("span", title, cls="title"), tag("pre", "\n".join(lines)), cls="section stream")
 
 
@@ -108,36 +110,39 @@ def result(view: RunView) -> Html:
     said = outcome(view)
     parts = [tag("div", plain.line(text)) for text in (said.tried, said.best) if said.failed and text]
     if said.failed:
-        parts.append(tag("div", plain.line(said.remedy, 2_000), cls="error", role="alert"))
+        parts.append(tag("div", prose(plain.line(said.remedy, 2_000)), cls="error", role="alert"))
     if view.proposal is not None and view.proposal.answer:
         parts.append(tag("pre", "\n".join(plain.lines(view.proposal.answer)), cls="answer"))
-    parts += [tag("div", plain.line(text, 2_000), cls="notice") for text in said.notices]
+    parts += [tag("div", prose(plain.line(text, 2_000)), cls="notice") for text in said.notices]
     return tag("div", *parts, cls="section") if parts else Html()
 
 
 # --- changes ---
 
 
-def changes(view: RunView) -> Html:
+def changes(view: RunView, links: Links = NOWHERE) -> Html:
     """Return the proposal's diffs, file by file."""
     proposed = view.proposal.files if view.proposal else []
     if not proposed:
         return Html()
     left = len(proposed) - PROPOSED_SHOWN
-    more = tag("div", f"… {left} more files: `%loom diff` shows them all", cls="dim") if left > 0 else Html()
-    shown = [diff(file.path, file.added, file.removed, file.diff) for file in proposed[:PROPOSED_SHOWN]]
+    more = (
+        tag("div", prose(f"… {left} more files: `%loom diff` shows them all"), cls="dim") if left > 0 else Html()
+    )
+    shown = [diff(file, links=links) for file in proposed[:PROPOSED_SHOWN]]
     return tag("div", *shown, more, cls="section changes")
 
 
-def diff(path: str, added: int, removed: int, text: str, limit: int | None = diffs.ROW_LIMIT) -> Html:
+def diff(file: ProposedFile, limit: int | None = diffs.ROW_LIMIT, links: Links = NOWHERE) -> Html:
     """Return one file's unified diff with line numbers."""
-    name = plain.line(path, 200)
-    size = tag("span", tag("span", f"+{added}", cls="plus"), tag("span", f"−{removed}", cls="minus"))
-    rows = join(_diff_row(row) for row in diffs.rows(text, limit))
+    rows = diffs.rows(file.diff, limit)
+    first = next((row.number for row in rows if row.kind in ("added", "removed")), None)
+    size = tag("span", tag("span", f"+{file.added}", cls="plus"), tag("span", f"−{file.removed}", cls="minus"))
+    label = f"Diff of {plain.line(file.path, 200)}"
     return join(
         [
-            tag("div", tag("span", name, cls="code"), size, cls="file"),
-            tag("pre", rows, cls="diff", tabindex="0", role="region", aria_label=f"Diff of {name}"),
+            tag("div", tag("span", links.to(file.path, first), cls="code"), size, cls="file"),
+            tag("pre", join(map(_diff_row, rows)), cls="diff", tabindex="0", role="region", aria_label=label),
         ]
     )
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython import display as ipython
@@ -18,6 +19,7 @@ from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import Event
 from loom_jupyter.runs.view import RunView, reduce
 from loom_jupyter.ui import html, text
+from loom_jupyter.ui.links import links
 from loom_jupyter.ui.shown import Shown
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Panel:
 
     def __init__(self, task: str) -> None:
         self._view = RunView(task=task)
+        self._cwd = Path.cwd()  # the notebook's folder, as a rule
         self._lock = threading.RLock()
         self._dirty = threading.Event()
         self._thread: threading.Thread | None = None
@@ -123,8 +126,8 @@ class Panel:
                 self._bar.update({"text/html": "", "text/plain": ""}, raw=True)
 
     def _page(self) -> Bundle:
-        now = time.time()
-        return {"text/html": html.page(self._view, now), "text/plain": text.page(self._view, now)}
+        now, into = time.time(), links(self._view.root, self._cwd)
+        return {"text/html": html.page(self._view, now, into), "text/plain": text.page(self._view, now)}
 
     # --- buttons: called from the kernel's main thread or a subshell ---
 

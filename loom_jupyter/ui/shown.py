@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.ui import html, plain
 from loom_jupyter.ui.tags import Html, join, tag
 
@@ -46,8 +47,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Shown:
 
 def diff(diffs: dict[str, str]) -> Shown:
     """Show unified diffs by path, in full; the text is the unified diff itself."""
-    body = join(html.diff(path, _count(text, "+"), _count(text, "-"), text, None) for path, text in diffs.items())
-    return Shown(plain.visible("".join(diffs.values())).rstrip(), body)
+    files = [
+        ProposedFile(path=path, added=_count(text, "+"), removed=_count(text, "-"), diff=text)
+        for path, text in diffs.items()
+    ]
+    return Shown(plain.visible("".join(diffs.values())).rstrip(), join(html.diff(file, None) for file in files))
 
 
 def _count(text: str, sign: str) -> int:

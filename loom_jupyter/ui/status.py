@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.ui import html, plain, text
+from loom_jupyter.ui.links import links
 from loom_jupyter.ui.shown import Shown
 from loom_jupyter.ui.tags import join, tag
 
@@ -28,4 +30,7 @@ def of_run(run: Run) -> Shown:
     """Show a run."""
     view, now = view_of(run.events()), time.time()
     title = f"{run.id} · {plain.line(run.task, 200)}"
-    return Shown(f"{title}\n{text.page(view, now)}", join([tag("div", title, cls="dim"), html.body(view, now)]))
+    return Shown(
+        f"{title}\n{text.page(view, now)}",
+        join([tag("div", title, cls="dim"), html.body(view, now, links(view.root, Path.cwd()))]),
+    )

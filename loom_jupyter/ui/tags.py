@@ -38,6 +38,14 @@ def join(children: Iterable[str], sep: str = "") -> Html:
     return Html(sep.join(child if isinstance(child, Html) else markup(child) for child in children if child))
 
 
+def prose(text: str) -> Html:
+    """Return a sentence; what stands between backticks in it is set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner
+        return join([text])
+    return join(tag("code", part) if n % 2 else part for n, part in enumerate(parts))
+
+
 def _attribute(name: str, value: str | bool) -> str:
     if isinstance(value, bool):
         return f" {name}" if value else ""

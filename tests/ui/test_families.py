@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loom_jupyter.context.rules import FAMILIES as RULE_FAMILIES
 from loom_jupyter.context.rules import TABLE
+from loom_jupyter.loom import Loom
 from loom_jupyter.runs.events import EvidenceRow, RankedFile
-from loom_jupyter.ui.families import BLOCKS, FAMILIES, family, family_of, shares, why
+from loom_jupyter.ui.families import BLOCKS, FAMILIES, family_of, shares, why
 
 
 def row(rule: str, points: float, **more: str) -> EvidenceRow:
@@ -20,19 +23,21 @@ def test_the_families_are_those_of_the_rules() -> None:
     assert len(set(BLOCKS.values())) == len(FAMILIES)
 
 
-@pytest.mark.parametrize("rule", TABLE, ids=lambda rule: rule.name)
-def test_a_log_without_families_gives_each_rule_its_own(rule) -> None:
-    assert family(rule.name) == rule.family
-
-
-def test_a_row_that_names_its_family_is_believed() -> None:
+def test_a_family_of_tomorrow_is_a_term() -> None:
     assert family_of(row("tagged", 1, family="git")) == "git"
-    assert family_of(row("tagged", 1, family="of tomorrow")) == "mention"
+    assert family_of(row("tagged", 1, family="of tomorrow")) == "term"
 
 
-@given(st.lists(st.tuples(st.sampled_from([rule.name for rule in TABLE]), st.floats(0.1, 50)), min_size=1))
+def test_the_ledger_names_the_family_of_every_row(tmp_path: Path) -> None:
+    (tmp_path / "tariff.py").write_text("def tariff(weight):\n    return weight\n")
+    found = RankedFile.model_validate(Loom(tmp_path).rank("tariff.py has a wrong weight").top()[0])
+    assert {row.rule: row.family for row in found.rows}["path mentioned"] == "mention"
+    assert all(row.family == {rule.name: rule.family for rule in TABLE}[row.rule] for row in found.rows)
+
+
+@given(st.lists(st.tuples(st.sampled_from(FAMILIES), st.floats(0.1, 50)), min_size=1))
 def test_the_parts_of_a_bar_add_up_to_the_score(found: list[tuple[str, float]]) -> None:
-    rows = [row(rule, points) for rule, points in found]
+    rows = [row("x", points, family=family) for family, points in found]
     score = sum(points for _, points in found) / 2  # as if halved
     parts = shares(RankedFile(rank=1, path="a.py", score=score, rows=rows), longest=2 * score)
     assert sum(part.width for part in parts) == pytest.approx(0.5)

@@ -12,10 +12,11 @@ from loom_jupyter.runs import events as ev
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import RunView, view_of
 from loom_jupyter.ui import html, text
+from loom_jupyter.ui.links import Links
 
-ALLOWED = {"div", "span", "b", "i", "ol", "ul", "li", "pre", "details", "summary", "code"}
+ALLOWED = {"div", "span", "b", "i", "ol", "ul", "li", "pre", "details", "summary", "code", "a"}
 ATTRIBUTES = {
-    "class", "style", "title", "role", "tabindex", "open",
+    "class", "href", "style", "title", "role", "tabindex", "open",
     "aria-hidden", "aria-label", "aria-live", "aria-valuemin", "aria-valuemax", "aria-valuenow",
 }  # fmt: skip
 
@@ -34,6 +35,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in ALLOWED
         assert {name for name, _ in attrs} <= ATTRIBUTES
+        href = dict(attrs).get("href") or ""
+        assert ":" not in href
+        assert not href.startswith("/")
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -69,7 +73,7 @@ def test_diff_lines_carry_number_sign_and_colour_class() -> None:
 @given(EVENTS)
 def test_whatever_the_events_say_is_text_in_every_view(events: list[ev.Event]) -> None:
     view = view_of(events)
-    for part in (html.page(view, 2e9), html.announcement(view), html.stream(view)):
+    for part in (html.page(view, 2e9, Links("../project")), html.announcement(view), html.stream(view)):
         Page(part)
         assert "\x1b" not in part
         assert "\u202e" not in part
@@ -93,7 +97,7 @@ def test_hostile_text_in_every_field_stays_text_and_stays_small(hostile: str) ->
         ev.StateChanged(state=RunState.FAILED, reason=hostile),
     ]
     view = view_of(stamped(events))
-    page = html.page(view, 2000)
+    page = html.page(view, 2000, Links("."))
     Page(page)
     assert len(page) < 150_000
     assert len(text.page(view, 2000)) < 150_000

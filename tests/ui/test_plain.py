@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loom_jupyter.ui import plain
-from loom_jupyter.ui.tags import Html, join, tag
+from loom_jupyter.ui.tags import Html, join, prose, tag
 
 
 def test_terminal_colours_go_and_hidden_characters_get_a_name() -> None:
@@ -47,3 +47,8 @@ def test_tags() -> None:
     assert tag("details", open=True) == "<details open></details>"
     assert tag("details", open=False) == "<details></details>"
     assert join(["<", Html("<br>")]) == "&lt;<br>"
+
+
+def test_backticks_set_code() -> None:
+    assert prose("see `%loom <x>` now") == "see <code>%loom &lt;x&gt;</code> now"
+    assert prose("a ` alone <") == "a ` alone &lt;"
