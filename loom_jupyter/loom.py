@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import sys
 import time
@@ -130,7 +131,7 @@ class Loom:
             Seconds that the Coder may search.
         """
         from loom_jupyter.models.host import acquire
-        from loom_jupyter.runs.events import RunState, Started, StateChanged
+        from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.runs.run import Request, Run, new_run_id
         from loom_jupyter.runs.runner import start
 
@@ -148,6 +149,7 @@ class Loom:
             budget=budget or self.settings.budget,
             created=time.time(),
         )
+        recovered = self.recover()
         folder = self.folder / "runs" / request.id
         folder.mkdir(parents=True, mode=0o700)
         (folder / "run.json").write_text(request.model_dump_json(indent=1), "utf-8")
@@ -165,9 +167,22 @@ class Loom:
                 budget=request.budget,
             )
         )
+        for text in recovered:
+            run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
         start(run, lambda: self.index, self.settings, acquire)
         return run
+
+    def recover(self) -> list[str]:
+        """Finish or take back what a crash left half written in this workspace, and say so.
+
+        Every run begins with this.
+        """
+        from loom_jupyter.runs.review import interrupted
+
+        folders = [file.parent.parent for file in (self.folder / "runs").glob("*/journal/journal.json")]
+        said = [self.open_run(folder.name).recover() for folder in folders if interrupted(folder)]
+        return [text for text in said if text is not None]
 
     def open_run(self, run_id: str) -> Run:
         """Return a run by its id, of this process or from disk."""
@@ -218,10 +233,17 @@ class Loom:
         return pd.DataFrame(rows, columns=columns)
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Query the index with SQL."""
+        """Query the index with SQL: its tables, ``runs``, and ``ledger``, the newest run's evidence."""
         if not self._refreshed:
             self.refresh()
-        return self.index.sql(query)
+        words = set(re.findall(r"\w+", query.lower()))
+        frames = {"runs": self.runs()} if "runs" in words else {}
+        if "ledger" in words:
+            last = self.last_run()
+            if last is None or last.ledger is None:
+                raise LoomError("There is no ledger yet; run a task first.")
+            frames["ledger"] = last.ledger.dataframe()
+        return self.index.sql(query, frames)
 
     def _check(self, command: str | None) -> str | None:
         from loom_jupyter.edits.discover import find_check

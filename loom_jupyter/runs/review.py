@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import Action, Control, ControlHandled, RunState, StateChanged
+from loom_jupyter.runs.events import Action, Control, ControlHandled, Noticed, RunState, StateChanged
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -47,6 +47,29 @@ def accept(run: Run, paths: list[str] | None = None) -> None:
         raise RunError("the proposal changes no file; there is nothing to accept.")
     write(apply(chosen, Path(run.request.root)), run.folder / "journal", Path(run.request.root))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))
+
+
+def interrupted(folder: Path) -> bool:
+    """Whether a run's journal says that writing was cut off in the middle."""
+    from loom_jupyter.edits.journal import JournalState, state
+
+    return state(folder / "journal") in (JournalState.ACCEPTING, JournalState.UNDOING)
+
+
+def settle(run: Run) -> None:
+    """Finish or take back what a crash interrupted, and let the log say what the journal says."""
+    from loom_jupyter.edits.accept import recover
+    from loom_jupyter.edits.journal import JournalState, state
+
+    journal = run.folder / "journal"
+    done = recover(journal, Path(run.request.root))
+    if done is not None:
+        run.emit(Noticed(text=done))
+    stands = state(journal)
+    if stands is JournalState.ACCEPTED and run.state in (RunState.REVIEW, RunState.RUNNING):
+        run.emit(StateChanged(state=RunState.ACCEPTED, reason="written before the process ended"))
+    elif stands is JournalState.UNDONE and run.state is RunState.ACCEPTED:
+        run.emit(StateChanged(state=RunState.UNDONE, reason="taken back before the process ended"))
 
 
 def _stop(run: Run) -> None:

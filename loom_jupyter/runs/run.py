@@ -20,6 +20,7 @@ from loom_jupyter.runs.events import (
     ControlHandled,
     Event,
     Failed,
+    Noticed,
     ProposalMade,
     RunState,
     StateChanged,
@@ -69,6 +70,10 @@ class ReviewedProposal(BaseModel):
         return "".join(self.diffs.values())
 
 
+def _last_state(events: list[Event]) -> RunState:
+    return next((e.state for e in reversed(events) if isinstance(e, StateChanged)), RunState.QUEUED)
+
+
 def new_run_id() -> str:
     """Return an id that sorts by time, also among runs of one second."""
     now = time.time()
@@ -90,6 +95,7 @@ class Run:
         self.working = False
         self._changed = threading.Condition(threading.RLock())
         self._events: list[Event] = []
+        self._state = RunState.QUEUED
         self._listeners: list[Callable[[Event], None]] = []
         self._owner = FileLock(str(folder / "owner.lock"), thread_local=False)
         self._log: EventLog | None = None
@@ -105,8 +111,8 @@ class Run:
     @property
     def state(self) -> RunState:
         """Where the run stands."""
-        states = [e.state for e in self.events() if isinstance(e, StateChanged)]
-        return states[-1] if states else RunState.QUEUED
+        with self._changed:
+            return self._state if self.owned else _last_state(self.events())
 
     @property
     def error(self) -> str | None:
@@ -246,19 +252,32 @@ class Run:
             return False
         self._log = EventLog(self.folder, self.id)
         self._events = read_events(self.folder / PROGRESS)
+        self._state = _last_state(self._events)
         answered = [e.id for e in self._events if isinstance(e, ControlHandled)]
         self._controls = control.ControlReader(self.folder, answered)
         return True
 
     def _adopt(self) -> bool:
-        """Own a run whose process has ended, and say so in its log if it ended in the middle."""
+        """Own a run whose process has ended, and finish what that left in the middle."""
+        from loom_jupyter.runs.review import settle
+
         with self._changed:
             if not self.own():
                 return False
+            settle(self)
             if self.state.at_work:
                 self.emit(Failed(text="the process that worked on this run ended; run the task again."))
                 self.emit(StateChanged(state=RunState.FAILED, reason="process ended"))
         return True
+
+    def recover(self) -> str | None:
+        """Finish or take back what a crash left half written; None if nothing was, or another owns the run."""
+        if self.owned or not self._adopt():
+            return None
+        last = next((e.text for e in reversed(self.events()) if isinstance(e, Noticed)), None)
+        if self.state not in watch.WATCHED:
+            self.release()
+        return last
 
     def release(self) -> None:
         """Give the run up; the log stays readable."""
@@ -274,6 +293,8 @@ class Run:
                 raise RuntimeError(f"run {self.id} is not owned by this handle")
             written = self._log.emit(event)
             self._events.append(written)
+            if isinstance(written, StateChanged):
+                self._state = written.state
             self._changed.notify_all()
             for listener in list(self._listeners):
                 listener(written)

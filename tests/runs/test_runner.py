@@ -23,7 +23,8 @@ from loom_jupyter.runs import watch
 from loom_jupyter.runs.events import RunState, schema
 
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
-CHECK = f"{sys.executable} -m pytest -q"
+# Real, and quicker than a test runner.
+CHECK = f'{sys.executable} -c "from parcels.tariff import parcel_price as price; assert price(2.0) == 4.9"'
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
 
 Lend = Callable[..., None]
@@ -328,6 +329,38 @@ def test_listeners_hear_everything_once_and_in_order(sample: Path) -> None:
     run.reject()
     stop()
     assert heard == list(range(1, len(run.events()) + 1))
+
+
+@pytest.mark.usefixtures("lend")
+def test_half_written_files_are_taken_back_at_the_next_start(sample: Path) -> None:
+    before = (sample / "parcels/tariff.py").read_bytes()
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    run.accept()
+    run.release()
+    journal = run.folder / "journal/journal.json"
+    journal.write_text(
+        journal.read_text()
+        .replace('"accepted"', '"undoing"')
+        .replace('"pending": []', '"pending": ["parcels/tariff.py"]')
+    )
+    said = Loom(sample).recover()
+    assert len(said) == 1
+    assert "undo" in said[0]
+    assert (sample / "parcels/tariff.py").read_bytes() == before
+    assert Loom(sample).open_run(run.id).state is RunState.UNDONE
+    assert Loom(sample).recover() == []
+
+
+@pytest.mark.usefixtures("lend")
+def test_runs_and_ledger_can_be_queried(sample: Path) -> None:
+    loom = Loom(sample)
+    with pytest.raises(LoomError, match="run a task"):
+        loom.sql("select * from ledger")
+    run = wait(loom.run(TASK))
+    run.reject()
+    assert loom.sql("select state from runs")["state"].tolist() == ["rejected"]
+    best = loom.sql("select path, sum(points) as score from ledger group by path order by score desc limit 1")
+    assert best["path"].tolist() == ["parcels/tariff.py"]
 
 
 DYING = """
