@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite, place
 from loom_jupyter.edits.apply import FileChange, apply
-from loom_jupyter.edits.check import CheckResult, run_check
+from loom_jupyter.edits.check import CheckResult
+from loom_jupyter.edits.checker import Checker
 from loom_jupyter.edits.errors import EditError
+from loom_jupyter.edits.evidence import Evidence
 from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.report import places
 from loom_jupyter.edits.staging import StagedCopy
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 OFFERS = 8
 TOP_FILES = 10
+# Functions that failing tests execute count as evidence; the check is run once more for them if it is quick.
+EXECUTED = 6
+WORTH_TRACING = 20.0
 # A CPU reads about 90 tokens a second: a larger map costs the user more time than it earns.
 CPU_MAP_TOKENS = 900
 GPU_MAP_TOKENS = 8000
@@ -48,8 +53,9 @@ class WorkspaceDesk:
     index: Index
     model: Model
     staged: StagedCopy
-    check_timeout: float
+    checker: Checker | None
     before: CheckResult | None = None
+    executed: Evidence | None = None
     ledger: Ledger | None = None
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -58,26 +64,30 @@ class WorkspaceDesk:
         """The workspace."""
         return Path(self.run.request.root)
 
-    @property
-    def _failure(self) -> str:
-        """What the check printed on the code as it is; empty if it passed or there is none."""
-        return self.before.output if self.before is not None and not self.before.passed else ""
-
     def check_before(self) -> None:
         """Run the check on the code as it is: its failure is evidence, its success a warning."""
-        self.before = self._check("before")
-        if self.before is not None and self.before.passed:
+        if self.checker is None:
+            return
+        command = self.checker.command
+        self.run.emit(NodeStarted(node=Node.CHECK, note=command))
+        self.run.emit(CheckStarted(command=command, stage="before"))
+        self.before = _not_stopped(self.checker.before())
+        self._told("before", self.before)
+        if self.before.passed:
             self.run.emit(
                 Noticed(
                     text="The check passes before any change: it cannot tell a repair from no repair. "
                     "Give one that fails now, or read the proposal with care."
                 )
             )
+        elif self.before.seconds < WORTH_TRACING:
+            self.executed = self.checker.trace()
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
         """Rank the workspace for the user's words and offer its best units."""
         request = self.run.request
-        seen = [(p.path, p.line, p.why) for p in places(self._failure, self.staged.root)]
+        seen = list(places(self.before.output, self.staged.root)) if self.before and not self.before.passed else []
+        seen += self.executed.places(EXECUTED) if self.executed else []
         self.ledger = self.index.rank(request.task, tagged=request.tagged, terms=spec.terms, places=seen)
         (self.run.folder / "ledger.json").write_text(self.ledger.to_json(), "utf-8")
         self.run.emit(
@@ -125,15 +135,11 @@ class WorkspaceDesk:
         refused = self._gate(changes)
         if refused:
             return Trial(passed=False, gate=True, reason=refused)
-        if self.run.request.check is None:
+        if self.checker is None:
             return Trial(passed=None, reason="no check was given")
-        self.staged.put(changes)
-        try:
-            result = self._check("candidate")
-        finally:
-            self.staged.restore()
-        if result is None:
-            return Trial(passed=None, reason="no check was given")
+        result = _not_stopped(self.checker.attempt(changes))
+        if result.passed:
+            self._told("candidate", result)
         return Trial(
             passed=result.passed,
             reason=result.summary,
@@ -153,34 +159,22 @@ class WorkspaceDesk:
             known.add(key)
         return None
 
-    def _check(self, stage: str) -> CheckResult | None:
-        command = self.run.request.check
-        if command is None:
-            return None
-        first = stage == "before"
-        if first:
-            self.run.emit(NodeStarted(node=Node.CHECK, note=command))
-            self.run.emit(CheckStarted(command=command, stage="before"))
-        result = run_check(
-            command,
-            self.staged.root,
-            timeout=self.check_timeout,
-            cancel=self.run.cancel,
-            workspace=self.root,
-        )
-        if result.cancelled:
-            raise Cancelled
-        if first or result.passed:
-            self.run.emit(
-                CheckFinished(
-                    stage="before" if first else "candidate",
-                    passed=result.passed,
-                    summary=result.summary,
-                    seconds=result.seconds,
-                    output=result.output,
-                )
+    def _told(self, stage: Literal["before", "candidate"], result: CheckResult) -> None:
+        self.run.emit(
+            CheckFinished(
+                stage=stage,
+                passed=result.passed,
+                summary=result.summary,
+                seconds=result.seconds,
+                output=result.output,
             )
-        return result
+        )
+
+
+def _not_stopped(result: CheckResult) -> CheckResult:
+    if result.cancelled:
+        raise Cancelled
+    return result
 
 
 def _score(result: CheckResult) -> float:

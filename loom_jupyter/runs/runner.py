@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -118,6 +118,7 @@ def _fail(run: Run, text: str) -> None:
 
 
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
+    from loom_jupyter.edits.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.desk import WorkspaceDesk
 
@@ -129,8 +130,13 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         raise LoomError(f"{run.request.root} holds no file that Loom can read; open a folder with source files.")
     with acquire(run.request.model, _loading(run), run.cancel, run.folder / "model.log") as model:
         _ready(run, model)
-        with StagedCopy(Path(run.request.root), cancel=run.cancel) as staged:
-            desk = WorkspaceDesk(run, index, model, staged, settings.check_timeout)
+        with ExitStack() as parts:
+            staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
+            checker = None
+            if run.request.check is not None:
+                checker = Checker(run.request.check, staged, timeout=settings.check_timeout, cancel=run.cancel)
+                parts.enter_context(checker)
+            desk = WorkspaceDesk(run, index, model, staged, checker)
             desk.check_before()
             proposal = topology.run(
                 run.task,
