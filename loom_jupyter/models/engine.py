@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from loom_jupyter.errors import Cancelled
+from loom_jupyter.models.plan import OUTPUTS
 from loom_jupyter.models.protocol import ModelError
 from loom_jupyter.models.stop import Stop
-
-OUTPUTS = 32  # positions of one batch whose logits may be asked for
 
 Floats = npt.NDArray[np.float32]
 
@@ -236,28 +235,31 @@ def shared(a: Sequence[int], b: Sequence[int]) -> int:
     return int(differ[0]) if len(differ) else n
 
 
+def context_defaults(n_seq: int) -> Any:
+    """Return context parameters with what `llama_cpp.Llama` has no arguments for."""
+    made = lib.llama_context_default_params()
+    made.n_seq_max = n_seq
+    made.kv_unified = True
+    made.n_outputs_max = max(n_seq, OUTPUTS)
+    return made
+
+
 def _load(params: Mapping[str, Any], n_seq: int, on_progress: Callable[[float], bool]) -> Any:
     """Call `llama_cpp.Llama` with what its arguments do not reach put into the structs' defaults."""
     tell = lib.llama_progress_callback(lambda share, _: on_progress(share))
-    model_defaults, context_defaults = lib.llama_model_default_params, lib.llama_context_default_params
+    model_function, context_function = lib.llama_model_default_params, lib.llama_context_default_params
 
     def model_params() -> Any:
-        made = model_defaults()
+        made = model_function()
         made.progress_callback = tell
         return made
 
-    def context_params() -> Any:
-        made = context_defaults()
-        made.n_seq_max = n_seq
-        made.kv_unified = True
-        made.n_outputs_max = OUTPUTS
-        return made
-
-    lib.llama_model_default_params, lib.llama_context_default_params = model_params, context_params
+    context = context_defaults(n_seq)
+    lib.llama_model_default_params, lib.llama_context_default_params = model_params, lambda: context
     try:
         return llama_cpp.Llama(**params)
     finally:
-        lib.llama_model_default_params, lib.llama_context_default_params = model_defaults, context_defaults
+        lib.llama_model_default_params, lib.llama_context_default_params = model_function, context_function
 
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from loom_jupyter.models.engine import OUTPUTS, Engine, Floats
+from loom_jupyter.models.engine import Engine, Floats
+from loom_jupyter.models.plan import OUTPUTS
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,

@@ -11,6 +11,7 @@ When its input ends, because the client closed it or died, the process exits at 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import queue
@@ -49,10 +50,14 @@ class Worker:
         self._now: int | None = None
         self._cancelled: set[int] = set()
         self._engine: Any = None
+        self._dry_run: Any = None
         self._template: Any = None
         self._ops: dict[str, Callable[[Request], Any]] = {
             "load": self._load,
             "log": self._log,
+            "devices": self._devices,
+            "dry": self._dry,
+            "measure": self._measure,
             "count": self._count,
             "chat": self._chat,
             "score": self._score,
@@ -107,14 +112,8 @@ class Worker:
     # Operations
 
     def _load(self, request: Request) -> Any:
-        try:
-            from loom_jupyter.models.engine import Engine
-            from loom_jupyter.models.template import ChatTemplate
-        except ImportError as error:
-            raise ModelError(
-                f'llama-cpp-python cannot be used ({error}); run: pip install "loom-jupyter[local]"'
-            ) from error
-
+        if self._dry_run is not None:
+            self._dry_run.close()
         told = 0.0
 
         def progress(share: float) -> bool:
@@ -125,12 +124,35 @@ class Worker:
             return not self._stop.asked
 
         try:
-            self._engine = Engine(request["params"], request["n_seq"], self._stop, progress)
+            self._engine = self._module("engine").Engine(request["params"], request["n_seq"], self._stop, progress)
         except ValueError as error:
             self._stop.check()
             raise ModelError(f"llama.cpp could not load the model ({error}); its log says why.") from error
-        self._template = ChatTemplate.of(self._engine)
+        self._template = self._module("template").ChatTemplate.of(self._engine)
         return {"n_ctx": self._engine.n_ctx, "n_vocab": self._engine.n_vocab}
+
+    def _devices(self, _request: Request) -> Any:
+        return self._module("dryrun").devices()
+
+    def _dry(self, request: Request) -> Any:
+        try:
+            self._dry_run = self._module("dryrun").DryRun(request["path"], request["gpu_layers"], request["n_seq"])
+        except NotImplementedError as error:
+            sys.stderr.write(f"no dry run: {error}\n")
+            return None
+        return self._dry_run.facts()
+
+    def _measure(self, request: Request) -> Any:
+        return self._dry_run.measure(request["params"], request["kv"])
+
+    def _module(self, name: str) -> Any:
+        """Import one of the modules that need llama.cpp."""
+        try:
+            return importlib.import_module(f"loom_jupyter.models.{name}")
+        except ImportError as error:
+            raise ModelError(
+                f'llama-cpp-python cannot be used ({error}); run: pip install "loom-jupyter[local]"'
+            ) from error
 
     def _log(self, request: Request) -> None:
         sys.stderr.flush()
