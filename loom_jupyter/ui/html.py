@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from textwrap import TextWrapper
 
 from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.runs.view import RunView, Step, StepState
@@ -19,7 +20,7 @@ from loom_jupyter.ui.rail import Line, model_line, rail, status
 from loom_jupyter.ui.tags import Html, join, prose, tag
 
 OUTPUT_LINES = 200
-STREAM_LINES = 5
+STREAM_LINES, STREAM_WIDTH = 5, 120
 PROPOSED_SHOWN = 20
 
 
@@ -91,15 +92,20 @@ def announcement(view: RunView) -> Html:
 def stream(view: RunView) -> Html:
     """Return the end of what the model is writing, in a box whose height never changes."""
     step = _writer(view)
-    lines = plain.lines(step.text)[-STREAM_LINES:] if step else []
-    title = f"{step.node.value.capitalize()} writes" if step else "Nothing written yet"
-    return tag("div", tag("span", title, cls="title"), tag("pre", "\n".join(lines)), cls="section stream")
+    wrapped = [part for line in plain.lines(step.text) for part in _wrap(line) or [""]] if step else []
+    title = f"{step.node.value.capitalize()} writes" if step and step.text else "Nothing written yet"
+    text = "\n".join(wrapped[-STREAM_LINES:])
+    return tag("div", tag("span", title, cls="title"), tag("pre", text), cls="section stream")
+
+
+_wrap = TextWrapper(STREAM_WIDTH, drop_whitespace=False, replace_whitespace=False, expand_tabs=False).wrap
 
 
 def _writer(view: RunView) -> Step | None:
-    """Return the node that writes, or wrote last."""
+    """Return the node that is at work, or else the one that wrote last."""
+    active = [step for step in view.steps if step.state is StepState.ACTIVE]
     wrote = [step for step in view.steps if step.text]
-    return max(wrote, key=lambda step: step.last_ts, default=None)
+    return active[-1] if active else max(wrote, key=lambda step: step.last_ts, default=None)
 
 
 # --- result ---

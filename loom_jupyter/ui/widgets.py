@@ -50,6 +50,8 @@ class Widgets:
         self._reject.on_click(lambda _: press(lambda run: run.reject()))
         self._undo.on_click(lambda _: press(lambda run: run.undo()))
         self._text.observe(self._toggle_text, "value")
+        for button in (self._stop, self._accept, self._reject, self._undo):
+            _keep_reachable(button)
 
     def content_view(self) -> dict[str, Any]:
         """Return the mimebundle entry that shows the column."""
@@ -90,6 +92,15 @@ class Widgets:
 
 def _button(label: str, tooltip: str, icon: str, style: str = "") -> Any:
     return w.Button(description=label, tooltip=tooltip, icon=icon, button_style=style, layout={"width": "auto"})
+
+
+def _keep_reachable(button: Any) -> None:
+    """Let presses be handled where the front end sends them: a subshell, which a busy cell does not hold up.
+
+    ipykernel 7.4 sends them to the shell that published last for the button, and that one waits for the cell.
+    """
+    if button.comm is not None:
+        vars(button.comm).pop("_reply_subshell_id", None)
 
 
 def _put(widget: Any, value: str) -> None:

@@ -93,13 +93,22 @@ class Front:
             assert time.monotonic() < end, "waited in vain"
             self._look()
 
-    def press(self, button: str) -> None:
+    def press(self, button: str, subshell: str | None = None) -> None:
         """Click a button of the bar, as a widget manager does."""
         content = {
             "comm_id": self.seen.buttons()[button],
             "data": {"method": "custom", "content": {"event": "click"}},
         }
-        self.client.shell_channel.send(self.client.session.msg("comm_msg", content))
+        message = self.client.session.msg("comm_msg", content)
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
+        self.client.shell_channel.send(message)
+
+    def subshell(self) -> str:
+        """Open a subshell, as JupyterLab does for every comm."""
+        request = self.client.session.msg("create_subshell_request", {})
+        self.client.control_channel.send(request)
+        return self.client.get_control_msg(timeout=10)["content"]["subshell_id"]
 
     def close(self) -> None:
         self.client.stop_channels()
@@ -278,3 +287,16 @@ def test_a_run_that_cannot_begin_leaves_no_panel(front: Front) -> None:
     assert seen.status == "error"
     assert "There is no model 'qwen9'" in seen.text
     assert seen.pages[-1] == {"text/html": "", "text/plain": ""}
+
+
+def test_stop_by_button_while_another_cell_keeps_the_kernel_busy(front: Front) -> None:
+    front.run("%%loom the_run\nslow")
+    front.until(lambda seen: len(seen.displays) == 2 and "Stop" in seen.buttons())
+    subshell = front.subshell()
+    front.client.execute("import time; time.sleep(6)")
+    front.look(0.5)
+    pressed = time.monotonic()
+    front.press("Stop", subshell)
+    front.until(settled)
+    assert time.monotonic() - pressed < 3
+    assert "Stopped" in front.seen.pages[-1]["text/plain"]
