@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 OFFERS = 8
+MOST_RANKED = 60
 TOP_FILES = 10
 # Functions that failing tests execute count as evidence; the check is run once more for them if it is quick.
 EXECUTED = 6
@@ -96,7 +97,13 @@ class WorkspaceDesk:
                 total=len(self.ledger.scores),
             )
         )
-        return self._changeable(self.index.offers(self.ledger, limit=3 * OFFERS))[:OFFERS]
+        offers = self._changeable(self.index.offers(self.ledger, limit=MOST_RANKED))
+        return (self._executed(offers) or offers)[:OFFERS]
+
+    def _executed(self, offers: Sequence[Offer]) -> list[Offer]:
+        """Return the offers that failing tests execute: the fault is among them, or in what they read."""
+        ran = self.executed.functions if self.executed else []
+        return [o for o in offers if any(o.path == f.path and o.start <= f.line <= o.end for f in ran)]
 
     def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
         """Leave out tests: what a check asks for is not to be changed, unless the user names it."""
