@@ -93,6 +93,7 @@ class UnitWriter:
         )
         for continuation in continuations:
             if continuation.finish != "length":
+                self.talk.observer.text(self.talk.node, f"… {continuation.text.strip()}\n")
                 yield from line_candidates(self.target.text, by_branch[continuation.branch], continuation.text)
 
     def _messages(self, *more: Message) -> list[Message]:

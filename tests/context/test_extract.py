@@ -126,6 +126,13 @@ def test_notebook_cells_are_symbols_and_outputs_unread() -> None:
     assert got.terms[Field.HEADING]["load"] == [1, 1]
 
 
+def test_a_task_cell_is_no_evidence_for_itself() -> None:
+    data = notebook(("aa", "code", "%%loom --check true\nthe tariff is wrong"), ("bb", "code", "x = 1"))
+    got = extract("n.ipynb", data, split)
+    assert [s.name for s in got.symbols] == ["bb"]
+    assert "tariff" not in got.terms[Field.CONTENT]
+
+
 def test_damaged_notebook_is_text() -> None:
     got = extract("n.ipynb", b'{"cells": [1, "words here"', split)
     assert (got.language, got.reason) == ("text", "")
