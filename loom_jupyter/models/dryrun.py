@@ -23,6 +23,7 @@ from loom_jupyter.models.estimate import GGML_TYPES
 from loom_jupyter.models.protocol import ModelError
 
 SYMBOL = "_Z26llama_get_memory_breakdownPK13llama_context"
+READABLE = sys.platform.startswith("linux") and hasattr(lib._lib, SYMBOL)
 MOST_NODES = 256
 GPU_KINDS = (1, 2)  # ggml_backend_dev_type: a GPU of its own, or one that shares the memory
 
@@ -67,7 +68,7 @@ class DryRun:
     """
 
     def __init__(self, path: str, n_gpu_layers: int, n_seq: int) -> None:
-        if not sys.platform.startswith("linux") or not hasattr(_libllama(), SYMBOL):
+        if not READABLE:
             raise NotImplementedError("llama.cpp's memory breakdown can be read on Linux only")
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
@@ -96,7 +97,7 @@ class DryRun:
         if not context:
             raise ModelError(f"llama.cpp refused a window of {load_params['n_ctx']:,} with a {kv} cache.")
         try:
-            return [_named(node) for node in _breakdown(context)]
+            return breakdown(context)
         finally:
             lib.llama_free(context)
 
@@ -126,8 +127,13 @@ def devices() -> list[dict[str, Any]]:
     return found
 
 
-def _breakdown(context: Any) -> Iterator[_Node]:
-    function = getattr(_libllama(), SYMBOL)
+def breakdown(context: Any) -> list[dict[str, Any]]:
+    """Return the bytes in each kind of memory that a context, real or simulated, takes; none if unreadable."""
+    return [_named(node) for node in _nodes(context)] if READABLE else []
+
+
+def _nodes(context: Any) -> Iterator[_Node]:
+    function = getattr(lib._lib, SYMBOL)
     function.argtypes, function.restype = [ctypes.c_void_p], _Map
     found = function(context)
     if found.count > MOST_NODES:
@@ -156,10 +162,6 @@ def _named(node: _Node) -> dict[str, Any]:
         "kv": node.context,
         "compute": node.compute,
     }
-
-
-def _libllama() -> Any:
-    return lib._lib
 
 
 @cache

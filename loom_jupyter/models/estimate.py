@@ -69,15 +69,17 @@ def output_bytes(n_vocab: int, shape: Shape) -> int:
 
 
 def weight_bytes(header: Header) -> int:
-    """Return the bytes of all tensors."""
-    return sum(t.size for t in header.tensors.values())
+    """Return the bytes of all tensors; an embedding that serves as the output too is kept twice."""
+    tied = header.tensors.get("token_embd.weight") if "output.weight" not in header.tensors else None
+    return sum(t.size for t in header.tensors.values()) + (tied.size if tied else 0)
 
 
 def compute_bytes(header: Header, n_vocab: int, shape: Shape, outputs: int) -> int:
     """Bound the bytes of intermediate results from above, with flash attention on."""
     width, inner = header.number("embedding_length"), max(header.per_layer("feed_forward_length"), default=0)
     heads = max(header.per_layer("attention.head_count", 1), default=1)
-    floats = 4 * width + 3 * inner + 2 * heads * max(_head(header, "key"), _head(header, "value"))
+    experts = header.number("expert_used_count") * (2 * header.number("expert_feed_forward_length") + width)
+    floats = 4 * width + max(3 * inner, experts) + 2 * heads * max(_head(header, "key"), _head(header, "value"))
     return shape.ubatch * (4 * floats + 2 * shape.n_ctx) + outputs * n_vocab * 4
 
 

@@ -46,6 +46,12 @@ class LlamaCpp:
         Sequences that share the KV cache, more than one to explore branches side by side; None takes what is
         fastest on the device.
 
+    Attributes
+    ----------
+    memory
+        What llama.cpp has allocated: a row for each kind of memory with the bytes of weights, cache and
+        computation. Empty where that cannot be read.
+
     Raises
     ------
     ModelError
@@ -70,6 +76,7 @@ class LlamaCpp:
         self._n_ctx = n_ctx
         self._sequences = sequences
         self._log = Path(log) if log else Path(tempfile.gettempdir()) / f"loom-model-{os.getpid()}.log"
+        self.memory: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._process: Child | None = None
         self._plan: MemoryPlan | None = None
@@ -217,12 +224,13 @@ class LlamaCpp:
                 if "progress" in answer and on_progress is not None:
                     on_progress(answer["progress"])
                 if "done" in answer:
-                    n_ctx = answer["done"]["n_ctx"]
+                    loaded = answer["done"]
         except BaseException:
             child.close()
             raise
         self._process, self._plan = child, plan
-        self._info = ModelInfo(self._name, n_ctx, plan.device, plan.total, plan.available)
+        self.memory = loaded["memory"]
+        self._info = ModelInfo(self._name, loaded["n_ctx"], plan.device, plan.total, plan.available)
 
 
 def _score(data: Answer) -> TokenScore:

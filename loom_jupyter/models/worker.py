@@ -129,7 +129,7 @@ class Worker:
             self._stop.check()
             raise ModelError(f"llama.cpp could not load the model ({error}); its log says why.") from error
         self._template = self._module("template").ChatTemplate.of(self._engine)
-        return {"n_ctx": self._engine.n_ctx, "n_vocab": self._engine.n_vocab}
+        return {"n_ctx": self._engine.n_ctx, "memory": self._module("dryrun").breakdown(self._engine.ctx)}
 
     def _devices(self, _request: Request) -> Any:
         return self._module("dryrun").devices()
