@@ -130,7 +130,7 @@ def test_a_task_cell_is_no_evidence_for_itself() -> None:
     data = notebook(("aa", "code", "%%loom --check true\nthe tariff is wrong"), ("bb", "code", "x = 1"))
     got = extract("n.ipynb", data, split)
     assert [s.name for s in got.symbols] == ["bb"]
-    assert "tariff" not in got.terms[Field.CONTENT]
+    assert "tariff" not in got.terms.get(Field.CONTENT, {})
 
 
 def test_damaged_notebook_is_text() -> None:
