@@ -90,7 +90,13 @@ def _run(root: Path, words: list[str]) -> int:
     from loom_jupyter.ui import terminal
 
     run = _loom(root).run(
-        task, tagged=args.tag, check=args.check, apply=args.apply, model=args.model, budget=args.budget
+        task,
+        tagged=args.tag,
+        check=args.check,
+        apply=args.apply,
+        ask=args.ask,
+        model=args.model,
+        budget=args.budget,
     )
     state = terminal.follow(run)
     if state.value == "review":

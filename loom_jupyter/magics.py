@@ -122,6 +122,7 @@ class LoomMagics(Magics):
                 tagged=args.tag,
                 check=args.check,
                 apply=args.apply,
+                ask=args.ask,
                 model=args.model or self.model or None,
                 budget=args.budget or self.budget or None,
             )

@@ -134,6 +134,15 @@ def test_another_run_is_named_by_the_end_of_its_id(shell: InteractiveShell, here
     assert (first.state.value, second.state.value) == ("rejected", "review")
 
 
+def test_a_question_is_answered_and_changes_nothing(shell: InteractiveShell, here: Path) -> None:
+    run = start(shell, "--ask", "explain the tariff")
+    run.wait(10)
+    assert run.request.ask
+    assert run.proposal.answer
+    assert "Answered" in str(ask(shell, ""))
+    assert "proposes no changes" in complaint(shell, "accept")
+
+
 def test_config_names_root_model_and_budget(shell: InteractiveShell, here: Path, tmp_path: Path) -> None:
     other = project(tmp_path / "other")
     with capture_output():

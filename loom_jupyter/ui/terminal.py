@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FRAME = 0.1
 STOP_SECONDS = 10.0
+LOG_WIDTH = 200
 _STYLES = {
     StepState.WAITING: "dim",
     StepState.ACTIVE: "bold",
@@ -34,7 +35,7 @@ _DIFF_STYLES = {"added": "green", "removed": "red", "gap": "dim", "note": "dim"}
 
 def follow(run: Run, console: Console | None = None) -> RunState:
     """Show what `run` does until nothing is at work any more. Ctrl-C stops it."""
-    console = console or Console(highlight=False)
+    console = console or _console()
     try:
         _watch(run, console)
     except KeyboardInterrupt:
@@ -49,8 +50,15 @@ def follow(run: Run, console: Console | None = None) -> RunState:
         console.print(diff(file.path, file.added, file.removed, file.diff))
     evidence = text.evidence(view.files, view.total)
     if evidence:
-        console.print(Text(evidence))
+        console.print(Text(evidence, no_wrap=True, overflow="ellipsis"))
     return run.state
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a log has no right edge
+        console = Console(highlight=False, width=LOG_WIDTH)
+    return console
 
 
 def _watch(run: Run, console: Console) -> None:
@@ -103,7 +111,7 @@ def diff(path: str, added: int, removed: int, unified: str, limit: int | None = 
 
 def review(run: Run, *, yes: bool, console: Console | None = None) -> RunState:
     """Accept, reject or leave what stands for review; ask where somebody can answer."""
-    console = console or Console(highlight=False)
+    console = console or _console()
     if yes:
         return _act(run, "y", console)
     if not console.is_interactive:
