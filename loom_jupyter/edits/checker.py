@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.check import CheckResult, Ended, result, run_check
-from loom_jupyter.edits.evidence import Evidence, trace_check
-from loom_jupyter.edits.report import failing_tests
+from loom_jupyter.edits.evidence import PLUGIN, TRACING, Evidence, collect, trace_check, tracing
+from loom_jupyter.edits.report import duration, failing_tests
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.edits.warm import WarmPytest, warmable
 
 _SCREENED = 20
 _SHORTEST, _SHORTEST_UNKNOWN = 10.0, 30.0
 _PATIENCE = 5.0
+# A longer suite is not run a second time just to prove that it can be; its failing tests are.
+_WORTH_PROVING = 10.0
 
 
 @dataclass
@@ -58,8 +62,9 @@ class Checker:
         self._cancel = cancel
         self._alone = threading.Lock()
         self._before: CheckResult | None = None
-        self._longest = 0.0
+        self._longest = {True: 0.0, False: 0.0}
         self._warm: WarmPytest | None = None
+        self._whole = False
         self._failing: list[str] = []
         self._warming: threading.Thread | None = None
         self._prepared = threading.Event()
@@ -97,46 +102,66 @@ class Checker:
 
     def trace(self) -> Evidence | None:
         """Run the command once more and record what its failing tests execute; None where that cannot be told."""
+        if not self._wait():
+            return None
         with self._alone:
             try:
-                return trace_check(
-                    self.command,
-                    self._staged.root,
-                    timeout=self._limit(),
-                    cancel=self._cancel,
-                    workspace=self._staged.workspace,
-                )
+                return self._trace()
             finally:
                 self._staged.restore()
 
+    def _trace(self) -> Evidence | None:
+        limit, root = self._limit(), self._staged.root
+        if self._warm is None:
+            return trace_check(
+                self.command, root, timeout=limit, cancel=self._cancel, workspace=self._staged.workspace
+            )
+        with tempfile.TemporaryDirectory(prefix="loom-trace-") as folder:
+            self._warm.run(
+                timeout=limit,
+                cancel=self._cancel,
+                # Of a long suite, the failing tests alone are traced: there is nothing to compare them with.
+                args=None if self._whole else _selection(self._failing),
+                more=PLUGIN,
+                environ=tracing(Path(folder), root),
+                path=[TRACING],
+            )
+            return collect(Path(folder))
+
     def attempt(self, changes: Sequence[FileChange]) -> CheckResult:
         """Check a candidate; the copy is pristine again afterwards."""
-        while self._warming is not None and not self._prepared.wait(0.1):
-            if self._cancel is not None and self._cancel.is_set():
-                return result(Ended("cancelled", 143, 0.0, ""), self._timeout)
+        if not self._wait():
+            return result(Ended("cancelled", 143, 0.0, ""), self._timeout)
         with self._alone:
             try:
                 return self._judge(changes)
             finally:
                 self._staged.restore()
 
+    def _wait(self) -> bool:
+        """Wait until candidates can be tried; False if the user stopped that."""
+        while self._warming is not None and not self._prepared.wait(0.1):
+            if self._cancel is not None and self._cancel.is_set():
+                return False
+        return True
+
     def _judge(self, changes: Sequence[FileChange]) -> CheckResult:
         self._staged.put(changes)
-        limit = self._limit()
         warm = self._warm
+        limit = self._limit(warm=True)
         if warm is not None and self._failing:
             self.tally.screened += 1
             screened = warm.run(timeout=limit, cancel=self._cancel, args=_selection(self._failing))
             if warm.alive and not screened.passed:
                 return screened
             self._anew(changes)
-        if warm is not None and warm.alive:
+        if warm is not None and warm.alive and self._whole:
             self.tally.warm += 1
             found = warm.run(timeout=limit, cancel=self._cancel)
             if warm.alive and not found.passed:
-                return self._noted(found)
+                return self._noted(found, warm=True)
             self._anew(changes)
-        return self._noted(self._cold(limit))
+        return self._cold(self._limit())
 
     def _anew(self, changes: Sequence[FileChange]) -> None:
         """Put the candidate into a pristine copy again: no run may see what another left behind."""
@@ -156,15 +181,16 @@ class Checker:
             )
         )
 
-    def _noted(self, found: CheckResult) -> CheckResult:
+    def _noted(self, found: CheckResult, *, warm: bool = False) -> CheckResult:
         if not (found.timed_out or found.cancelled or found.out_of_memory):
-            self._longest = max(self._longest, found.seconds)
+            self._longest[warm] = max(self._longest[warm], found.seconds)
         return found
 
-    def _limit(self) -> float:
+    def _limit(self, *, warm: bool = False) -> float:
         """Seconds for a candidate: one that loops must not eat the whole budget."""
         ran = self._before is not None and self._before.tests is not None and self._before.tests.passed > 0
-        return min(self._timeout, max(_SHORTEST if ran else _SHORTEST_UNKNOWN, _PATIENCE * self._longest))
+        floor = _SHORTEST if ran else _SHORTEST_UNKNOWN
+        return min(self._timeout, max(floor, _PATIENCE * self._longest[warm]))
 
     def _keep_warm(self) -> None:
         """Start pytest once, and prove that it says the same as the command.
@@ -188,24 +214,38 @@ class Checker:
             warm.close()
 
     def _prove(self, warm: WarmPytest) -> bool:
+        """Have the server import what tests need, then see whether it fails as the command did."""
         before = self._before
         if before is None:
             return False
-        whole = warm.run(timeout=self._timeout, cancel=self._closing)
-        self._staged.restore()
         failing = failing_tests(before.raw)
-        if not warm.alive or (whole.code, whole.tests, failing_tests(whole.raw)) != (
-            before.code,
-            before.tests,
-            failing,
-        ):
-            return False
         chosen = failing[:_SCREENED]
-        alone = warm.run(timeout=self._timeout, cancel=self._closing, args=_selection(chosen))
+        short = (duration(before.raw) or before.seconds) < _WORTH_PROVING
+        if not chosen and not short:
+            return False
+        warm_up = warm.run(
+            timeout=self._timeout, cancel=self._closing, args=_selection(chosen) if chosen else None
+        )
         self._staged.restore()
-        if chosen and warm.alive and not alone.passed and failing_tests(alone.raw) == chosen:
-            self._failing = chosen
-        return warm.alive
+        if not warm.alive or (warm_up.passed or (warm.modules and not warm.preload(self._closing))):
+            return False
+        if short:
+            whole = self._noted(warm.run(timeout=self._timeout, cancel=self._closing), warm=True)
+            self._staged.restore()
+            self._whole = _same(whole, before, failing)
+            if not self._whole:
+                return False
+        if chosen and warm.alive:
+            alone = warm.run(timeout=self._timeout, cancel=self._closing, args=_selection(chosen))
+            self._noted(alone, warm=True)
+            self._staged.restore()
+            if not alone.passed and failing_tests(alone.raw) == chosen:
+                self._failing = chosen
+        return warm.alive and (self._whole or bool(self._failing))
+
+
+def _same(found: CheckResult, before: CheckResult, failing: list[str]) -> bool:
+    return (found.code, found.tests, failing_tests(found.raw)) == (before.code, before.tests, failing)
 
 
 def _selection(tests: Sequence[str]) -> list[str]:

@@ -18,7 +18,9 @@ from loom_jupyter.edits.environment import check_environment
 from loom_jupyter.edits.gate import is_test
 from loom_jupyter.edits.report import Place
 
-_TRACING = Path(__file__).parent / "tracing"
+TRACING = str(Path(__file__).parent / "tracing")
+"""Folder to put on the import path of a traced check."""
+PLUGIN = ("-p", "loom_tracer")
 
 
 class Executed(NamedTuple):
@@ -108,15 +110,22 @@ def trace_check(
     """
     with tempfile.TemporaryDirectory(prefix="loom-trace-") as folder:
         base = check_environment(cwd, workspace)
-        environ = {
-            "LOOM_TRACE_DIR": folder,
-            "LOOM_TRACE_ROOT": str(cwd.resolve()),
-            "PYTHONPATH": os.pathsep.join([base["PYTHONPATH"], str(_TRACING)]),
-            "PYTEST_ADDOPTS": f"{base['PYTEST_ADDOPTS']} -p loom_tracer",
+        environ = tracing(Path(folder), cwd) | {
+            "PYTHONPATH": os.pathsep.join([base["PYTHONPATH"], TRACING]),
+            "PYTEST_ADDOPTS": f"{base['PYTEST_ADDOPTS']} {' '.join(PLUGIN)}",
         }
         run_check(command, cwd, timeout=timeout, cancel=cancel, workspace=workspace, environ=environ)
-        found = [json.loads(file.read_text("utf-8")) for file in sorted(Path(folder).glob("*.json"))]
-    return _joined(found)
+        return collect(Path(folder))
+
+
+def tracing(folder: Path, cwd: Path) -> dict[str, str]:
+    """Return the environment that tells the plugin of `TRACING` where to write and what to trace."""
+    return {"LOOM_TRACE_DIR": str(folder), "LOOM_TRACE_ROOT": str(cwd.resolve())}
+
+
+def collect(folder: Path) -> Evidence | None:
+    """Read what a traced check's processes wrote into a folder."""
+    return _joined(json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*.json")))
 
 
 def _joined(found: Iterable[dict[str, Any]]) -> Evidence | None:

@@ -14,6 +14,7 @@ _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
 
 _PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 _PYTEST_LAST = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran) in [\d.]+s", re.M)
+_DURATION = re.compile(r"\bin ([\d.]+)s\b(?: \([\d:]+\))?(?: =+)?$", re.M)
 _UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.M)
 _UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.M)
 _FAILED_LINE = re.compile(r"^(?:FAILED|ERROR) ([^\s].*?)(?: - .*)?$", re.M)
@@ -108,6 +109,12 @@ def summarise(code: int, text: str, tests: Counts | None) -> str:
         return "passed"
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
     return f"failed (exit {code})" + (f": {last[:120]}" if last else "")
+
+
+def duration(text: str) -> float | None:
+    """Return the seconds that pytest or unittest say they took, their own start not counted."""
+    found = _DURATION.findall(text)
+    return float(found[-1]) if found else None
 
 
 def failing_tests(text: str) -> list[str]:

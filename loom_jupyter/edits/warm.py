@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from loom_jupyter.edits import warm_server
 from loom_jupyter.edits.check import MEMORY, CheckResult, Ended, result, rules
@@ -59,6 +60,11 @@ class WarmPytest:
         A command that `warmable` takes apart.
     cwd, timeout, workspace, memory
         As for `check.run_check`; `timeout` is the longest that a run may ask for.
+
+    Attributes
+    ----------
+    modules
+        Modules of well-known libraries that the last run imported anew.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class WarmPytest:
                 start_new_session=True,
             )
         self._answers = _Answers(self._socket)
+        self.modules: list[str] = []
 
     def ready(self, cancel: threading.Event | None = None) -> bool:
         """Wait until pytest is imported; False if that failed or `cancel` was set."""
@@ -93,6 +100,14 @@ class WarmPytest:
             if self._answers.closed:
                 return False
         return False
+
+    def preload(self, cancel: threading.Event | None = None) -> bool:
+        """Import what the last run imported of well-known libraries; False if that failed."""
+        try:
+            self._socket.sendall(json.dumps({"preload": self.modules}).encode() + b"\n")
+        except OSError:
+            return False
+        return self.ready(cancel)
 
     @property
     def alive(self) -> bool:
@@ -106,13 +121,29 @@ class WarmPytest:
         cancel: threading.Event | None = None,
         on_output: Callable[[str], None] | None = None,
         args: Sequence[str] | None = None,
+        more: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        path: Sequence[str] = (),
     ) -> CheckResult:
-        """Run pytest once, with the command's own arguments or others."""
+        """Run pytest once.
+
+        Parameters
+        ----------
+        timeout, cancel, on_output
+            As for `check.run_check`.
+        args
+            Instead of the command's own arguments.
+        more
+            Further arguments.
+        environ, path
+            Further environment variables, and entries of `sys.path`.
+        """
         begin = time.monotonic()
         reading, writing = os.pipe()
-        request = json.dumps({"args": list(self._args if args is None else args)}).encode() + b"\n"
+        words = [*(self._args if args is None else args), *more]
+        request = {"args": words, "environ": dict(environ or {}), "path": list(path)}
         try:
-            socket.send_fds(self._socket, [request], [writing])
+            socket.send_fds(self._socket, [json.dumps(request).encode() + b"\n"], [writing])
         except OSError:
             self._answers.closed = True
         finally:
@@ -122,6 +153,7 @@ class WarmPytest:
         pipe = os.fdopen(reading, "rb", buffering=0)
         verdict = attend(job, pipe, output, deadline=begin + timeout, cancel=cancel, memory=self._memory)
         code = job.poll()
+        self.modules = job.modules
         text = clean(output.text(), self._cwd)
         ended = Ended(verdict, 137 if code is None else code, time.monotonic() - begin, text)
         return result(ended, timeout, self._memory)
@@ -145,11 +177,11 @@ class _Answers:
         self._buffer = b""
         self.closed = False
 
-    def get(self, timeout: float) -> dict[str, object] | None:
+    def get(self, timeout: float) -> dict[str, Any] | None:
         """Return the next answer, or None if there is none within `timeout` seconds."""
         if b"\n" not in self._buffer and not self.closed and select.select([self._stream], [], [], timeout)[0]:
             try:
-                data = self._stream.recv(4096)
+                data = self._stream.recv(1 << 20)
             except OSError:
                 data = b""
             self._buffer += data
@@ -158,7 +190,7 @@ class _Answers:
         if not end:
             return None
         self._buffer = rest
-        answer: dict[str, object] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
 
@@ -170,6 +202,7 @@ class _Run:
         self._stream = stream
         self._answers = answers
         self._code: int | None = None
+        self.modules: list[str] = []
 
     def poll(self) -> int | None:
         return self._look(0.0)
@@ -192,7 +225,8 @@ class _Run:
         if self._code is None:
             answer = self._answers.get(timeout)
             if answer is not None:
-                self._code = int(str(answer["code"]))
+                self._code = answer["code"]
+                self.modules = answer["modules"]
             elif self._answers.closed:
                 self._code = 137
         return self._code

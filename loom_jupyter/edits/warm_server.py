@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import importlib.util
 import json
 import os
@@ -25,6 +26,14 @@ from typing import Any, NoReturn
 
 _SUBREAPER, _PDEATHSIG = 36, 1
 STOP = b"stop\n"
+# Slow to import, and safe to be forked afterwards. What a check imports of them is imported once.
+LIBRARIES = frozenset(
+    {
+        *("attr", "attrs", "bs4", "click", "dateutil", "django", "flask", "httpx", "jinja2", "jsonschema", "lxml"),
+        *("matplotlib", "networkx", "numpy", "pandas", "PIL", "pydantic", "pydantic_core", "pygments", "pytz"),
+        *("requests", "rich", "scipy", "sklearn", "sqlalchemy", "sympy", "tomli", "urllib3", "werkzeug", "yaml"),
+    }
+)
 
 
 def _supervisor() -> ModuleType:
@@ -72,8 +81,8 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
-    def serve(self) -> list[str] | None:
-        """Answer until the socket closes; in a fork, return the arguments of the run that it is to do."""
+    def serve(self) -> dict[str, Any] | None:
+        """Answer until the socket closes; in a fork, return the request of the run that it is to do."""
         self._socket.sendall(b'{"ready": true}\n')
         while True:
             data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
@@ -82,14 +91,20 @@ class Server:
             for line in data.splitlines(keepends=True):
                 if line == STOP:
                     continue  # It came too late: that run had ended.
+                request = json.loads(line)
+                if "preload" in request:
+                    preload(request["preload"])
+                    self._socket.sendall(b'{"ready": true}\n')
+                    continue
                 output = descriptors.pop(0)
+                request["report"] = report = os.memfd_create("modules")
                 self._worker = os.fork()
                 if self._worker == 0:
                     self._become_worker(output)
-                    return list(json.loads(line)["args"])
+                    return dict(request)
                 os.close(output)
-                code = self._attend()
-                self._socket.sendall(json.dumps({"code": code}).encode() + b"\n")
+                answer = {"code": self._attend(), "modules": _read(report)}
+                self._socket.sendall(json.dumps(answer).encode() + b"\n")
 
     def _attend(self) -> int:
         code: int | None = None
@@ -129,8 +144,27 @@ class Server:
         self._supervisor.limit(self._job["limits"])
 
 
-def run_pytest(program: list[str], args: list[str]) -> int:
-    """Run pytest as its console script (`program` is that script), or as ``python -m pytest`` (it is empty)."""
+def preload(names: list[str]) -> None:
+    """Import libraries here, so that no run has to; one that cannot be imported is left to the runs."""
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def _read(report: int) -> list[str]:
+    size = os.lseek(report, 0, os.SEEK_END)
+    names = os.pread(report, size, 0).decode().split()
+    os.close(report)
+    return names
+
+
+def run_pytest(program: list[str], request: dict[str, Any]) -> int:
+    """Run pytest as its console script (`program` is that script), or as ``python -m pytest`` (it is empty).
+
+    The names of the libraries' modules that the run imported are written to the file ``report`` of the request.
+    """
     import random
 
     import pytest
@@ -138,9 +172,15 @@ def run_pytest(program: list[str], args: list[str]) -> int:
     random.seed()
     main = sys.modules["__main__"]
     main.__file__ = program[0] if program else str(Path(pytest.__file__).with_name("__main__.py"))
-    sys.argv = [main.__file__, *args]
+    sys.argv = [main.__file__, *request["args"]]
+    os.environ.update(request["environ"])
     sys.path.insert(0, str(Path(program[0]).parent) if program else str(Path.cwd()))
-    return int(pytest.console_main())
+    sys.path.extend(request["path"])
+    known = set(sys.modules)
+    code = int(pytest.console_main())
+    fresh = [name for name in sys.modules if name not in known and name.partition(".")[0] in LIBRARIES]
+    os.write(request["report"], "\n".join(fresh).encode())
+    return code
 
 
 def main() -> int:
@@ -150,8 +190,8 @@ def main() -> int:
     job = json.loads(sys.argv[1])
     server = Server(job)
     warm_up()
-    args = server.serve()
-    return 0 if args is None else run_pytest(job["program"], args)
+    request = server.serve()
+    return 0 if request is None else run_pytest(job["program"], request)
 
 
 if __name__ == "__main__":

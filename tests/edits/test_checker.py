@@ -119,6 +119,19 @@ def test_a_server_that_dies_is_replaced_by_the_command(checker: Open) -> None:
 
 
 @linux
+def test_of_a_long_suite_only_the_failing_tests_are_kept_warm(
+    checker: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loom_jupyter.edits.checker._WORTH_PROVING", 0.0)
+    with checker() as bench:
+        bench.before()
+        assert bench.attempt(change(WRONG)).tests == Counts(0, 1)
+        assert bench.attempt(change(BREAKS)).tests == Counts(2, 1)
+        assert bench.attempt(change(RIGHT)).passed
+        assert bench.tally == Tally(cold=3, warm=0, screened=3)
+
+
+@linux
 def test_what_does_not_fail_the_same_way_warm_is_not_used(checker: Open, workspace: Path) -> None:
     (workspace / "tests" / "test_tariff.py").write_text(
         TESTS + "import sys\ndef test_cold_only():\n    assert 'warm_server' not in ' '.join(sys.orig_argv)\n"
@@ -202,7 +215,7 @@ def test_warmable(command: str, taken: bool) -> None:
 @linux
 def test_warm_runs_are_fresh_processes(workspace: Path) -> None:
     (workspace / "tests" / "test_tariff.py").write_text(
-        "import os, random, sys\n"
+        "import os, random, sys, jinja2\n"
         "def test_seen():\n"
         "    assert 'tariff' not in sys.modules\n"
         "    import tariff\n"
@@ -214,7 +227,11 @@ def test_warm_runs_are_fresh_processes(workspace: Path) -> None:
     warm = WarmPytest("pytest -q -s", workspace, timeout=60)
     try:
         assert warm.ready()
-        seen = [warm.run(timeout=60) for _ in range(2)]
+        seen = [warm.run(timeout=60)]
+        assert "jinja2" in warm.modules
+        assert warm.preload()
+        seen.append(warm.run(timeout=60))
+        assert warm.modules == []
     finally:
         warm.close()
     lines = [next(line for line in run.raw.splitlines() if "True" in line).split() for run in seen]

@@ -14,6 +14,7 @@ from loom_jupyter.edits.report import (
     clean,
     command_problem,
     counts,
+    duration,
     failing_tests,
     places,
     summarise,
@@ -51,6 +52,19 @@ def test_summaries() -> None:
     assert summarise(2, "a\nboom\n\n", None) == "failed (exit 2): boom"
     assert summarise(1, "", Counts(1, 2)) == "2 failed, 1 passed"
     assert summarise(5, "no tests ran in 0.01s", Counts()) == "no tests"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1 failed in 1.25s\n", 1.25),
+        ("=== 2 passed in 65.00s (0:01:05) ===", 65.0),
+        ("Ran 3 tests in 0.001s\n\nOK", 0.001),
+        ("", None),
+    ],
+)
+def test_duration(text: str, seconds: float | None) -> None:
+    assert duration(text) == seconds
 
 
 def run(code: str, folder: Path, *args: str) -> str:
