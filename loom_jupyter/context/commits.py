@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDEST = 30
+K1 = 1.2
+LENGTH = 0.75
+OTHER_FORM = 0.7
 
 
 class CommitLog:
@@ -114,6 +118,29 @@ class Past:
         serials = [s for s in self.log.naming(term) if s < len(self._position)]
         found = self._position[np.array(serials, np.int64)]
         return np.sort(found[found >= 0])
+
+    def title(self, position: int) -> str:
+        """Return a commit's short id and the first line of its message."""
+        commit = self.log.commits[self.shas[position]]
+        return f"{commit.sha[:8]} {commit.message.partition(chr(10))[0][:80]}"
+
+    def likeness(self, words: Sequence[tuple[Sequence[str], float]]) -> NDArray[np.float64]:
+        """Return BM25 of each commit's message for words, given with their other forms and a weight."""
+        size = len(self.shas)
+        out = np.zeros(size)
+        if not size:
+            return out
+        lengths = np.array(self.log.words, np.float64)[self.log.serials(self.shas)]
+        norm = 1 - LENGTH + LENGTH * lengths / max(float(lengths.mean()), 1.0)
+        for forms, weight in words:
+            times = np.zeros(size)
+            for place, form in enumerate(forms):
+                times[self.naming(form)] += OTHER_FORM if place else 1.0
+            holders = int(np.count_nonzero(times))
+            if holders:
+                rarity = math.log(1 + (size - holders + 0.5) / (holders + 0.5))
+                out += weight * rarity * times / (times + K1 * norm)
+        return out
 
     def files(self, position: int) -> NDArray[np.int32]:
         """Return the files of one commit; none of a commit that touched very many."""

@@ -5,21 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from loom_jupyter.context.commits import Past
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.rules import Rule
+from loom_jupyter.context.synonyms import synonyms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loom_jupyter.context.snapshot import Snapshot
 
-K1 = 3.0
-OTHER_FORM = 0.5
+K1 = (3.0, 1.5)
+OTHER_FORM = (0.5, 0.7)
+SYNONYM = (0.0, 0.4)
+# What the rule's points are multiplied with when the request is in plain words, which seldom stand in paths.
+PLAIN = {
+    Field.PATH: 0.1,
+    Field.BASENAME: 0.1,
+    Field.SYMBOL: 0.5,
+    Field.HEADING: 0.5,
+    Field.IMPORT: 0.5,
+    Field.CONTENT: 1.5,
+    Field.PROSE: 1.0,
+}
 LENGTH = {Field.PATH: 0.0, Field.BASENAME: 0.0}
 OTHER_LENGTH = 0.3
 MESSAGE_LENGTH = 0.75
@@ -32,9 +44,14 @@ RULES = {
     Field.HEADING: "term in heading",
     Field.IMPORT: "term in import",
     Field.CONTENT: "term in content",
+    Field.PROSE: "term in prose",
 }
 HISTORY = "term in old commits"
-ORDER = tuple(dict.fromkeys([*RULES.values(), HISTORY]))
+SYNONYMS = "synonym"
+ORDER = tuple(dict.fromkeys([*RULES.values(), HISTORY, SYNONYMS]))
+
+
+_Columns: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,7 @@ class Hits:
     """
 
     term: str
+    weight: float
     rarity: float
     file: NDArray[np.int64]
     rule: NDArray[np.int64]
@@ -65,12 +83,19 @@ class Hits:
 class Fields:
     """Looks words up in one snapshot and its past."""
 
-    def __init__(self, snapshot: Snapshot, past: Past | None, rules: Mapping[str, Rule]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, past: Past | None, rules: Mapping[str, Rule], plain: float = 0.0
+    ) -> None:
         self.snapshot, self.past = snapshot, past
         self.size = len(snapshot.paths)
-        weights = {name: rules[rule].points for name, rule in RULES.items()}
+        weights = {name: rules[rule].points * (1 - plain + plain * PLAIN[name]) for name, rule in RULES.items()}
+        self._path_weight = weights[Field.PATH]
         weights[Field.BASENAME] *= BASENAME
         self.message = rules[HISTORY].points
+        self._k1, self._form, self._synonym = (
+            (1 - plain) * code + plain * words for code, words in (K1, OTHER_FORM, SYNONYM)
+        )
+        self._synonym *= rules[SYNONYMS].points
         self._weight = np.array([weights.get(name, 0.0) for name in Field])
         self._rule = np.array([ORDER.index(RULES[name]) if name in RULES else 0 for name in Field])
         self._shortness = snapshot.shortness(tuple(LENGTH.get(name, OTHER_LENGTH) for name in Field))
@@ -96,6 +121,11 @@ class Fields:
 
     def _hits(self, term: str, weight: float) -> Hits | None:
         file, rule, amount, line = self._postings(term)
+        other = self._synonyms(term)
+        if other is not None:
+            file, rule, amount, line = (
+                np.concatenate(pair) for pair in zip((file, rule, amount, line), other, strict=True)
+            )
         told_file, told = self._messages(term)
         file = np.concatenate([file, told_file])
         if not file.size:
@@ -113,21 +143,19 @@ class Fields:
         whole = np.bincount(file, amount, self.size)
         holders = int(np.count_nonzero(whole))
         rarity = math.log(1 + (self.size - holders + 0.5) / (holders + 0.5))
-        worth = weight * rarity * amount / (K1 + whole[file])
+        worth = weight * rarity * amount / (self._k1 + whole[file])
         in_path = (rule == ORDER.index("term in path")).nonzero()[0]
-        strength = np.minimum(1.0, amount[in_path] / (BASENAME * self._weight[Field.PATH] or 1.0))
-        return Hits(term, rarity, file, rule, worth, first, (file[in_path], weight * rarity * strength))
+        strength = np.minimum(1.0, amount[in_path] / (BASENAME * self._path_weight or 1.0))
+        return Hits(term, weight, rarity, file, rule, worth, first, (file[in_path], weight * rarity * strength))
 
-    def _postings(
-        self, term: str
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    def _postings(self, term: str) -> _Columns:
         """Return file, rule, weighted count and line of all places of a word and its forms."""
         parts = []
         for form in (term, *self.snapshot.vocabulary.forms(term)):
             found = self.snapshot.lookup(form)
             if not found.file.size:
                 continue
-            share = 1.0 if form == term else OTHER_FORM
+            share = 1.0 if form == term else self._form
             amount = share * self._weight[found.where] * found.times / self._shortness[found.where, found.file]
             parts.append(
                 (found.file.astype(np.int64), self._rule[found.where], amount, found.line.astype(np.int64))
@@ -139,6 +167,17 @@ class Fields:
         keep = amount > 0
         return file[keep], rule[keep], amount[keep], line[keep]
 
+    def _synonyms(self, term: str) -> _Columns | None:
+        """Return the places of other words for the same thing, all under one rule."""
+        if not self._synonym:
+            return None
+        parts = [self._postings(word) for word in synonyms(term)]
+        parts = [p for p in parts if p[0].size]
+        if not parts:
+            return None
+        file, _, amount, line = (np.concatenate([p[i] for p in parts]) for i in range(4))
+        return file, np.full(file.size, ORDER.index(SYNONYMS), np.int64), amount * self._synonym, line
+
     def _messages(self, term: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the files whose commits' messages have a word or its forms, with the weighted count."""
         amount = np.zeros(self.size)
@@ -146,7 +185,7 @@ class Fields:
             for form in (term, *self.snapshot.vocabulary.forms(term)):
                 found = self.past.naming(form)
                 if found.size:
-                    share = 1.0 if form == term else OTHER_FORM
+                    share = 1.0 if form == term else self._form
                     amount += share * self.message * self.past.mentions(found) / self._told
         files = amount.nonzero()[0]
         return files, amount[files]

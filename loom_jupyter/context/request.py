@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from loom_jupyter.context.words import STOP, TOKEN, stem, terms, words
 
 MOST_TERMS = 96
+MOST_PAIRS = 400
 REST = 0.3
+PLAIN_WORDS = 6
+PLAIN_SHARE = (0.25, 0.4)
 ROUTINE_SHARE = 0.3
 PATH = re.compile(r"[\w.@+-]*(?:[/\\][\w.@+-]+)+|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,9}\b")
 CODE = re.compile(
@@ -74,10 +78,15 @@ class Request:
         return tuple(a.term for a in self.asked)
 
     @cached_property
-    def mentions(self) -> tuple[str, ...]:
-        """Pieces that look like a path or a file name, in lower case, with ``/``."""
-        found = dict.fromkeys(m.replace("\\", "/").strip("./").lower() for m in PATH.findall(self.text))
-        return tuple(m for m in found if len(m) > 2)
+    def mentions(self) -> dict[str, float]:
+        """Pieces that look like a path or a file name, in lower case; those after the first line weigh less."""
+        out: dict[str, float] = {}
+        for place, line in enumerate(self.text.strip().split("\n")):
+            for match in PATH.findall(line):
+                name = match.replace("\\", "/").strip("./").lower()
+                if len(name) > 2:
+                    out.setdefault(name, REST if place else 1.0)
+        return out
 
     @cached_property
     def code(self) -> tuple[str, ...]:
@@ -89,6 +98,31 @@ class Request:
                 if len(word) > 2 and not word.isdigit():
                     out.setdefault(word)
         return tuple(out)
+
+    @cached_property
+    def pairs(self) -> tuple[str, ...]:
+        """Neighbouring words as one identifier would join them, words in the singular too."""
+        out: dict[str, None] = {}
+        for line in self.text.split("\n"):
+            found = [t.lower() for t in TOKEN.findall(line)]
+            for left, right in pairwise(found):
+                if left in STOP or right in STOP or not (left.isalpha() and right.isalpha()):
+                    continue
+                for a in dict.fromkeys((left, left.removesuffix("s"))):
+                    for b in dict.fromkeys((right, right.removesuffix("s"))):
+                        out.update({f"{a}_{b}": None, f"{a}{b}": None})
+        return tuple(out)[:MOST_PAIRS]
+
+    @cached_property
+    def plain(self) -> float:
+        """How much this is a sentence in plain words (1) rather than a headline or code (0)."""
+        if self.code or self.mentions:
+            return 0.0
+        found = [t.lower() for t in TOKEN.findall(self.text.strip().split("\n")[0])]
+        if len(found) < PLAIN_WORDS:
+            return 0.0
+        share = sum(t in STOP for t in found) / len(found)
+        return min(1.0, max(0.0, (share - PLAIN_SHARE[0]) / (PLAIN_SHARE[1] - PLAIN_SHARE[0])))
 
     def about(self, role: str) -> bool:
         """Whether the first line speaks of tests, documentation or configuration."""

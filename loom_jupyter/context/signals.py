@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GRAIN = 128  # Points are whole 1/128: exact in binary, so that rows add up to the score in any order.
 COMPANY = 3
+SIMILAR = 20
+PAGES = 4
 DEMOTED = {
     "test": "test, counts less",
     "doc": "documentation, counts less",
@@ -117,8 +119,9 @@ def _named(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Itera
     for path in dict.fromkeys(given.tagged):
         if path in number:
             yield _equal(rules["tagged"], path, [number[path]])
-    for mention in given.request.mentions:
-        yield _equal(rules["path mentioned"], mention, mentioned(snapshot, mention))
+    for mention, share in given.request.mentions.items():
+        files = mentioned(snapshot, mention)
+        yield _equal(rules["path mentioned"], mention, files, share=share / max(1, len(files)) ** 0.5)
     for path, line, why in given.places:
         if path in number:
             yield _equal(rules["named by the check"], why, [number[path]], line)
@@ -127,11 +130,9 @@ def _named(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Itera
             yield _equal(rules["changed in git"], state, [number[path]])
 
 
-def _equal(rule: Rule, detail: str, files: Sequence[int], line: int = 0) -> Piece:
-    size = len(files)
-    return _piece(
-        rule.name, detail, np.array(files, np.int64), np.full(size, rule.points), np.full(size, line, np.int64)
-    )
+def _equal(rule: Rule, detail: str, files: Sequence[int], line: int = 0, share: float = 1.0) -> Piece:
+    points = np.full(len(files), rule.points * share)
+    return _piece(rule.name, detail, np.array(files, np.int64), points, np.full(len(files), line, np.int64))
 
 
 def mentioned(snapshot: Snapshot, mention: str) -> list[int]:
@@ -153,7 +154,7 @@ def mentioned(snapshot: Snapshot, mention: str) -> list[int]:
 
 def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Iterator[Piece]:
     size = len(snapshot.paths)
-    fields = Fields(snapshot, given.past, rules)
+    fields = Fields(snapshot, given.past, rules, given.request.plain)
     request = given.request
     hits = fields.look_up((a.term, a.weight) for a in request.asked)
     first = _sum(size, [(h.file, h.worth) for h in hits])
@@ -168,7 +169,10 @@ def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> It
     if more:
         own = best or float(_sum(size, [(h.file, h.worth) for h in more]).max())
         yield from (_architect(h, rules["term from the Architect"], own) for h in more)
+    if given.past is not None and hits:
+        yield from _similar(given.past, fields, [(h.term, h.weight) for h in hits], rules["similar commit"])
     if best:
+        yield from _documented(snapshot, first / best, rules["named in fitting docs"])
         yield _company(snapshot, first / best, rules["good company"])
         if given.past is not None and given.past.shas:
             yield _often(given.past, first > 0, rules["often changed"])
@@ -196,13 +200,19 @@ def _paths(size: int, hits: Sequence[Hits], rule: Rule) -> Iterator[Piece]:
 
 
 def _identifiers(snapshot: Snapshot, request: Request, rules: Mapping[str, Rule]) -> Iterator[Piece]:
-    """Identifiers that the request writes like code, by how few files have them."""
+    """Identifiers that the request writes like code, or as neighbouring words, by how few files have them."""
     size = len(snapshot.paths)
-    for name, where in (("identifier used", Field.CONTENT), ("identifier defined", Field.SYMBOL)):
+    for name, wanted, fields in (
+        ("identifier used", request.code, (Field.CONTENT,)),
+        ("identifier defined", request.code, (Field.SYMBOL,)),
+        ("words joined", request.pairs, (Field.PATH, Field.BASENAME, Field.SYMBOL, Field.CONTENT)),
+    ):
         found = []
-        for word in request.code:
+        for word in wanted:
             places = snapshot.lookup(word)
-            here = places.where == where
+            if not places.file.size:
+                continue
+            here = np.isin(places.where, fields)
             files = places.file[here].astype(np.int64)
             if files.size:
                 rarity = math.log(1 + (size - files.size + 0.5) / (files.size + 0.5))
@@ -210,6 +220,37 @@ def _identifiers(snapshot: Snapshot, request: Request, rules: Mapping[str, Rule]
         best = _sum(size, [(f, w) for _, f, w, _ in found]).max() if size else 0.0
         for word, files, worth, line in found:
             yield _piece(name, word, files, worth * (rules[name].points / best), line)
+
+
+def _similar(past: Past, fields: Fields, words: Sequence[tuple[str, float]], rule: Rule) -> Iterator[Piece]:
+    """Files of the commits whose messages fit best."""
+    likeness = past.likeness([((term, *fields.snapshot.vocabulary.forms(term)), w) for term, w in words])
+    top = [n for n in np.argsort(-likeness, kind="stable")[:SIMILAR].tolist() if likeness[n] > 0]
+    parts = [(past.files(n), n) for n in top]
+    worth = [
+        (files.astype(np.int64), np.full(files.size, (likeness[n] / likeness[top[0]]) ** 2 / files.size**0.5), n)
+        for files, n in parts
+        if files.size
+    ]
+    best = _sum(fields.size, [(f, w) for f, w, _ in worth]).max() if worth else 0.0
+    for files, share, n in worth:
+        yield _piece(rule.name, past.title(n), files, share * (rule.points / best))
+
+
+def _documented(snapshot: Snapshot, share: NDArray[np.float64], rule: Rule) -> Iterator[Piece]:
+    """What the best pages of documentation name leads to the files that define it."""
+    page, file, weight = snapshot.named_in_docs
+    pages = np.unique(page)
+    top = pages[np.argsort(-share[pages], kind="stable")][:PAGES]
+    worth = []
+    for n in top[share[top] > 0].tolist():
+        part = page == n
+        amount = np.bincount(file[part], weight[part], len(snapshot.paths))
+        files = amount.nonzero()[0]
+        worth.append((files, amount[files] / amount.max() * share[n], n))
+    best = _sum(len(snapshot.paths), [(f, w) for f, w, _ in worth]).max() if worth else 0.0
+    for files, amount, n in worth:
+        yield _piece(rule.name, snapshot.paths[n], files, amount * (rule.points / best))
 
 
 def _architect(hits: Hits, rule: Rule, best: float) -> Piece:
@@ -244,7 +285,7 @@ def _often(past: Past, fits: NDArray[np.bool_], rule: Rule) -> Piece:
     touched = np.log1p(past.touches)
     files = (fits & (touched > 0)).nonzero()[0]
     names = [f"{n} of the last {len(past.shas):,} commits" for n in past.touches[files].tolist()]
-    return _piece(rule.name, names, files, rule.points * touched[files] / (touched.max() or 1.0))
+    return _piece(rule.name, names, files, touched[files] * (rule.points / (float(touched.max()) or 1.0)))
 
 
 def _demoted(

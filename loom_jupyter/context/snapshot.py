@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from loom_jupyter.context.batch import Batch
+from loom_jupyter.context.extract import Field
 from loom_jupyter.context.languages import Role, role_of
 from loom_jupyter.context.symbol import CALLABLE, Symbol
 from loom_jupyter.context.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+FEW = 3
+SHORT_NAME = 6
 
 
 class Postings(NamedTuple):
@@ -80,6 +85,35 @@ class Snapshot:
     def words(self) -> NDArray[np.float64]:
         """Number of tokens of each file."""
         return np.array([f.words for f in self.batch.files], np.float64)
+
+    @cached_property
+    def named_in_docs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Pairs of a page of documentation and a file that defines what the page names, with a weight."""
+        b = self.batch
+        defined = b.where == Field.SYMBOL
+        term, file = b.term[defined].astype(np.int64), b.file[defined].astype(np.int64)
+        definers = np.bincount(term, minlength=len(self.vocabulary.terms))
+        rare = (definers > 0) & (definers <= FEW)
+        for n in rare.nonzero()[0].tolist():
+            name = self.vocabulary.terms[n]
+            rare[n] = len(name) > SHORT_NAME or "_" in name
+        pages = np.array([r == "doc" for r in self.roles], bool)
+        if not pages.any():
+            none = np.empty(0, np.int64)
+            return none, none, np.empty(0, np.float64)
+        named = ((b.where == Field.CONTENT) & pages[b.file] & rare[b.term]).nonzero()[0]
+        keep = rare[term]
+        term, file = term[keep], file[keep]
+        first = np.searchsorted(term, b.term[named])
+        parts = []
+        for step in range(FEW):
+            place = np.minimum(first + step, term.size - 1)
+            same = (first + step < term.size) & (term[place] == b.term[named])
+            rows = named[same]
+            weight = np.minimum(b.count[rows], 3) / definers[b.term[rows]]
+            parts.append((b.file[rows].astype(np.int64), file[place[same]], weight))
+        page, target, weights = (np.concatenate([p[i] for p in parts]) for i in range(3))
+        return page, target, weights
 
     def shortness(self, shares: tuple[float, ...]) -> NDArray[np.float64]:
         """Return BM25's length norm of every field (row) and file (column).
