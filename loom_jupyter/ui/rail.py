@@ -177,7 +177,17 @@ def _work(view: RunView, now: float, total: str) -> Status:
         return Status(f"{active[0].node.value.capitalize()} is at work · {total}")
     if view.state is RunState.QUEUED or view.state is None:
         return Status(f"queued{f': {view.reason}' if view.reason else ''} · {total}")
-    return Status(f"{'reading the workspace' if view.indexed is None else 'preparing the model'} · {total}")
+    return Status(f"{_between(view)} · {total}")
+
+
+def _between(view: RunView) -> str:
+    """Say what is awaited while no step is at work."""
+    if view.indexed is None:
+        return "reading the workspace"
+    if not view.model.n_ctx:
+        return "preparing the model"
+    over = view.step(Node.CODER).state is StepState.DONE
+    return "preparing the proposal" if over else "preparing the staged copy"
 
 
 def _answered(view: RunView) -> bool:

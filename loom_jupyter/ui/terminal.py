@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FRAME = 0.1
 STOP_SECONDS = 10.0
 LOG_WIDTH = 200
+QUESTION = Text("  Write these changes? y(es), n(o), d(iff), l(ater)")
 _STYLES = {
     StepState.WAITING: "dim",
     StepState.ACTIVE: "bold",
@@ -119,7 +120,9 @@ def review(run: Run, *, yes: bool, console: Console | None = None) -> RunState:
         return run.state
     while True:
         try:
-            answer = Prompt.ask("  Write these changes? [y/n/d(iff)/l(ater)]", console=console, default="l")
+            answer = Prompt.ask(
+                Text("  Write these changes? y(es), n(o), d(iff), l(ater)"), console=console, default="l"
+            )
         except (EOFError, KeyboardInterrupt):
             answer = "l"
         if answer[:1] in "ynl":

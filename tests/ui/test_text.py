@@ -36,3 +36,20 @@ def test_a_run_in_another_process_that_waits_says_for_what() -> None:
 def test_loading_is_named_with_its_fraction() -> None:
     view = view_of(stamped([*opening()[:3]]))
     assert "loading tiny · 50 %" in text.page(view, 1000)
+
+
+def test_between_two_steps_it_is_said_what_is_awaited() -> None:
+    events = whole()
+    said = [text.page(view_of(events[:n]), 1000).splitlines()[6].split(" · ")[0].strip() for n in range(1, 27)]
+    assert [words for n, words in enumerate(said) if words not in said[:n] and not words.startswith("0.")] == [
+        "queued",
+        "reading the workspace",
+        "preparing the model",
+        "loading tiny",
+        "preparing the staged copy",
+        "Check is at work",
+        "Architect is at work",
+        "Explorer is at work",
+        "preparing the proposal",
+        "Waits for your review",
+    ]
