@@ -260,7 +260,7 @@ def _architect(hits: Hits, rule: Rule, best: float) -> Piece:
     line = np.full(files.size, np.iinfo(np.int64).max)
     np.minimum.at(line, places, np.where(hits.line > 0, hits.line, np.iinfo(np.int64).max))
     line[line == np.iinfo(np.int64).max] = 0
-    return _piece(rule.name, hits.term, files, worth * (rule.points * 4 / best), line)
+    return _piece(rule.name, hits.term, files, (worth * (rule.points * 4 / best)).astype(np.float64), line)
 
 
 # --- what the file is -----------------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ def cells(text: str) -> tuple[str, list[Cell]]:
         for position, cell in enumerate(found):
             source = cell["source"]
             source = "".join(source) if isinstance(source, list) else str(source)
+            # A task is no evidence for itself.
+            if source.lstrip().startswith("%%loom"):
+                continue
             out.append(Cell(str(cell.get("id") or f"cell-{position}"), str(cell["cell_type"]), source, base))
             base += source.count("\n") + 1
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
