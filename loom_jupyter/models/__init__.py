@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from loom_jupyter.models.plan import MemoryPlan, plan_memory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loom_jupyter.models.plan import MemoryPlan, plan_memory
 
 __all__ = ["MemoryPlan", "plan_memory"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from loom_jupyter.models import plan
+
+        return getattr(plan, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -34,6 +35,8 @@ class Entry:
         SPDX identifier.
     packages
         Packages of the package index whose data files, put together, are the same bytes.
+    architecture, shape
+        What the file's header will say, to plan for the model before it is here.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Entry:
     sha256: str
     licence: str
     packages: tuple[str, ...]
+    architecture: str = ""
+    shape: Mapping[str, int] = field(default_factory=dict)
 
 
 @cache

@@ -166,15 +166,16 @@ def plan_with(
     reserve: int | None = None,
     sequences: int | None = None,
     cancel: threading.Event | None = None,
+    dry_run: bool = True,
 ) -> MemoryPlan:
-    """Plan as `plan_memory` does, with a worker that runs already."""
+    """Plan as `plan_memory` does, with a worker that runs already; a dry run needs the file itself."""
     if kv != "auto" and kv not in estimate.KV_BYTES:
         raise ModelError(f"There is no KV cache type {kv!r}; take one of auto, {', '.join(estimate.KV_BYTES)}.")
     target = _device(child.get({"op": "devices"}, cancel), device)
     many = sequences or (GPU_SEQUENCES if target.gpu else 1)
     params = _load_params(header, target.gpu)
-    by_dry_run = DryRunMeasure(child, header, params, many, cancel)
-    measure: Measure = by_dry_run if by_dry_run.works else closed_form(header, many)
+    asked = DryRunMeasure.of(child, header, params, many, cancel) if dry_run else None
+    measure = asked or closed_form(header, many)
     keep = target.reserve if reserve is None else reserve
     window, kv_type = choose(
         measure,
@@ -201,8 +202,8 @@ def plan_with(
         load_params=_with_window(params, window, kv_type),
         sequences=many,
         kv_type=kv_type,
-        measured=by_dry_run.works,
-        doubt=_doubt(header, sizes, Shape(window, kv_type, many)) if by_dry_run.works else "",
+        measured=asked is not None,
+        doubt=_doubt(header, sizes, Shape(window, kv_type, many)) if asked else "",
     )
 
 
@@ -238,19 +239,28 @@ class DryRunMeasure:
     def __init__(
         self,
         child: Child,
+        params: dict[str, Any],
+        sequences: int,
+        cancel: threading.Event | None,
+        vocabulary: int,
+    ) -> None:
+        self._child, self._params, self._sequences, self._cancel = child, params, sequences, cancel
+        self._known: dict[tuple[int, str], Sizes] = {}
+        self._vocabulary = vocabulary
+
+    @classmethod
+    def of(
+        cls,
+        child: Child,
         header: Header,
         params: dict[str, Any],
         sequences: int,
         cancel: threading.Event | None,
-    ) -> None:
-        self._child, self._params, self._sequences, self._cancel = child, params, sequences, cancel
-        self._known: dict[tuple[int, str], Sizes] = {}
-        facts = child.get(
-            {"op": "dry", "path": str(header.path), "gpu_layers": params["n_gpu_layers"], "n_seq": sequences},
-            cancel,
-        )
-        self.works = facts is not None
-        self._vocabulary = facts["n_vocab"] if facts else 0
+    ) -> DryRunMeasure | None:
+        """Begin a dry run; None where llama.cpp's figures cannot be read."""
+        request = {"op": "dry", "path": str(header.path), "gpu_layers": params["n_gpu_layers"], "n_seq": sequences}
+        facts = child.get(request, cancel)
+        return None if facts is None else cls(child, params, sequences, cancel, facts["n_vocab"])
 
     def __call__(self, n_ctx: int, kv: str) -> Sizes:
         """Return the bytes on the device; on a GPU what stays in the host's memory is left out."""

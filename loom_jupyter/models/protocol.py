@@ -205,7 +205,7 @@ class Scorer(Model, Protocol):
         top: int = 5,
         cancel: threading.Event | None = None,
     ) -> tuple[list[TokenScore], Usage]:
-        """Force-decode `text` as if it were the reply (after `prefix`), with the `top` best alternatives a token."""
+        """Force-decode `text` as if it were the reply (after `prefix`), with the `top` best others a token."""
         ...
 
     def branch(
