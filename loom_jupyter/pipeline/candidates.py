@@ -9,11 +9,15 @@ from loom_jupyter.context.context_map import ContextMap, Target, place
 from loom_jupyter.models.protocol import Message, Scorer
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
+from loom_jupyter.pipeline.mutations import mutated
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.talk import Talk
 
 BRANCHES = 30
 LINE_TOKENS = 60
+# Alternatives a token that the model is asked for, and small changes tried before it writes anything.
+ALTERNATIVES = 20
+FREE = 6
 MARGIN_TOKENS = 200
 
 
@@ -43,19 +47,27 @@ class UnitWriter:
             name=self._name,
         )
 
-    def candidates(self) -> Iterator[Candidate]:
-        """Yield the greedy rewrite unless it would be a copy, then the branches by margin."""
+    def candidates(self, *, checked: bool) -> Iterator[Candidate]:
+        """Yield candidates, cheapest and likeliest first.
+
+        The greedy rewrite unless it would be a copy; a few small changes that cost the model nothing; then the
+        model's branches and the other small changes by margin. Small changes only where a check can judge them.
+        """
         if self.target.sha256 is None or not isinstance(self.talk.model, Scorer):
             yield from self._greedy()
             return
         text = self.target.text
-        messages = self._messages()
-        scores, usage = self.talk.model.score(messages, text, prefix=self._prefix, cancel=self.talk.cancel)
+        python = self.target.path.endswith((".py", ".pyi", ".ipynb"))
+        scores, usage = self.talk.model.score(
+            self._messages(), text, prefix=self._prefix, top=ALTERNATIVES, cancel=self.talk.cancel
+        )
         self.talk.observer.usage(self.talk.node, usage)
         if first_divergence(scores) is not None:
             yield from self._greedy()
-        found = doubts(text, scores, BRANCHES, python=self.target.path.endswith((".py", ".pyi", ".ipynb")))
-        yield from sorted(self._branches(self.talk.model, found), key=lambda c: -c.margin)
+        small = sorted(mutated(text, scores) if python and checked else [], key=_likeliest)
+        yield from small[:FREE]
+        branches = self._branches(self.talk.model, doubts(text, scores, BRANCHES, python=python))
+        yield from sorted([*branches, *small[FREE:]], key=_likeliest)
 
     def repair(self, attempt: str, reason: str, output: str, temperature: float) -> Candidate | None:
         """Return a rewrite after a failed attempt, with what the check said."""
@@ -103,6 +115,10 @@ class UnitWriter:
         if self.target.sha256 is None:
             return 1500
         return self.talk.model.count(self.target.text) + MARGIN_TOKENS
+
+
+def _likeliest(candidate: Candidate) -> float:
+    return -candidate.margin
 
 
 def fit(code: str, original: str) -> str:

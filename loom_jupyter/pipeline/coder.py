@@ -16,7 +16,7 @@ from loom_jupyter.pipeline.talk import Desk, Talk
 
 REPAIR_ROUNDS = 2
 # Most candidates of a target that the check is asked about, and how many it gets although time is up.
-TRIES = 24
+TRIES = 60
 SURE_TRIES = 8
 OUTPUT_CHARS = 700
 
@@ -93,7 +93,7 @@ def _alarm(clock: Callable[[], float], end: float) -> Callable[[], bool]:
 def _solved(search: _Search, writer: UnitWriter, time_is_up: Callable[[], bool]) -> bool:
     """Try one target's candidates; True if nothing more needs to be tried."""
     before = search.tried
-    for candidate in writer.candidates():
+    for candidate in writer.candidates(checked=search.desk.checked):
         trial = search.attempt(writer.target, candidate)
         if trial.passed or (trial.passed is None and not trial.gate):
             return True

@@ -52,6 +52,11 @@ class Desk(Protocol):
         """Return the Context Map for the chosen units."""
         ...
 
+    @property
+    def checked(self) -> bool:
+        """Whether a check can judge a trial."""
+        ...
+
     def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
         """Try rewrites in the staged copy: gate, then check."""
         ...

@@ -133,6 +133,11 @@ class WorkspaceDesk:
         )
         return packed
 
+    @property
+    def checked(self) -> bool:
+        """Whether a check can judge a trial."""
+        return self.checker is not None
+
     def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
         """Gate the rewrites, then run the check on them in the staged copy."""
         try:

@@ -62,6 +62,8 @@ def offer(n: int) -> Offer:
 class Desk:
     """Three offers, and a trial that a test decides."""
 
+    checked = False
+
     def __init__(self, judge: Callable[[str], Trial] | None = None, offers: int = 3) -> None:
         self.judge = judge or (lambda text: Trial(passed="<= 2" in text, reason="1 failed"))
         self.tried: list[Rewrite] = []

@@ -38,7 +38,7 @@ def test_the_order_is_fixed_and_the_check_decides(scripted: Any, desk: Any, hear
     assert [r.target.path for r in proposal.rewrites] == ["f2.py"]
     assert proposal.rewrites[0].text == unit.replace("< 2", "<= 2")
     assert [node for _, node in heard.all("started")] == [Node.ARCHITECT, Node.EXPLORER, Node.CODER]
-    assert heard.all("candidate") == [("candidate", 1, 72, "replaced line", "passed")]
+    assert heard.all("candidate") == [("candidate", 1, 180, "replaced line", "passed")]
 
 
 def test_the_architect_cannot_reach_a_file() -> None:
@@ -144,6 +144,16 @@ def test_an_empty_or_endless_rewrite_is_no_candidate(
     model = scripted([PLAN, CHOICE, reply])
     proposal = run(model, desk(lambda _: Trial(passed=False, gate=True, reason="does not parse")), heard)
     assert not proposal.rewrites
+
+
+def test_small_changes_are_tried_only_where_a_check_can_judge(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    for checked in (False, True):
+        lent = desk(lambda _: Trial(passed=False, reason="1 failed"), offers=1)
+        lent.checked = checked
+        run(scripted([PLAN]), lent, heard)
+        assert bool(lent.tried) is checked
 
 
 def test_stop_ends_it_at_once(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
