@@ -67,6 +67,7 @@ class Checker:
         self._whole = False
         self._failing: list[str] = []
         self._warming: threading.Thread | None = None
+        self._ran = threading.Event()
         self._prepared = threading.Event()
         self._closing = threading.Event()
 
@@ -81,23 +82,28 @@ class Checker:
     def close(self) -> None:
         """End every process; must come before the staged copy goes."""
         self._closing.set()
+        self._ran.set()
         if self._warming is not None:
             self._warming.join()
 
     def before(self, on_output: Callable[[str], None] | None = None) -> CheckResult:
-        """Run the command on the code as it is, then get ready for candidates in the background.
+        """Run the command on the code as it is, and get ready for candidates in the background.
 
         Raises
         ------
         CheckCommandError
             The command itself cannot run.
         """
-        with self._alone:
-            found = self._before = self._cold(self._timeout, on_output)
-            self._staged.restore()
-        if not (found.timed_out or found.cancelled or found.passed) and warmable(self.command):
+        if warmable(self.command):
             self._warming = threading.Thread(target=self._keep_warm, name="loom-check", daemon=True)
             self._warming.start()
+        try:
+            with self._alone:
+                found = self._cold(self._timeout, on_output)
+                self._staged.restore()
+                self._before = found
+        finally:
+            self._ran.set()
         return found
 
     def trace(self) -> Evidence | None:
@@ -193,30 +199,29 @@ class Checker:
         return min(self._timeout, max(floor, _PATIENCE * self._longest[warm]))
 
     def _keep_warm(self) -> None:
-        """Start pytest once, and prove that it says the same as the command.
+        """Start pytest beside the first run, and prove afterwards that it says the same as the command.
 
         The thread stays until the end: the system ends a process with the thread that started it.
         """
-        with self._alone:
-            warm = WarmPytest(
-                self.command, self._staged.root, timeout=self._timeout, workspace=self._staged.workspace
-            )
-            try:
-                if warm.ready(self._closing) and self._prove(warm):
-                    self._warm = warm
-            finally:
-                self._prepared.set()
+        warm = WarmPytest(self.command, self._staged.root, timeout=self._timeout, workspace=self._staged.workspace)
         try:
+            ready = warm.ready(self._closing)
+            self._ran.wait()
+            with self._alone:
+                if ready and self._prove(warm):
+                    self._warm = warm
+            self._prepared.set()
             if self._warm is not None:
                 self._closing.wait()
         finally:
+            self._prepared.set()
             self._warm = None
             warm.close()
 
     def _prove(self, warm: WarmPytest) -> bool:
         """Have the server import what tests need, then see whether it fails as the command did."""
         before = self._before
-        if before is None:
+        if before is None or before.passed or before.timed_out or before.cancelled:
             return False
         failing = failing_tests(before.raw)
         chosen = failing[:_SCREENED]

@@ -140,7 +140,7 @@ def test_what_does_not_fail_the_same_way_warm_is_not_used(checker: Open, workspa
         assert bench.before().tests == Counts(3, 1)
         assert bench.attempt(change(RIGHT)).passed
         assert bench.tally == Tally(cold=2)
-        assert servers() == []
+    assert servers() == []
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,9 @@ def test_a_check_that_passes_already_is_not_kept_warm(checker: Open, workspace: 
     (workspace / "tariff.py").write_bytes(RIGHT)
     with checker() as bench:
         assert bench.before().passed
-        assert servers() == []
+        assert bench.attempt(change(RIGHT)).passed
+        assert bench.tally == Tally(cold=2)
+    assert servers() == []
 
 
 def test_a_command_that_cannot_run(checker: Open) -> None:
