@@ -8,7 +8,7 @@ from loom_jupyter.ui import families, figures, plain
 from loom_jupyter.ui.links import NOWHERE, Links
 from loom_jupyter.ui.tags import Html, prose, tag
 
-FILES_SHOWN = 8
+FILES_SHOWN = 6
 ROWS_SHOWN = 30
 
 

@@ -10,12 +10,13 @@ from functools import cache
 from importlib.resources import files
 from textwrap import TextWrapper
 
+from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.runs.view import RunView, Step, StepState
 from loom_jupyter.ui import diffs, plain
 from loom_jupyter.ui.evidence import evidence
 from loom_jupyter.ui.links import NOWHERE, Links
-from loom_jupyter.ui.outcome import outcome
+from loom_jupyter.ui.outcome import candidate_lines, outcome
 from loom_jupyter.ui.rail import Line, model_line, rail, status
 from loom_jupyter.ui.tags import Html, join, prose, tag
 
@@ -90,11 +91,16 @@ def announcement(view: RunView) -> Html:
 
 
 def stream(view: RunView) -> Html:
-    """Return the end of what the model is writing, in a box whose height never changes."""
+    """Return the end of what is being written or tried, in a box whose height never changes."""
     step = _writer(view)
-    wrapped = [part for line in plain.lines(step.text) for part in _wrap(line) or [""]] if step else []
-    title = f"{step.node.value.capitalize()} writes" if step and step.text else "Nothing written yet"
-    text = "\n".join(wrapped[-STREAM_LINES:])
+    if step is not None and step.node is Node.CODER and view.candidates:
+        title, lines = "Coder tries", candidate_lines(view.candidates[-STREAM_LINES:])
+    elif step is not None and step.text:
+        title = f"{step.node.value.capitalize()} writes"
+        lines = [part for line in plain.lines(step.text) for part in _wrap(line) or [""]]
+    else:
+        title, lines = "Nothing written yet", []
+    text = "\n".join(lines[-STREAM_LINES:])
     return tag("div", tag("span", title, cls="title"), tag("pre", text), cls="section stream")
 
 
@@ -170,10 +176,12 @@ def _diff_row(row: diffs.Row) -> Html:
 
 
 def details(view: RunView) -> Html:
-    """Return what is there for who asks: the check's output and what each node wrote."""
+    """Return what is there for who asks: the check's output, the candidates, what each node wrote."""
     parts = []
     if view.after is not None and view.after.output:
         parts.append(_folded("Check output", view.after.output))
+    if view.candidates:
+        parts.append(_folded("Candidates", "\n".join(candidate_lines(view.candidates))))
     parts += [_folded(f"{step.node.value.capitalize()}'s text", step.text) for step in view.steps if step.text]
     return join(parts)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loom_jupyter.runs.events import CandidateTried, RunState
 from loom_jupyter.runs.view import RunView
-from loom_jupyter.ui import figures
+from loom_jupyter.ui import figures, plain
 
 _VERDICTS = {
     "passed": "passed",
@@ -43,6 +44,15 @@ def outcome(view: RunView) -> Outcome:
         remedy=view.error or _next_step(view),
         notices=notices,
     )
+
+
+def candidate_lines(candidates: Iterable[CandidateTried]) -> list[str]:
+    """Return a line for each candidate: its number, how it was made, what became of it and why."""
+    return [
+        f"{c.number:>3}  {c.verdict:<9}  {plain.line(c.kind, 30)} in {plain.line(c.place, 60)}: "
+        + plain.line(c.reason, 80)
+        for c in candidates
+    ]
 
 
 def _tried(candidates: tuple[CandidateTried, ...]) -> str:

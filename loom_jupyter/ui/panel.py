@@ -124,6 +124,7 @@ class Panel:
             self._place.update(self._page(), raw=True)
             if not self._widgets.can_act:
                 self._bar.update({"text/html": "", "text/plain": ""}, raw=True)
+                self._widgets.close_bar()
 
     def _page(self) -> Bundle:
         now, into = time.time(), links(self._view.root, self._cwd)

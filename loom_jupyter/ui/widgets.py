@@ -11,7 +11,6 @@ from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import html
 from loom_jupyter.ui.evidence import evidence
-from loom_jupyter.ui.tags import join
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -32,8 +31,9 @@ class Widgets:
         self._rail = w.HTML()
         self._stream = w.HTML()
         self._evidence = w.HTML()
+        self._result = w.HTML()
         self._changes = w.HTML()
-        parts = [self._style, self._live, self._rail, self._evidence, self._stream, self._changes]
+        parts = [self._style, self._live, self._rail, self._evidence, self._stream, self._result, self._changes]
         self._content = w.VBox(parts)
         for name in ("loom-run", "loom-page"):
             self._content.add_class(name)
@@ -66,10 +66,16 @@ class Widgets:
         """Whether any button is left."""
         return bool(self._bar.children)
 
+    def close_bar(self) -> None:
+        """Give the buttons up. The column stays: a page that is loaded again asks for it."""
+        for widget in (self._bar, self._stop, self._accept, self._reject, self._undo, self._text):
+            widget.close()
+
     def show(self, view: RunView, now: float) -> None:
         """Bring every widget up to date; what did not change is not sent."""
         _put(self._live, html.announcement(view))
-        _put(self._rail, join([html.steps(view, now), html.result(view)]))
+        _put(self._rail, html.steps(view, now))
+        _put(self._result, html.result(view))
         _put(self._evidence, evidence(view))
         _put(self._stream, html.stream(view) if view.at_work else "")
         _put(self._changes, html.changes(view))

@@ -134,3 +134,11 @@ def test_the_stream_is_the_end_of_what_is_being_written() -> None:
     said = Page(html.stream(view_of(stamped([ev.NodeText(node=Node.CODER, text=lines)])))).text
     assert "line 99" in said
     assert "line 9\n" not in said
+
+
+def test_while_the_coder_searches_its_candidates_are_the_stream() -> None:
+    events = stamped([*opening(), *search(False)[:-2]])
+    said = Page(html.stream(view_of(events))).text
+    assert "Coder tries" in said
+    assert "  1  refused    line in tariff.py: syntax\n  2  failed     line in tariff.py: 1 failed" in said
+    assert "Candidates" in Page(html.page(view_of(whole()), 2000)).text
