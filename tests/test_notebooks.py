@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import nbformat
 import pytest
+
+from loom_jupyter.runs.events import schema
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -40,3 +44,6 @@ def test_notebooks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if path.stem == "quickstart":
         assert "+    if weight <= 2:" in done.stdout
         assert "25 passed" in done.stdout
+        (log,) = Path(os.environ["JUPYTER_DATA_DIR"]).glob("loom/*/runs/*/progress.jsonl")
+        for line in log.read_text("utf-8").splitlines():
+            jsonschema.validate(json.loads(line), schema())

@@ -1,11 +1,14 @@
 """The event schema: every line of a run's ``progress.jsonl``.
 
 Panel, sidebar and terminal are reducers over these. A reader skips types it does not know and fields it does not
-need, so adding either is not a new version; changing the meaning of one is (`VERSION`).
+need, so adding either is not a new version; changing the meaning of one is (`VERSION`). After a change here:
+``python -m loom_jupyter.runs.events > loom_jupyter/runs/progress.schema.json``.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -327,3 +330,12 @@ class Control(BaseModel):
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of one line of ``progress.jsonl``."""
     return EVENT.json_schema()
+
+
+def schema_text() -> str:
+    """Return :func:`schema` as it is kept in ``progress.schema.json``, for readers in other languages."""
+    return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())
