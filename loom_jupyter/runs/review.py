@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 
+class RunError(LoomError):
+    """What was asked of a run cannot be done in its state; the message says what can."""
+
+
 def carry_out(run: Run, control: Control) -> ControlHandled:
     """Do what a control line asks and return the answer that goes into the log."""
     try:
@@ -32,7 +36,6 @@ def accept(run: Run, paths: list[str] | None = None) -> None:
     """Write the proposal, journalled, if every file still is what the map recorded."""
     from loom_jupyter.edits.accept import accept as write
     from loom_jupyter.edits.apply import apply
-    from loom_jupyter.runs.run import RunError
 
     proposal = run.proposal
     # With --apply a run is accepted while it is still running.
@@ -80,7 +83,6 @@ def _stop(run: Run) -> None:
 
 
 def _reject(run: Run) -> None:
-    from loom_jupyter.runs.run import RunError
 
     if run.state is not RunState.REVIEW:
         raise RunError(_cannot(run, "reject"))
@@ -89,7 +91,6 @@ def _reject(run: Run) -> None:
 
 def _undo(run: Run) -> None:
     from loom_jupyter.edits.accept import undo
-    from loom_jupyter.runs.run import RunError
 
     if run.state is not RunState.ACCEPTED:
         raise RunError(_cannot(run, "undo"))

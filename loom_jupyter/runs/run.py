@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
-from loom_jupyter.errors import LoomError
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import control, watch
 from loom_jupyter.runs.events import (
@@ -26,15 +25,12 @@ from loom_jupyter.runs.events import (
     StateChanged,
 )
 from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
+from loom_jupyter.runs.review import RunError, carry_out, settle
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Ledger
 
 ANSWER_SECONDS = 10.0
-
-
-class RunError(LoomError):
-    """What was asked of a run cannot be done in its state; the message says what can."""
 
 
 class Request(BaseModel):
@@ -259,8 +255,6 @@ class Run:
 
     def _adopt(self) -> bool:
         """Own a run whose process has ended, and finish what that left in the middle."""
-        from loom_jupyter.runs.review import settle
-
         with self._changed:
             if not self.own():
                 return False
@@ -303,8 +297,6 @@ class Run:
 
     def handle_controls(self) -> dict[str, ControlHandled]:
         """Carry out what ``control.jsonl`` newly asks; return the answers by the requests' ids."""
-        from loom_jupyter.runs.review import carry_out
-
         with self._changed:
             answers = {}
             for request in self._controls.poll() if self._controls else []:
