@@ -60,7 +60,12 @@ def entries() -> dict[str, Entry]:
 
 def default_name() -> str:
     """Return the model that is used when none is named: ``LOOM_MODEL``, or the catalogue's default."""
-    return os.environ.get(VARIABLE) or str(_table()["default"])
+    return os.environ.get(VARIABLE) or standard().name
+
+
+def standard() -> Entry:
+    """Return the catalogue's default."""
+    return entries()[str(_table()["default"])]
 
 
 def resolve_name(model: str | None) -> str:

@@ -8,11 +8,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models import fetch
+from loom_jupyter.models import catalogue, fetch
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.protocol import ModelError, Scorer
+from loom_jupyter.models.protocol import Model, ModelError
+
+if TYPE_CHECKING:
+    from loom_jupyter.models.server import Server
 
 Progress = Callable[[str, float], None]
 POLL = 0.05  # seconds between looks at `cancel` while another run has the model
@@ -23,11 +27,11 @@ class Host:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._model: LlamaCpp | None = None
-        self._key: tuple[Path, int | None] | None = None
+        self._model: LlamaCpp | Server | None = None
+        self._key: tuple[Path | str, int | None] | None = None
 
     @property
-    def model(self) -> LlamaCpp | None:
+    def model(self) -> LlamaCpp | Server | None:
         """The loaded model, if any."""
         return self._model
 
@@ -40,13 +44,13 @@ class Host:
         log: Path | None = None,
         *,
         n_ctx: int | None = None,
-    ) -> Iterator[Scorer]:
+    ) -> Iterator[Model]:
         """Lend the model to one run; a second caller waits for its turn.
 
         Parameters
         ----------
         name_or_path
-            Catalogue name or GGUF file; None is the catalogue's default.
+            Catalogue name, GGUF file or address of a server; None is the catalogue's default.
         on_progress
             Called with a phase (``"download"``, ``"verify"``, ``"plan"``, ``"load"``) and the share done.
         cancel
@@ -87,24 +91,30 @@ class Host:
         on_progress: Progress,
         cancel: threading.Event | None,
         log: Path | None,
-    ) -> Scorer:
-        path = fetch.locate(name_or_path, on_progress, cancel)
-        key = (path, n_ctx)
-        if self._model is not None and self._key == key and self._model.pid is not None:
+    ) -> Model:
+        name = catalogue.resolve_name(None if name_or_path is None else str(name_or_path))
+        where = name if catalogue.is_url(name) else fetch.locate(name, on_progress, cancel)
+        key = (where, n_ctx)
+        if self._model is not None and self._key == key and self._model.alive:
             with contextlib.suppress(ModelError):  # it died since: load it again
                 if log is not None:
                     self._model.log_to(log)
                 return self._model
         self._drop()
         on_progress("plan", 0.0)
-        self._model = LlamaCpp(
-            path,
-            n_ctx,
-            name=fetch.name_of(path),
-            on_progress=lambda share: on_progress("load", share),
-            cancel=cancel,
-            log=log,
-        )
+        if isinstance(where, str):
+            from loom_jupyter.models.server import Server
+
+            self._model = Server(where, n_ctx=n_ctx, cancel=cancel)
+        else:
+            self._model = LlamaCpp(
+                where,
+                n_ctx,
+                name=fetch.name_of(where),
+                on_progress=lambda share: on_progress("load", share),
+                cancel=cancel,
+                log=log,
+            )
         self._key = key
         return self._model
 
@@ -124,6 +134,6 @@ acquire = _host.acquire
 unload = _host.unload
 
 
-def loaded() -> LlamaCpp | None:
+def loaded() -> LlamaCpp | Server | None:
     """Return the model that is loaded now, if any."""
     return _host.model

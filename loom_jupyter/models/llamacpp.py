@@ -97,6 +97,11 @@ class LlamaCpp:
         return self._plan
 
     @property
+    def alive(self) -> bool:
+        """Whether the child process runs."""
+        return self._process is not None and self._process.alive
+
+    @property
     def pid(self) -> int | None:
         """Id of the child process, while it lives."""
         return self._process.pid if self._process is not None and self._process.alive else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.models import plan
-from loom_jupyter.models.catalogue import Entry, default_name, entries
+from loom_jupyter.models.catalogue import Entry, entries, standard
 from loom_jupyter.models.child import Child
 from loom_jupyter.models.fetch import cached
 from loom_jupyter.models.gguf import Header, Tensor, read
@@ -58,8 +58,7 @@ def best(rows: list[Row]) -> str:
     """
     serves = [row for row in rows if row.plan.fits and row.plan.n_ctx >= USEFUL]
     if any(row.plan.device == "CPU" for row in rows):
-        limit = entries()[default_name()].size if default_name() in entries() else rows[0].entry.size
-        serves = [row for row in serves if row.entry.size <= limit]
+        serves = [row for row in serves if row.entry.size <= standard().size]
     return serves[-1].entry.name if serves else rows[0].entry.name
 
 

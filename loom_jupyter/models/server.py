@@ -1,0 +1,325 @@
+"""A model behind an OpenAI-compatible server: llama-server, LM Studio, Ollama, vLLM, SGLang and others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from loom_jupyter.models.protocol import Finish, Message, ModelError, ModelInfo, Reply, Usage
+from loom_jupyter.models.transport import CutOffError, StatusError, Transport
+
+KEY = "LOOM_API_KEY"
+UNKNOWN_WINDOW = 8192  # tokens, where the server does not tell
+WINDOW_KEYS = ("n_ctx", "max_model_len", "context_length", "max_context_length", "n_ctx_train")
+# How a schema is asked for; a server that refuses or ignores one way gets the next.
+MODES = ("json_schema", "json_object", "plain")
+# Ways to count tokens, by server: path beside the base address, request, key of the answer.
+COUNTERS: tuple[tuple[str, str, str], ...] = (
+    ("/extras/tokenize/count", "input", "count"),  # llama-cpp-python
+    ("/tokenize", "content", "tokens"),  # llama-server
+    ("/tokenize", "prompt", "count"),  # vLLM
+)
+REFUSALS = frozenset({400, 422, 500, 501})  # what servers answer to a response format that they do not know
+LETTERS = re.compile(r"[^\W\d_]+")
+
+
+class Server:
+    """A model that a server runs; implements `Model`.
+
+    Parameters
+    ----------
+    address
+        Base address and, after ``#``, the model's name: ``http://localhost:8080/v1#qwen``.
+    n_ctx
+        The server's window in tokens, where it does not tell.
+    key
+        API key; None takes ``LOOM_API_KEY``.
+
+    Raises
+    ------
+    ModelError
+        If the server is down, wants a key or lacks the model.
+    Cancelled
+        If `cancel` was set.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        n_ctx: int | None = None,
+        key: str | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        base, _, name = address.partition("#")
+        self.address = address
+        key = key or os.environ.get(KEY)
+        self._http = Transport(base, key)
+        self._root = Transport(_parent(base), key)
+        self._counter: tuple[str, str, str] | None = None
+        self._looked_for_counter = False
+        self._mode = 0
+        self._mode_works = False
+        model = self._choose(name, cancel)
+        window = n_ctx or next((int(model[k]) for k in WINDOW_KEYS if model.get(k)), UNKNOWN_WINDOW)
+        self._info = ModelInfo(str(model["id"]), window, urlsplit(base).netloc, 0, 0)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the server runs; its memory is its own affair."""
+        return self._info
+
+    @property
+    def alive(self) -> bool:
+        """Always: there is no process of ours that could have died."""
+        return True
+
+    def log_to(self, log: Path) -> None:
+        """Do nothing: the server keeps its own log."""
+
+    def close(self) -> None:
+        """Do nothing: no connection is kept."""
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of `text`, by the server's tokenizer or else by a cautious guess."""
+        exact = self._count(text)
+        return exact if exact is not None else len(text.encode()) // 3 + 1
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        schema: Mapping[str, Any] | None = None,
+        prefix: str = "",
+        stop: Sequence[str] = (),
+        on_text: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Reply:
+        """Generate a reply; see `Model.chat`."""
+        body: dict[str, Any] = {
+            "model": self._info.name,
+            "messages": [*messages, {"role": "assistant", "content": prefix}] if prefix else list(messages),
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if seed is not None:
+            body["seed"] = seed
+        if stop:
+            body["stop"] = list(stop)
+        if schema is None:
+            return self._ask(body, prefix, on_text, cancel)
+        return self._constrained(body, schema, prefix, on_text, cancel)
+
+    def _constrained(
+        self,
+        body: dict[str, Any],
+        schema: Mapping[str, Any],
+        prefix: str,
+        on_text: Callable[[str], None] | None,
+        cancel: threading.Event | None,
+    ) -> Reply:
+        """Ask in the way of constraining replies that this server understands; find it out the first time."""
+        while True:
+            asked = {**body, **_response_format(MODES[self._mode], schema)}
+            last = self._mode == len(MODES) - 1
+            try:
+                reply = self._ask(asked, prefix, on_text if self._mode_works or last else None, cancel)
+            except StatusError as error:
+                if error.status not in REFUSALS or last:
+                    raise self._explained(error) from error
+                self._mode += 1
+                continue
+            if self._mode_works or last:
+                return reply
+            if reply.finish == "length" or _follows(reply.text, schema):
+                self._mode_works = reply.finish != "length"
+                if on_text is not None:
+                    on_text(reply.text)
+                return reply
+            self._mode += 1
+
+    def _ask(
+        self,
+        body: dict[str, Any],
+        prefix: str,
+        on_text: Callable[[str], None] | None,
+        cancel: threading.Event | None,
+    ) -> Reply:
+        answer = _Answer(prefix, on_text)
+        try:
+            for event in self._http.events("/chat/completions", body, cancel):
+                answer.take(event)
+        except StatusError as error:
+            if "response_format" in body and error.status in REFUSALS:
+                raise
+            raise self._explained(error) from error
+        except (CutOffError, AttributeError, TypeError) as error:
+            raise ModelError(f"The server's answer broke off ({error}); run again, or see its log.") from error
+        if not answer.finish:
+            if not answer.pieces:
+                self._reason(body, cancel)
+            raise ModelError("The server's answer broke off before its end; run again, or see its log.")
+        self._check_whole(body["messages"], answer.usage)
+        return answer.reply()
+
+    def _reason(self, body: Mapping[str, Any], cancel: threading.Event | None) -> None:
+        """Raise why a stream was empty: some servers say it only to those who do not stream."""
+        try:
+            self._http.post("/chat/completions", {**_plain(body), "max_tokens": 1}, cancel)
+        except StatusError as error:
+            raise self._explained(error) from error
+        except CutOffError:
+            return
+
+    def _check_whole(self, messages: Sequence[Message], usage: Mapping[str, Any]) -> None:
+        """Raise if the server reports fewer prompt tokens than it must have been sent."""
+        told = usage.get("prompt_tokens")
+        if not told:
+            return
+        text = "\n".join(m["content"] for m in messages)
+        exact = self._count(text)
+        # Hardly any token spans two words, so there are at least nearly as many tokens as words.
+        sent = exact - 2 * len(messages) if exact is not None else len(LETTERS.findall(text)) * 9 // 10
+        if int(told) < sent:
+            raise ModelError(
+                f"The server cut the prompt: it read {int(told):,} of at least {sent:,} tokens; "
+                "raise its window (Ollama: num_ctx, llama-server: --ctx-size, vLLM: --max-model-len)."
+            )
+
+    def _count(self, text: str) -> int | None:
+        if not self._looked_for_counter:
+            self._looked_for_counter = True
+            self._counter = next((c for c in COUNTERS if self._counted(c, "one two") is not None), None)
+        return self._counted(self._counter, text) if self._counter is not None else None
+
+    def _counted(self, counter: tuple[str, str, str], text: str) -> int | None:
+        path, asked, answered = counter
+        try:
+            found = self._root.post(path, {"model": self._info.name, asked: text})[answered]
+            return len(found) if isinstance(found, list) else int(found)
+        except (StatusError, CutOffError, KeyError, TypeError, ValueError):
+            return None
+
+    def _choose(self, name: str, cancel: threading.Event | None) -> dict[str, Any]:
+        try:
+            listed = self._http.get("/models", cancel)["data"]
+            models = [{**m.get("meta", {}), **m} for m in listed]
+        except StatusError as error:
+            raise self._explained(error) from error
+        except (CutOffError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{self._http.base} does not speak the OpenAI protocol; its address mostly ends in /v1."
+            ) from error
+        chosen = [m for m in models if name in ("", m["id"])]
+        if len(chosen) == 1:
+            return chosen[0]
+        names = ", ".join(str(m["id"]) for m in models[:12]) or "none"
+        problem = f"has no model {name!r}" if name else "has several models"
+        raise ModelError(f"{self._http.base} {problem}; put one of its names after '#': {names}.")
+
+    def _explained(self, error: StatusError) -> ModelError:
+        place = self._http.base
+        if error.status in (401, 403):
+            return ModelError(f"{place} wants a key; set {KEY} in the environment of the notebook server.")
+        if error.status in (404, 405):
+            return ModelError(f"{place} knows no such model or path ({error.text}); check the address.")
+        return ModelError(f"{place} refused the request ({error.status}: {error.text}).")
+
+
+class _Answer:
+    """What has come of one streamed answer."""
+
+    def __init__(self, prefix: str, on_text: Callable[[str], None] | None) -> None:
+        self._strip = _Without(prefix)
+        self._on_text = on_text
+        self._began = self._first = time.perf_counter()
+        self.pieces: list[str] = []
+        self.finish = ""
+        self.usage: dict[str, Any] = {}
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Take one event in."""
+        if "error" in event:
+            raise StatusError(200, str(event["error"]))
+        self.usage = event.get("usage") or self.usage
+        for choice in event.get("choices", [])[:1]:
+            self.finish = choice.get("finish_reason") or self.finish
+            self._add(self._strip.feed(choice.get("delta", {}).get("content") or ""))
+
+    def reply(self) -> Reply:
+        """Return the whole of it."""
+        cached = (self.usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        usage = Usage(
+            int(self.usage.get("prompt_tokens") or 0),
+            int(cached),
+            int(self.usage.get("completion_tokens") or len(self.pieces)),
+            self._first - self._began,
+            time.perf_counter() - self._first,
+        )
+        finish: Finish = "length" if self.finish == "length" else "stop"
+        return Reply("".join(self.pieces), finish, usage)
+
+    def _add(self, piece: str) -> None:
+        if not piece:
+            return
+        if not self.pieces:
+            self._first = time.perf_counter()
+        self.pieces.append(piece)
+        if self._on_text is not None:
+            self._on_text(piece)
+
+
+class _Without:
+    """Leaves out the prefix where a server repeats it instead of going on after it."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._begun = ""  # what may be the beginning of the prefix
+
+    def feed(self, piece: str) -> str:
+        if not self._prefix:
+            return piece
+        self._begun += piece
+        if self._prefix.startswith(self._begun) and self._begun != self._prefix:
+            return ""
+        text, prefix, self._prefix, self._begun = self._begun, self._prefix, "", ""
+        return text.removeprefix(prefix)
+
+
+def _response_format(mode: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if mode == "json_schema":
+        named = {"name": "reply", "strict": True, "schema": schema}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    return {"response_format": {"type": "json_object", "schema": schema}} if mode == "json_object" else {}
+
+
+def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
+
+
+def _follows(text: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a reply looks held to its schema: JSON, an object where one is asked for, with all it requires."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return False
+    if schema.get("type") == "object":
+        return isinstance(data, dict) and set(schema.get("required", ())) <= data.keys()
+    return True
+
+
+def _parent(base: str) -> str:
+    """Return the server's root: what is beside the OpenAI paths."""
+    return base.rstrip("/").removesuffix("/v1")
