@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,26 +47,56 @@ def git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes | None
     return done.stdout if done.returncode == 0 else None
 
 
-def changed(root: Path) -> dict[str, str]:
-    """Return the files that differ from the last commit, with how; paths relative to `root`."""
-    out: dict[str, str] = {}
-    listing = git(root, "status", "--porcelain", "-z", "-uall", "--no-renames", "--ignore-submodules", ".")
-    prefix = git(root, "rev-parse", "--show-prefix")
-    if listing is None or prefix is None:
-        return out
-    head = os.fsdecode(prefix).rstrip("\n")
-    for entry in listing.split(b"\0"):
-        if len(entry) < 4:
-            continue
-        code, path = entry[:2].decode(), os.fsdecode(entry[3:])
-        if path.startswith(head):
-            out[path[len(head) :]] = "untracked" if code == "??" else STATES.get(code.strip()[:1], "changed")
-    return out
+class Working(NamedTuple):
+    """A git work tree as it is.
+
+    Attributes
+    ----------
+    names
+        Files that git tracks or would track below the workspace; a nested repository is one name.
+    changed
+        Files that differ from the last commit, with how.
+    head
+        Id of the current commit; empty where there is none.
+    """
+
+    names: list[str]
+    changed: dict[str, str]
+    head: str
 
 
-def head(root: Path) -> str:
-    """Return the id of the current commit; empty where there is none."""
-    return (git(root, "rev-parse", "-q", "--verify", "HEAD") or b"").decode().strip()
+def working(root: Path) -> Working | None:
+    """Ask git for the state of the work tree; None where there is none that can be used."""
+    flags = ["--porcelain=v2", "--branch", "-z", "-uall", "--no-renames", "--ignore-submodules=all"]
+    prefix = _prefix(root)
+    status, tracked = _both(root, ["status", *flags, "--", "."], ["ls-files", "-z"])
+    if prefix is None or status is None or tracked is None:
+        return None
+    names = [os.fsdecode(n) for n in tracked.split(b"\0") if n]
+    seen, sha = dict[str, str](), ""
+    for entry in os.fsdecode(status).split("\0"):
+        kind, _, rest = entry.partition(" ")
+        if kind == "#" and rest.startswith("branch.oid "):
+            sha = rest.removeprefix("branch.oid ").replace("(initial)", "")
+        elif kind in ("1", "u", "?"):
+            path = rest.split(" ", {"1": 7, "u": 9, "?": 0}[kind])[-1].removeprefix(prefix)
+            seen[path] = "untracked" if kind == "?" else STATES.get(rest[:2].strip(".")[:1], "changed")
+            if kind == "?":
+                names.append(path)
+    return Working(names, seen, sha)
+
+
+def _prefix(root: Path) -> str | None:
+    """Return the workspace's folder within its repository, with a slash; empty at the top."""
+    answer = git(root, "rev-parse", "--show-prefix")
+    return os.fsdecode(answer).removesuffix("\n") if answer is not None else None
+
+
+def _both(root: Path, first: Sequence[str], second: Sequence[str]) -> tuple[bytes | None, bytes | None]:
+    """Run two git commands at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(git, root, *second)
+        return git(root, *first), other.result()
 
 
 def commits(root: Path, known: Mapping[str, Commit]) -> list[Commit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,14 @@ from loom_jupyter.context import history, pack
 from loom_jupyter.context.commits import CommitLog, Past
 from loom_jupyter.context.context_map import ContextMap, Offer
 from loom_jupyter.context.gather import gather
+from loom_jupyter.context.history import Commit
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.context.request import read
 from loom_jupyter.context.rules import rules
 from loom_jupyter.context.scan import Found, Skipped, scan
 from loom_jupyter.context.signals import Given, collect
 from loom_jupyter.context.snapshot import Snapshot
-from loom_jupyter.context.store import Damaged, NotSaved, Store
+from loom_jupyter.context.store import Damaged, NotSaved, Store, Stored
 from loom_jupyter.context.symbols import rank_symbols
 from loom_jupyter.errors import LoomError
 from loom_jupyter.settings import Settings
@@ -61,6 +62,16 @@ class RefreshReport:
     notices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a refresh leaves behind, replaced as a whole so that a ranking beside it sees one moment."""
+
+    snapshot: Snapshot
+    changed: dict[str, str]
+    past: Past | None
+    head: str
+
+
 class Index:
     """The index of the workspace `root`, kept in `folder`. Safe to use from several threads and processes."""
 
@@ -69,12 +80,10 @@ class Index:
         self.rules = rules(settings.rules)
         self._store = Store(folder)
         self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._changed: dict[str, str] = {}
+        self._state: _State | None = None
         self._log = CommitLog()
-        self._past: Past | None = None
-        self._head = ""
         self._unsaved: set[str] = set()
+        self._untold: list[Commit] = []
 
     def refresh(self, cancel: threading.Event | None = None) -> RefreshReport:
         """Bring the index up to date; only files whose size or time changed are read.
@@ -87,7 +96,7 @@ class Index:
         start = time.perf_counter()
         with self._lock:
             notices: list[str] = []
-            before = self._snapshot if self._snapshot is not None else self._load(notices)
+            before = self._state.snapshot if self._state is not None else self._load(notices)
             seen = scan(self.root, cancel)
             known = {f.path: (f.size, f.mtime_ns) for f in before.batch.files}
             stale = [f for f in seen.files if known.get(f.path) != (f.size, f.mtime_ns)]
@@ -95,12 +104,12 @@ class Index:
             after = before
             if stale or gone:
                 after = before.merged(gone, gather(self.root, stale, cancel))
-            self._changed = history.changed(self.root) if seen.git else {}
-            self._past = self._look_back(after) if seen.git else None
-            self._snapshot = after
+            past = self._look_back(after, seen.head) if seen.git else None
+            self._state = _State(after, seen.changed, past, seen.head)
             self._unsaved |= gone.union(f.path for f in stale)
-            if len(self._unsaved) >= WORTH_SAVING or (self._unsaved and not self._store.file.exists()):
-                self._save(notices)
+            worth = max(len(self._unsaved), len(self._untold))
+            if worth >= WORTH_SAVING or (self._unsaved and not self._store.file.exists()):
+                self._save(self._state.snapshot, notices)
             unread = [Skipped(f.path, f.reason) for f in after.batch.files if f.reason]
             return RefreshReport(
                 after.indexed,
@@ -111,47 +120,51 @@ class Index:
                 (*seen.notices, *notices),
             )
 
-    def _look_back(self, snapshot: Snapshot) -> Past:
+    def _look_back(self, snapshot: Snapshot, head: str) -> Past:
         """Read the commits that are new since the last time."""
-        head = history.head(self.root)
-        if self._past is not None and head == self._head:
-            if self._past.number is snapshot.number:
-                return self._past
-            return Past(self._log, self._past.shas, snapshot.number)
+        before = self._state
+        if before is not None and before.past is not None and head == before.head:
+            return before.past if before.snapshot is snapshot else replace(before.past, number=snapshot.number)
         found = history.commits(self.root, self._log.commits)
+        self._untold += [c for c in found if c.sha not in self._log.commits]
         self._log.add(found)
-        self._head = head
         return Past(self._log, tuple(c.sha for c in found), snapshot.number)
 
     def _load(self, notices: list[str]) -> Snapshot:
         try:
-            batch = self._store.load()
+            stored = self._store.load()
         except Damaged as damage:
             notices.append(f"the index {damage}")
-            batch = None
-        return Snapshot().merged((), [batch]) if batch is not None else Snapshot()
+            stored = None
+        if stored is None:
+            return Snapshot()
+        self._log.add(stored.commits)
+        return Snapshot().merged((), [stored.batch])
 
-    def _save(self, notices: list[str]) -> None:
-        snapshot = self._current()
+    def _save(self, snapshot: Snapshot, notices: list[str]) -> None:
         fresh = sorted(self._unsaved & snapshot.number.keys())
         whole = len(fresh) > len(snapshot.paths) // 2
         part = snapshot.part(snapshot.number if whole else fresh)
         try:
-            if self._store.save(part, self._unsaved - snapshot.number.keys(), whole=whole):
+            gone = self._unsaved - snapshot.number.keys()
+            told = list(self._log.commits.values()) if whole else self._untold
+            if self._store.save(part, gone, told, whole=whole):
                 self._unsaved.clear()
+                self._untold.clear()
         except NotSaved as error:
             notices.append(f"the index could not be saved, the next start has to read everything again: {error}")
 
-    def _current(self) -> Snapshot:
-        assert self._snapshot is not None
-        return self._snapshot
+    def _current(self) -> _State:
+        """Return the state of the last refresh; there is one afterwards."""
+        if self._state is None:
+            self.refresh()
+        assert self._state is not None
+        return self._state
 
     @property
     def snapshot(self) -> Snapshot:
         """The index as it is; refreshed first if that never happened."""
-        if self._snapshot is None:
-            self.refresh()
-        return self._current()
+        return self._current().snapshot
 
     def rank(
         self,
@@ -176,14 +189,15 @@ class Index:
         TagError
             If a tagged path is not in the index.
         """
-        snapshot = self.snapshot
+        state = self._current()
+        snapshot = state.snapshot
         given = Given(
             read(text),
             tuple(self._path(t, snapshot) for t in tagged),
-            self._changed,
+            state.changed,
             tuple((self._relative(p), line, why) for p, line, why in places),
             tuple(terms),
-            self._past,
+            state.past,
         )
         pieces = collect(snapshot, given, self.rules)
         return Ledger.of(text, snapshot, pieces, lambda ledger: rank_symbols(self.root, snapshot, given, ledger))
@@ -226,9 +240,9 @@ class Index:
         """Run SQL over the tables files, symbols, imports and terms, and over `frames` by name."""
         snapshot = self.snapshot
         with self._lock:
-            if self._unsaved:
-                self._save([])
-            unsaved = snapshot.part(snapshot.number) if self._unsaved else None
+            if self._unsaved or self._untold:
+                self._save(snapshot, [])
+            unsaved = Stored(snapshot.part(snapshot.number), ()) if self._unsaved else None
         return self._store.sql(query, frames or {}, unsaved)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 
+from loom_jupyter.context import history
 from loom_jupyter.context.words import words
 from loom_jupyter.errors import Cancelled
 
@@ -57,6 +58,8 @@ class Scan:
         By path, sorted.
     git
         Whether git was asked.
+    changed, head
+        What git answered: files that differ from the last commit, and that commit.
     notices
         What the user should know.
     """
@@ -64,6 +67,8 @@ class Scan:
     files: list[Found] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     git: bool = False
+    changed: dict[str, str] = field(default_factory=dict)
+    head: str = ""
     notices: list[str] = field(default_factory=list)
 
 
@@ -71,13 +76,15 @@ def scan(root: Path, cancel: threading.Event | None = None) -> Scan:
     """List the files of `root` that git does not ignore, with size and time; no file is read."""
     seen = Scan()
     base = os.path.realpath(root)
-    listed = _git_listing(base)
-    if listed is None:
+    tree = history.working(Path(base))
+    if tree is not None and not tree.names and _ignored_itself(base):
+        tree = None
+    if tree is None:
         seen.notices.append("not a git repository: the evidence 'changed in git' and 'history' is missing")
         names: Iterable[str] = _walk(base, "", [], seen)
     else:
-        seen.git = True
-        names = _expand(base, listed, seen)
+        seen.git, seen.changed, seen.head = True, tree.changed, tree.head
+        names = _expand(base, tree.names, seen)
     for number, name in enumerate(sorted(set(names))):
         if cancel is not None and number % 512 == 0 and cancel.is_set():
             raise Cancelled
@@ -124,8 +131,7 @@ def _git_listing(base: str) -> list[str] | None:
         return None
     if done.returncode != 0:
         return None
-    names = [os.fsdecode(n) for n in done.stdout.split(b"\0") if n]
-    return names or (None if _ignored_itself(base) else names)
+    return [os.fsdecode(n) for n in done.stdout.split(b"\0") if n]
 
 
 def _ignored_itself(base: str) -> bool:

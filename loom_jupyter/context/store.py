@@ -10,14 +10,15 @@ checks it against the tree anyway.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from loom_jupyter.context.batch import Batch, FileRow
+from loom_jupyter.context.history import Commit
 from loom_jupyter.context.symbol import Symbol
 from loom_jupyter.errors import LoomError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-VERSION = 2
+VERSION = 4
 SCHEMA = """
 create table meta (version integer);
 create table files (id integer, path varchar, size bigint, mtime_ns bigint, language varchar, reason varchar,
@@ -34,6 +35,7 @@ create table symbols (file integer, place integer, name varchar, kind varchar,
                       start_line integer, end_line integer, signature varchar, doc varchar,
                       cell varchar, base integer);
 create table imports (file integer, line integer, text varchar);
+create table commits (sha varchar, time bigint, message varchar, touched varchar[], renamed varchar[]);
 create table vocabulary (id integer, term varchar);
 create table postings (term integer, file integer, "where" integer, count integer, line integer);
 """
@@ -45,6 +47,9 @@ create view symbols as
   from loom.symbols s join loom.files f on f.id = s.file order by f.path, s.place;
 create view imports as
   select f.path, i.line, i.text from loom.imports i join loom.files f on f.id = i.file order by f.path, i.line;
+create view commits as
+  select sha, make_timestamp(time * 1000000) as date, split_part(message, chr(10), 1) as subject, message, touched
+  from loom.commits order by time desc, sha;
 create view terms as
   select v.term, f.path, ['path', 'basename', 'symbol', 'heading', 'import', 'content', 'prose'][p."where" + 1]
          as field, p.count, p.line
@@ -64,6 +69,13 @@ class NotSaved(Exception):  # noqa: N818 - told to the index, never to the user
     """The index could not be written; the message says why."""
 
 
+class Stored(NamedTuple):
+    """What the file holds."""
+
+    batch: Batch
+    commits: Sequence[Commit]
+
+
 class Store:
     """The DuckDB file ``index.duckdb`` in the workspace's data folder."""
 
@@ -71,7 +83,7 @@ class Store:
         self.folder = folder
         self.file = folder / "index.duckdb"
 
-    def load(self) -> Batch | None:
+    def load(self) -> Stored | None:
         """Read everything; None where there is no file yet.
 
         Raises
@@ -87,7 +99,7 @@ class Store:
             with duckdb.connect(str(self.file), read_only=True) as con:
                 if con.execute("select version from meta").fetchall() != [(VERSION,)]:
                     raise Damaged("was written by another version of Loom and has been rebuilt")
-                return _read(con)
+                return Stored(_read(con), _read_commits(con))
         except FileNotFoundError:
             return None
         except (duckdb.Error, ValueError, TypeError, LookupError) as error:
@@ -97,11 +109,13 @@ class Store:
             self.file.unlink(missing_ok=True)
             raise
 
-    def save(self, batch: Batch, gone: Collection[str], *, whole: bool) -> bool:
+    def save(self, batch: Batch, gone: Collection[str], commits: Sequence[Commit], *, whole: bool) -> bool:
         """Write `batch` and forget the paths in `gone`; return False if another process is writing just now.
 
         Parameters
         ----------
+        commits
+            Commits that may be new to the file; those that it holds are skipped.
         whole
             `batch` is the whole index: what the file holds is dropped.
 
@@ -121,6 +135,7 @@ class Store:
                     shutil.copyfile(self.file, draft)
                 with duckdb.connect(str(draft)) as con:
                     _write(con, batch, gone)
+                    _write_commits(con, commits)
                 draft.replace(self.file)
         except Timeout:
             return False
@@ -130,7 +145,7 @@ class Store:
             raise NotSaved(str(error).strip().splitlines()[0]) from error
         return True
 
-    def sql(self, query: str, frames: Mapping[str, pd.DataFrame], unsaved: Batch | None = None) -> pd.DataFrame:
+    def sql(self, query: str, frames: Mapping[str, pd.DataFrame], unsaved: Stored | None = None) -> pd.DataFrame:
         """Run `query` over views of the index and over `frames`, by name; nothing can be changed.
 
         Parameters
@@ -143,7 +158,8 @@ class Store:
         with duckdb.connect(":memory:") as con:
             if unsaved is not None:
                 con.execute("attach ':memory:' as loom; use loom")
-                _write(con, unsaved, ())
+                _write(con, unsaved.batch, ())
+                _write_commits(con, unsaved.commits)
                 con.execute("use memory")
                 con.execute(VIEWS)
             elif self.file.exists():
@@ -156,7 +172,8 @@ class Store:
             except duckdb.Error as error:
                 first = str(error).strip().splitlines()[0]
                 raise QueryError(
-                    f"{first} Tables are files, symbols, imports and terms; `describe files` lists the columns."
+                    f"{first} Tables are files, symbols, imports, terms and commits; "
+                    "`describe files` lists the columns."
                 ) from error
 
 
@@ -234,6 +251,36 @@ def _write(con: duckdb.DuckDBPyConnection, batch: Batch, gone: Collection[str]) 
         [start],
     )
     con.execute("commit")
+
+
+def _read_commits(con: duckdb.DuckDBPyConnection) -> list[Commit]:
+    rows = con.execute("select sha, time, message, touched, renamed from commits").fetchall()
+    return [
+        Commit(sha, time, message, tuple(touched), tuple(zip(renamed[::2], renamed[1::2], strict=True)))
+        for sha, time, message, touched, renamed in rows
+    ]
+
+
+def _write_commits(con: duckdb.DuckDBPyConnection, commits: Sequence[Commit]) -> None:
+    import pandas as pd
+
+    if not commits:
+        return
+    moved = [[name for pair in c.renamed for name in pair] for c in commits]
+    columns: dict[str, list[object]] = {
+        "sha": [c.sha for c in commits],
+        "time": [c.time for c in commits],
+        "message": [c.message for c in commits],
+        "touched": ["\0".join(c.touched) for c in commits],
+        "renamed": ["\0".join(pair) for pair in moved],
+    }
+    con.register("told", pd.DataFrame(columns))
+    con.execute(
+        "insert into commits select sha, time, message, "
+        "list_filter(string_split(touched, chr(0)), lambda x: x <> ''), "
+        "list_filter(string_split(renamed, chr(0)), lambda x: x <> '') "
+        "from told where sha not in (select sha from commits)"
+    )
 
 
 def _insert_files(con: duckdb.DuckDBPyConnection, batch: Batch, start: int) -> None:

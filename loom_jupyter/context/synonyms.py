@@ -13,10 +13,10 @@ def _table() -> dict[str, dict[str, None]]:
     """Words by the stem of each of their synonyms; one line of ``synonyms.txt`` is one group."""
     out: dict[str, dict[str, None]] = {}
     for line in files(__package__).joinpath("synonyms.txt").read_text("utf-8").splitlines():
-        group = line.split()
-        for word in group:
-            others = out.setdefault(stem(word), {})
-            others.update(dict.fromkeys(w for w in group if stem(w) != stem(word)))
+        group = {word: stem(word) for word in line.split()}
+        for own in group.values():
+            others = out.setdefault(own, {})
+            others.update(dict.fromkeys(word for word, other in group.items() if other != own))
     return out
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -108,62 +110,71 @@ def _notebook(text: str, got: Extracted) -> str:
 
 def _count(path: str, text: str, got: Extracted, split: Splitter) -> None:
     """Count the terms of every field."""
-    raw: Tally = {}
-    line = 1
-    for token in TOKEN_OR_LINE.findall(text):
-        if token == "\n":
-            line += 1
-        elif token in raw:
-            raw[token][0] += 1
-        else:
-            raw[token] = [1, line]
-    got.words = sum(n for n, _ in raw.values())
-    content: Tally = {}
-    for token, (count, first) in raw.items():
-        for term in split(token):
-            _add(content, term, count, first)
+    got.words, content = _tally(text, split)
     folder, _, base = path.rpartition("/")
-    fields: dict[int, Tally] = {Field.CONTENT: content}
-    for name, words in ((Field.PATH, folder), (Field.BASENAME, base)):
-        fields[name] = _tally([(words, 0)], split)
     heads = [(s.signature, s.base + s.start) for s in got.symbols if s.kind == "section" or s.doc == "markdown"]
     names = [
         (s.name.rpartition(".")[2], s.base + s.start) for s in got.symbols if s.kind not in ("section", "cell")
     ]
-    fields[Field.HEADING] = _tally(heads, split)
-    fields[Field.SYMBOL] = _tally(names, split)
+    fields = {
+        Field.PATH: _tally_pieces([(folder, 0)], split),
+        Field.BASENAME: _tally_pieces([(base, 0)], split),
+        Field.SYMBOL: _tally_pieces(names, split),
+        Field.HEADING: _tally_pieces(heads, split),
+        Field.IMPORT: _tally_pieces([(what, at) for at, what in got.imports], split),
+        Field.CONTENT: content,
+    }
     if got.language in code.GRAMMARS:
-        fields[Field.PROSE] = _tally(_prose(text), split)
-    fields[Field.IMPORT] = _tally([(what, at) for at, what in got.imports], split)
+        fields[Field.PROSE] = _tally(_prose(text), split)[1]
     got.terms = {name: tally for name, tally in fields.items() if tally}
 
 
-def _prose(text: str) -> list[tuple[str, int]]:
-    """Return what is written for people in source code, with its lines: comments, docstrings, messages."""
-    out, line, done = [], 1, 0
+def _tally(text: str, split: Splitter) -> tuple[int, Tally]:
+    """Return the number of tokens, and each term's count and first line."""
+    found = TOKEN_OR_LINE.findall(text)
+    breaks = [n for n, token in enumerate(found) if token == "\n"]
+    counts = Counter(found)
+    del counts["\n"]
+    # The last writer wins: going backwards, that is the first place of each token.
+    first = dict(zip(reversed(found), range(len(found) - 1, -1, -1), strict=True))
+    out: Tally = {}
+    for token, count in counts.items():
+        line = bisect_left(breaks, first[token]) + 1
+        for term in split(token):
+            known = out.get(term)
+            if known is None:
+                out[term] = [count, line]
+            else:
+                known[0] += count
+                if line < known[1]:
+                    known[1] = line
+    return len(found) - len(breaks), out
+
+
+def _prose(text: str) -> str:
+    """Return what is written for people in source code, on its lines: comments, docstrings, messages."""
+    out: list[str] = []
+    line = told = done = 0
     for match in PROSE.finditer(text):
         said = match[match.lastgroup or 0]
         if " " in said:
             line += text.count("\n", done, match.start())
             done = match.start()
-            out.append((said, line))
-    return out
+            out.append("\n" * (line - told) if line > told else " ")
+            out.append(said)
+            told = max(line, told) + said.count("\n")
+    return "".join(out)
 
 
-def _tally(pieces: list[tuple[str, int]], split: Splitter) -> Tally:
+def _tally_pieces(pieces: list[tuple[str, int]], split: Splitter) -> Tally:
+    """Count the terms of short texts, given with their lines."""
     out: Tally = {}
     for text, line in pieces:
         for token in TOKEN.findall(text):
             for term in split(token):
-                _add(out, term, 1, line)
+                known = out.get(term)
+                if known is None:
+                    out[term] = [1, line]
+                else:
+                    known[0] += 1
     return out
-
-
-def _add(tally: Tally, term: str, count: int, line: int) -> None:
-    known = tally.get(term)
-    if known is None:
-        tally[term] = [count, line]
-    else:
-        known[0] += count
-        if line < known[1]:
-            known[1] = line
