@@ -126,7 +126,7 @@ class LoomMagics(Magics):
                 model=args.model or self.model or None,
                 budget=args.budget or self.budget or None,
             )
-        except LoomError:
+        except BaseException:  # no panel without a run
             shown.close()
             raise
         shown.follow(run)

@@ -90,7 +90,8 @@ def _coder(view: RunView, step: Step) -> tuple[str, str]:
 
 def _check(view: RunView, step: Step) -> tuple[str, str]:
     if step.state in (StepState.WAITING, StepState.SKIPPED):
-        return view.check or (view.before.command if view.before else "no check"), _before(view)
+        none = "no check" if view.started is not None else ""
+        return view.check or (view.before.command if view.before else none), _before(view)
     if step.state is StepState.ACTIVE:
         return " · ".join(part for part in (view.check or "", step.note) if part) or "running", ""
     verdict = "passed" if step.state is StepState.DONE else "failed"

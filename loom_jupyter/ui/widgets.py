@@ -45,13 +45,23 @@ class Widgets:
             value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
         )
         self._bar = w.HBox([self._stop])
-        self._stop.on_click(lambda _: press(lambda run: run.stop()))
-        self._accept.on_click(lambda _: press(lambda run: run.accept()))
-        self._reject.on_click(lambda _: press(lambda run: run.reject()))
-        self._undo.on_click(lambda _: press(lambda run: run.undo()))
+        self._accepted = w.Label("Accepted", layout={"min_width": "7em"})
+        for button, act in {
+            self._stop: lambda run: run.stop(),
+            self._accept: lambda run: run.accept(),
+            self._reject: lambda run: run.reject(),
+            self._undo: lambda run: run.undo(),
+        }.items():
+            self._wire(button, act, press)
         self._text.observe(self._toggle_text, "value")
-        for button in (self._stop, self._accept, self._reject, self._undo):
-            _keep_reachable(button)
+
+    def _wire(self, button: Any, act: Callable[[Run], None], press: Press) -> None:
+        def pressed(_: Any) -> None:
+            if button in self._bar.children:  # the second click of two comes when it cannot act any more
+                press(act)
+
+        button.on_click(pressed)
+        _keep_reachable(button)
 
     def content_view(self) -> dict[str, Any]:
         """Return the mimebundle entry that shows the column."""
@@ -68,7 +78,7 @@ class Widgets:
 
     def close_bar(self) -> None:
         """Give the buttons up. The column stays: a page that is loaded again asks for it."""
-        for widget in (self._bar, self._stop, self._accept, self._reject, self._undo, self._text):
+        for widget in (self._bar, self._stop, self._accept, self._reject, self._undo, self._text, self._accepted):
             widget.close()
 
     def show(self, view: RunView, now: float) -> None:
@@ -90,7 +100,8 @@ class Widgets:
             return ()
         if view.state is RunState.REVIEW:
             return (self._accept, self._reject)
-        return (self._undo,) if view.state is RunState.ACCEPTED else ()
+        # The words stand where Accept stood, so that a second click there does not undo.
+        return (self._accepted, self._undo) if view.state is RunState.ACCEPTED else ()
 
     def _toggle_text(self, change: Any) -> None:
         self._stream.layout.display = "" if change["new"] else "none"
