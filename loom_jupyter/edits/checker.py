@@ -126,8 +126,8 @@ class Checker:
             self._warm.run(
                 timeout=limit,
                 cancel=self._cancel,
-                # Of a long suite, the failing tests alone are traced: there is nothing to compare them with.
-                args=None if self._whole else _selection(self._failing),
+                # Of a long suite, the failing tests are traced and, to compare them with, their neighbours.
+                args=None if self._whole else ["-q", *dict.fromkeys(t.partition("::")[0] for t in self._failing)],
                 more=PLUGIN,
                 environ=tracing(Path(folder), root),
                 path=[TRACING],

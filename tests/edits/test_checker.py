@@ -119,14 +119,18 @@ def test_a_server_that_dies_is_replaced_by_the_command(checker: Open) -> None:
 
 
 @linux
-def test_of_a_long_suite_only_the_failing_tests_are_kept_warm(
-    checker: Open, monkeypatch: pytest.MonkeyPatch
+def test_of_a_long_suite_only_failing_tests_are_kept_warm(
+    checker: Open, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (workspace / "tests" / "test_far.py").write_text("def test_far(): pass\n")
     monkeypatch.setattr("loom_jupyter.edits.checker._WORTH_PROVING", 0.0)
     with checker() as bench:
         bench.before()
+        found = bench.trace()
+        assert found is not None
+        assert (found.failed, found.passed) == (1, 2)
         assert bench.attempt(change(WRONG)).tests == Counts(0, 1)
-        assert bench.attempt(change(BREAKS)).tests == Counts(2, 1)
+        assert bench.attempt(change(BREAKS)).tests == Counts(3, 1)
         assert bench.attempt(change(RIGHT)).passed
         assert bench.tally == Tally(cold=3, warm=0, screened=3)
 
