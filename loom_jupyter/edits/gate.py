@@ -13,17 +13,24 @@ from loom_jupyter.edits.text import decode
 
 __all__ = ["canonical", "gate", "gate_change", "is_test"]
 
-_OPENING = r"^[ \t]*(?:#|//|/\*|--|<!--|\.\.\.|…)[ \t]*"
+_CODE = r"(?:code|functions?|methods?|class(?:es)?|file|implementation|logic|content|lines?|imports?|tests?)"
+_END = r"[ \t).…*/>-]*(?:\.\.\.)?[ \t]*$"
+# A comment (or bare dots) that stands for code: the whole line says so, or dots lead into it.
 _PLACEHOLDER = re.compile(
-    _OPENING + r"(?:\.\.\.|…)?[ \t]*\(?"
-    r"(?:(?:the )?rest of|(?:your |the )?existing|(?:your |the )?(?:original|previous|remaining|other)"
-    r"|same as|unchanged|keep (?:the )?(?:rest|existing)|no changes?|omitted|add your|your)"
-    r"\b.*\b(?:code|function|method|class|file|implementation|logic|content|here|above|before|unchanged|omitted"
-    r"|same)s?\b.*$"
-    r"|^[ \t]*(?:#|//|/\*)[ \t]*(?:\.\.\.|…)[ \t]*(?:\*/)?[ \t]*$"
-    r"|^[ \t]*(?:#|//)[ \t]*unchanged[ \t]*$",
+    r"^[ \t]*(?:#|//|/\*|--|<!--|\.\.\.|…)[ \t]*(?:"
+    rf"[\[(]?(?:the |your )?rest of (?:the |your |this )?{_CODE}\b.*"
+    rf"|[\[(]?(?:the |your |all )?(?:existing|original|previous|remaining|other) {_CODE}"
+    r"(?: (?:goes|go|stays?|remains?|is|are|continues?))?"
+    rf"(?: (?:here|above|below|unchanged|the same|as before))?{_END}"
+    rf"|[\[(]?(?:\w+ ){{0,3}}(?:unchanged|same as (?:before|above|original)|omitted(?: for brevity)?){_END}"
+    rf"|(?:add |put |insert |write )?your {_CODE} (?:goes )?here{_END}"
+    rf"|keep (?:the )?(?:rest|existing)\b.*|no changes? (?:here|needed|required){_END}"
+    rf"|(?:\.\.\.|…)[ \t]*(?:\*/|-->)?[ \t]*$"
+    rf"|(?:\.\.\.|…).*\b(?:{_CODE}|rest|existing|unchanged|same|omitted|here)\b.*"
+    r")$",
     re.I | re.M,
 )
+_BARE_DOTS = ("...", "…")
 _SKIPS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "SkipTest", "importorskip"})
 
 
@@ -55,7 +62,7 @@ def _placeholder(path: str, before: str, after: str) -> str | None:
         before, after = _sources(path, before), _sources(path, after)
     old = {line.strip() for line in before.splitlines()}
     for match in _PLACEHOLDER.finditer(after):
-        if (line := match.group().strip()) not in old:
+        if (line := match.group().strip()) not in old and line not in _BARE_DOTS:
             return f"leaves code out: {line[:80]}"
     return None
 

@@ -59,6 +59,35 @@ def test_let_through(after: str) -> None:
     assert gate("a.py", CODE, after) is None
 
 
+@pytest.mark.parametrize(
+    ("line", "lazy"),
+    [
+        ("# ... (rest of code)", True),
+        ("// ... existing code ...", True),
+        ("# existing implementation remains unchanged", True),
+        ("# the remaining methods stay the same", True),
+        ("# rest of the function", True),
+        ("# same as before", True),
+        ("# code unchanged", True),
+        ("# Add your code here", True),
+        ("# (omitted for brevity)", True),
+        ("# keep the rest as is", True),
+        ("# no changes needed", True),
+        ("…", False),
+        ("...", False),
+        ("# the previous implementation of this function was slow", False),
+        ("# other files are read first, the same way", False),
+        ("# existing keys win over the remaining ones", False),
+        ("# unchanged values are skipped", False),
+        ("# rest of the week", False),
+        ("# ...and so on until the end", False),
+    ],
+)
+def test_placeholders(line: str, lazy: bool) -> None:
+    reason = gate("a.txt", "one\n", f"one\ntwo\n    {line}\n")
+    assert (reason is not None) == lazy
+
+
 def test_what_was_undefined_before_may_stay_so() -> None:
     assert gate("a.py", "a = magic()\n", "a = magic() + 1\n") is None
     assert gate("a.py", "a = (\n", "a = 1\n") is None
@@ -181,7 +210,7 @@ def test_no_false_alarm_on_real_code() -> None:
 
 def test_a_verdict_is_quick() -> None:
     source = Path(loom_jupyter.__file__).parent.joinpath("edits", "check.py").read_text()
-    changed = source.replace("_POLL = 0.05", "_POLL = 0.06")
+    changed = source.replace("FILE_SIZE = 4", "FILE_SIZE = 5")
     gate("a.py", source, changed)
     times = []
     for _ in range(5):
