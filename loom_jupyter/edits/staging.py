@@ -6,11 +6,13 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from loom_jupyter.edits.apply import FileChange
@@ -23,6 +25,14 @@ BIG_FILE = 50 * 2**20
 COPY_LIMIT = 2**30
 """Bytes copied at most; beyond it the largest files are linked."""
 
+MANY_FILES, BULK = 5_000, 1_000
+"""Above this many files, folders of so many files without code are linked."""
+MOST_FILES = 200_000
+
+_CODE = (
+    *(".py", ".pyi", ".pyx", ".ipynb", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".rs", ".go", ".c", ".h"),
+    *(".cc", ".cpp", ".hpp", ".java", ".kt", ".rb", ".php", ".sh", ".r", ".R", ".jl", ".sql", ".toml"),
+)
 _DROPPED = frozenset(
     {
         *(".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
@@ -150,7 +160,12 @@ class StagedCopy:
 
     def _write(self, path: str, data: bytes) -> None:
         file = self.root / path
+        mode = stat.S_IMODE(file.lstat().st_mode) if file.exists() else None
+        # Anew, for the file may be write-protected, or a check may have made it a link.
+        file.unlink(missing_ok=True)
         file.write_bytes(data)
+        if mode is not None:
+            file.chmod(mode)
         # Python trusts bytecode whose source has the same size and the same second: candidates do.
         _forget_bytecode(file)
         if path in self._marks:
@@ -190,7 +205,7 @@ class StagedCopy:
         self.workspace = self.workspace.resolve()
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.root = self.root.resolve()
-        found = dict(_walk(str(self.workspace), "", self._enter))
+        found = self._found()
         ceiling = _ceiling(found.values())
         for number, (path, info) in enumerate(sorted(found.items())):
             self._tell(number, len(found))
@@ -201,14 +216,35 @@ class StagedCopy:
         self._folders = {parent.as_posix() for path in self._marks for parent in Path(path).parents}
         self._tell(len(found), len(found))
 
+    def _found(self) -> dict[str, os.stat_result]:
+        """List what to copy; folders of thousands of files without any code are linked whole."""
+        found: dict[str, os.stat_result] = {}
+        for path, info in _walk(str(self.workspace), "", self._enter):
+            found[path] = info
+            if len(found) > MOST_FILES:
+                raise EditError(
+                    f"{self.workspace} holds more than {MOST_FILES:,} files, too many to copy for a check; "
+                    "open Loom in the project's own folder."
+                )
+        if len(found) > MANY_FILES:
+            for folder in _bulks(found):
+                found = {path: info for path, info in found.items() if not path.startswith(folder + "/")}
+                self.linked.append(folder)
+                self._place(folder, linked=True)
+        return found
+
     def _tell(self, done: int, total: int) -> None:
-        if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled("Stopped while the workspace was being copied; nothing was changed.")
+        self._stop_if_asked()
         if self.progress is not None and (done % max(1, total // 20) == 0 or done == total):
             self.progress(done, total)
 
+    def _stop_if_asked(self) -> None:
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled("Stopped while the workspace was being copied; nothing was changed.")
+
     def _enter(self, path: str) -> bool:
         """Decide whether a folder of the workspace is copied; some are linked instead."""
+        self._stop_if_asked()
         folder = self.workspace / path
         if folder == self.root or folder.name in _DROPPED or (folder / "CACHEDIR.TAG").exists():
             return False
@@ -230,7 +266,10 @@ class StagedCopy:
             file.symlink_to((source.parent / goal).resolve())
 
     def _remove(self) -> None:
-        shutil.rmtree(self.root, onerror=_force)
+        if sys.version_info >= (3, 12):
+            shutil.rmtree(self.root, onexc=_force)
+        else:
+            shutil.rmtree(self.root, onerror=_force)
 
 
 class _Copier:
@@ -286,11 +325,25 @@ def _ceiling(infos: Iterable[os.stat_result]) -> int:
     return BIG_FILE
 
 
+def _bulks(paths: Iterable[str]) -> list[str]:
+    """Return the topmost folders that hold thousands of files and no code: images, samples, exports."""
+    counts: Counter[str] = Counter()
+    code: set[str] = set()
+    for path in paths:
+        parents = [parent.as_posix() for parent in PurePosixPath(path).parents][:-1]
+        counts.update(parents)
+        if path.endswith(_CODE):
+            code.update(parents)
+    bulky = {folder for folder, count in counts.items() if count >= BULK and folder not in code}
+    return sorted(f for f in bulky if not any(p.as_posix() in bulky for p in PurePosixPath(f).parents))
+
+
 def _forget_bytecode(file: Path) -> None:
     cache = file.parent / "__pycache__"
     if file.suffix == ".py" and cache.is_dir():
-        for stale in cache.glob(f"{file.stem}.*.pyc"):
-            stale.unlink(missing_ok=True)
+        for stale in cache.iterdir():
+            if stale.name.startswith(f"{file.stem}."):
+                stale.unlink(missing_ok=True)
 
 
 def _force(remove: Callable[..., object], path: str, _: object) -> None:

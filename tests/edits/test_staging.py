@@ -10,7 +10,7 @@ import pytest
 
 from loom_jupyter.edits import staging
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import ForbiddenPathError
+from loom_jupyter.edits.errors import EditError, ForbiddenPathError
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import Cancelled
 
@@ -153,6 +153,49 @@ def test_big_files_are_linked(workspace: Path, tmp_path: Path, monkeypatch: pyte
     with StagedCopy(workspace, tmp_path / "b") as staged:
         assert {"data.bin", "medium.bin"} <= set(staged.linked)
         assert (staged.root / "price.py").is_symlink() is False
+
+
+def test_folders_of_many_files_without_code_are_linked(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "MANY_FILES", 20)
+    monkeypatch.setattr(staging, "BULK", 10)
+    for folder in ("images/train", "images/test", "generated"):
+        (workspace / folder).mkdir(parents=True)
+        for number in range(12):
+            (workspace / folder / f"{number}.png").touch()
+    (workspace / "generated" / "make.py").touch()
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        assert (staged.root / "images").readlink() == workspace / "images"
+        assert not (staged.root / "generated").is_symlink()
+        (staged.root / "images").unlink()
+        staged.restore()
+        assert (staged.root / "images").readlink() == workspace / "images"
+    monkeypatch.setattr(staging, "MOST_FILES", 20)
+    with pytest.raises(EditError, match="project's own folder"), StagedCopy(workspace, tmp_path / "stage"):
+        pass
+    assert len(list((workspace / "images" / "train").iterdir())) == 12
+
+
+def test_write_protected_files_are_tried_too(workspace: Path, tmp_path: Path) -> None:
+    (workspace / "price.py").chmod(0o444)
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        staged.put([FileChange("price.py", b"RATE = 1\n", b"RATE = 2\n")])
+        assert (staged.root / "price.py").read_bytes() == b"RATE = 2\n"
+        assert (staged.root / "price.py").stat().st_mode & 0o777 == 0o444
+        staged.restore()
+        assert (staged.root / "price.py").read_bytes() == b"RATE = 1\n"
+
+
+def test_a_candidate_is_not_written_through_a_link(workspace: Path, tmp_path: Path) -> None:
+    """A check may replace a file by a link into the workspace between two trials."""
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        staged.put([FileChange("price.py", b"RATE = 1\n", b"RATE = 2\n")])
+        (staged.root / "price.py").unlink()
+        (staged.root / "price.py").symlink_to(workspace / "price.py")
+        staged.restore()
+        assert not (staged.root / "price.py").is_symlink()
+    assert (workspace / "price.py").read_bytes() == b"RATE = 1\n"
 
 
 def test_copying_can_be_stopped(workspace: Path, tmp_path: Path) -> None:
