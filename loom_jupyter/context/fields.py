@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 K1 = (3.0, 1.5)
 OTHER_FORM = (0.5, 0.7)
-SYNONYM = (0.0, 0.4)
+SYNONYM = (0.0, 0.3)
 # What the rule's points are multiplied with when the request is in plain words, which seldom stand in paths.
 PLAIN = {
     Field.PATH: 0.1,

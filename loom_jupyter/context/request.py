@@ -12,8 +12,8 @@ from loom_jupyter.context.words import STOP, TOKEN, stem, terms, words
 MOST_TERMS = 96
 MOST_PAIRS = 400
 REST = 0.3
-PLAIN_WORDS = 6
-PLAIN_SHARE = (0.25, 0.4)
+PLAIN_WORDS = 9
+PLAIN_SHARE = (0.3, 0.45)
 ROUTINE_SHARE = 0.3
 PATH = re.compile(r"[\w.@+-]*(?:[/\\][\w.@+-]+)+|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,9}\b")
 CODE = re.compile(

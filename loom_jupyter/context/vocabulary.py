@@ -1,17 +1,19 @@
-"""Vocabulary: every term the index has met, and its forms. It only grows, so snapshots may share it."""
+"""Vocabulary: every term the index has met. It only grows, so snapshots may share it."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loom_jupyter.context.words import stem
+from loom_jupyter.context.words import spellings, stem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+SHORTEST = 3
 
 
 class Vocabulary:
@@ -20,9 +22,6 @@ class Vocabulary:
     def __init__(self) -> None:
         self.terms: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._forms: dict[str, list[str]] = {}
-        self._stemmed = 0
-        self._lock = threading.Lock()
 
     def add(self, terms: Iterable[str]) -> NDArray[np.int32]:
         """Return the numbers of `terms`, giving new ones to those not met before."""
@@ -41,8 +40,8 @@ class Vocabulary:
 
     def forms(self, term: str) -> list[str]:
         """Return the other terms that are forms of the same word, in alphabetical order."""
-        with self._lock:
-            for known in self.terms[self._stemmed :]:
-                self._forms.setdefault(stem(known), []).append(known)
-                self._stemmed += 1
-            return sorted(t for t in self._forms.get(stem(term), ()) if t != term)
+        root = stem(term)
+        if len(root) < SHORTEST or not root.isalpha():
+            return []
+        known = {s for s in spellings(root) if s in self._numbers}
+        return sorted(s for s in known if s != term and stem(s) == root)

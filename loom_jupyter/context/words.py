@@ -51,6 +51,7 @@ ENDINGS = (
     *("able", "ible", "ally", "ly", "ions", "ion", "ive", "ness", "al"),
 )
 SHORTEST_STEM = 4
+FORM_ENDINGS = tuple(dict.fromkeys(f"{e}{s}" for e in ("", "e", "y", *ENDINGS) for s in ("", "s")))
 
 
 def stem(word: str) -> str:
@@ -75,6 +76,16 @@ def stem(word: str) -> str:
     if len(word) > SHORTEST_STEM and word[-1] == word[-2] and word[-1] not in "ls":
         word = word[:-1]
     return f"{word[:-1]}y" if word.endswith("i") else word
+
+
+def spellings(root: str) -> Iterator[str]:
+    """Yield what a word of the stem `root` may look like; most of it is no word, and some has another stem."""
+    starts = [root, f"{root}e", f"{root}at", f"{root}ate", f"{root}{root[-1]}"]
+    if root.endswith("y"):
+        starts.append(f"{root[:-1]}i")
+    for start in starts:
+        for ending in FORM_ENDINGS:
+            yield start + ending
 
 
 def _singular(word: str) -> str:

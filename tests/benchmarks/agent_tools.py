@@ -124,9 +124,7 @@ class Tools:
         text = self._text(action.path)
         found = _functions(text).get(action.function)
         if found is None:
-            raise RefusedError(
-                f"there is no function {action.function} in {action.path}; give its name as it stands."
-            )
+            raise RefusedError(f"{action.path} has no function {action.function}; give its name as it stands.")
         start, end, indent = found
         lines = text.splitlines(keepends=True)
         code = textwrap.indent(textwrap.dedent(action.code).strip("\n"), " " * indent) + "\n"

@@ -183,7 +183,7 @@ def _loom(exercise: Exercise, root: Path, check: str, model: str | None, budget:
         if not run.wait(budget + GRACE):
             run.stop()
             run.wait(60)
-    outcome = describe(run, loom, meter.spans)
+    outcome = describe(run, meter)
     if outcome.claimed:
         run.accept()
         outcome.solved = _tested(check, root).passed

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from loom_jupyter.edits.checker import Checker
 from loom_jupyter.models import host
 
 Span = tuple[float, float]
@@ -24,9 +24,12 @@ class Meter:
     ----------
     spans
         Begin and end of every call of the model, in seconds since the epoch.
+    traces
+        The same of every tracing of the check: it runs the user's command, and no event tells how long.
     """
 
     spans: list[Span] = field(default_factory=list)
+    traces: list[Span] = field(default_factory=list)
 
     @contextmanager
     def installed(self) -> Iterator[Meter]:
@@ -36,29 +39,32 @@ class Meter:
         @contextmanager
         def acquire(*args: Any, **options: Any) -> Iterator[Any]:
             with before(*args, **options) as model:
-                names = [name for name in _CALLS if hasattr(type(model), name)]
+                names = [name for name in _CALLS if callable(getattr(type(model), name, None))]
                 for name in names:
-                    setattr(model, name, self._timed(getattr(model, name)))
+                    setattr(model, name, self._timed(getattr(model, name), self.spans))
                 try:
                     yield model
                 finally:
                     for name in names:
                         delattr(model, name)
 
+        trace = Checker.trace
         host.acquire = acquire  # type: ignore[assignment]
+        Checker.trace = self._timed(trace, self.traces)  # type: ignore[method-assign]
         try:
             yield self
         finally:
             host.acquire = before
+            Checker.trace = trace  # type: ignore[method-assign]
 
-    def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _timed(self, call: Callable[..., Any], spans: list[Span]) -> Callable[..., Any]:
         @functools.wraps(call)
         def timed(*args: Any, **options: Any) -> Any:
             begin = time.time()
             try:
                 answer = call(*args, **options)
             finally:
-                self.spans.append((begin, time.time()))
+                spans.append((begin, time.time()))
             return self._stepwise(answer) if isinstance(answer, Iterator) else answer
 
         return timed
@@ -89,17 +95,3 @@ def covered(spans: Iterable[Span], begin: float, end: float) -> float:
             total += stop - start
             reached = stop
     return total
-
-
-class Stopwatch:
-    """Ends a run that does not end by itself."""
-
-    def __init__(self, seconds: float, act: Callable[[], None]) -> None:
-        self._timer = threading.Timer(seconds, act)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.edits import packages
-from tests.benchmarks.edits.meter import Meter, Span, covered
+from tests.benchmarks.edits.meter import Meter, covered
 from tests.benchmarks.edits.outcome import Outcome, arguments, run_all, table
 from tests.benchmarks.edits.packages import CACHE, Fault
 
 if TYPE_CHECKING:
-    from loom_jupyter import Loom
     from loom_jupyter.runs.run import Run
 
 GRACE = 600.0
@@ -82,7 +81,7 @@ def run_fault(
         if not run.wait(budget + GRACE):
             run.stop()
             run.wait(60)
-    outcome = describe(run, loom, meter.spans)
+    outcome = describe(run, meter)
     outcome.task, outcome.group = fault.name, fault.package.name
     outcome.offered = offered_rank(run, fault.file, fault.symbol)
     outcome.targeted = targeted_rank(run, fault.file, fault.symbol)
@@ -103,7 +102,7 @@ def judge(outcome: Outcome, run: Run, fault: Fault, root: Path, fresh: Path, cac
     outcome.solved = not outcome.broke
 
 
-def describe(run: Run, loom: Loom, model_spans: Sequence[Span]) -> Outcome:
+def describe(run: Run, meter: Meter) -> Outcome:
     """Read from a run's events what came of it and where its time went."""
     events = run.events()
     by_type: dict[str, list[Any]] = {}
@@ -132,13 +131,11 @@ def describe(run: Run, loom: Loom, model_spans: Sequence[Span]) -> Outcome:
         diff=proposal.diff if proposal else "",
         run=str(run.folder),
     )
-    _times(outcome, events, by_type, model_spans)
+    _times(outcome, events, by_type, meter)
     return outcome
 
 
-def _times(
-    outcome: Outcome, events: Sequence[Any], by_type: dict[str, list[Any]], model_spans: Sequence[Span]
-) -> None:
+def _times(outcome: Outcome, events: Sequence[Any], by_type: dict[str, list[Any]], meter: Meter) -> None:
     """Fill in the seconds. Loading the model is left out, as a user waits for it once."""
     begin = events[0].ts
     proposed = by_type.get("proposal")
@@ -148,14 +145,14 @@ def _times(
         for ready in by_type.get("model_ready", [])
         if "model_loading" in by_type
     ]
-    checks = [(e.ts - e.seconds, e.ts) for e in by_type.get("check_finished", [])]
+    checks = meter.traces + [(e.ts - e.seconds, e.ts) for e in by_type.get("check_finished", [])]
     checks += [(e.ts - e.seconds, e.ts) for e in by_type.get("candidate", [])]
     index = [(e.ts - e.seconds, e.ts) for e in by_type.get("indexed", [])]
     outcome.seconds = end - begin - covered(loading, begin, end)
-    outcome.model_seconds = covered(model_spans, begin, end)
+    outcome.model_seconds = covered(meter.spans, begin, end)
     outcome.check_seconds = covered(checks, begin, end)
     outcome.index_seconds = covered(index, begin, end)
-    outcome.overhead_seconds = end - begin - covered([*loading, *model_spans, *checks, *index], begin, end)
+    outcome.overhead_seconds = end - begin - covered([*loading, *meter.spans, *checks, *index], begin, end)
 
 
 def offered_rank(run: Run, file: str, symbol: str) -> int | None:
