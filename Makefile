@@ -8,7 +8,7 @@ DEMO_MODEL ?= qwen2.5-coder-1.5b
 TEST_MODEL ?= qwen2.5-coder-0.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test unit lint model-demo model-test bench clean
+.PHONY: help demo lab test unit lint model-demo model-test bench bench-edits clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
@@ -59,3 +59,8 @@ test: lint model-test
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# 24 faults in six real packages: Loom, then the same model as one agent. A budget of 120 s a task, so up to hours.
+bench-edits: model-demo
+	@$(BIN)/python -m tests.benchmarks.edits.run --model $(DEMO_MODEL) --resume
+	@$(BIN)/python -m tests.benchmarks.single_agent --model $(DEMO_MODEL) --resume
