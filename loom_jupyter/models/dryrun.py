@@ -23,7 +23,11 @@ from loom_jupyter.models.estimate import GGML_TYPES
 from loom_jupyter.models.protocol import ModelError
 
 SYMBOL = "_Z26llama_get_memory_breakdownPK13llama_context"
-READABLE = sys.platform.startswith("linux") and hasattr(lib._lib, SYMBOL)
+READABLE = (
+    sys.platform.startswith("linux")
+    and hasattr(lib._lib, SYMBOL)
+    and any(name == "no_alloc" for name, *_ in lib.llama_model_params._fields_)
+)
 MOST_NODES = 256
 GPU_KINDS = (1, 2)  # ggml_backend_dev_type: a GPU of its own, or one that shares the memory
 

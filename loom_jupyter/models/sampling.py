@@ -20,7 +20,7 @@ import numpy.typing as npt
 from loom_jupyter.models.protocol import ModelError
 
 MIN_P = 0.05  # tokens less likely than this share of the likeliest are never sampled
-FEW = 64
+FEW = (64, 2048, 16384)  # of the best tokens are shown to the grammar before all of them are
 
 Floats = npt.NDArray[np.float32]
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)], align=True)
@@ -81,15 +81,22 @@ class Sampler:
         return keys
 
     def _best_allowed(self, keys: Floats, logits: Floats) -> int:
-        few = np.argpartition(keys, -FEW)[-FEW:] if len(keys) > FEW else np.arange(len(keys))
-        for candidates, by in ((few, keys), (np.arange(len(keys)), logits)):
-            allowed = self._allowed(candidates.astype(np.int32))
-            if len(allowed) and by[allowed].max() > -np.inf:
-                return int(allowed[by[allowed].argmax()])
-        raise ModelError("No token of the model's vocabulary fits the schema here; simplify the schema.")
+        for few in FEW:
+            if few < len(keys):
+                best = np.argpartition(keys, -few)[-few:].astype(np.int32)
+                allowed = self._allowed(best[keys[best] > -np.inf])
+                if len(allowed):
+                    return int(allowed[keys[allowed].argmax()])
+        allowed = self._allowed(np.arange(len(keys), dtype=np.int32))
+        if not len(allowed):
+            raise ModelError("No token of the model's vocabulary fits the schema here; simplify the schema.")
+        by = keys if keys[allowed].max() > -np.inf else logits
+        return int(allowed[by[allowed].argmax()])
 
     def _allowed(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return those of `tokens` that the grammar accepts next."""
+        if not len(tokens):
+            return tokens
         data = np.zeros(len(tokens), _CANDIDATE)
         data["id"] = tokens
         array = lib.llama_token_data_array(
