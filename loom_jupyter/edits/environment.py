@@ -40,8 +40,7 @@ def check_environment(
     }
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
     env["PYTHONPATH"] = os.pathsep.join(_import_places(cwd, workspace, env.get("PYTHONPATH", "")))
-    # A plain report, and no folder of pytest's own left in the copy; the user's command stays as typed.
-    env["PYTEST_ADDOPTS"] = f"{env.get('PYTEST_ADDOPTS', '')} -p no:cacheprovider --color=no".strip()
+    env["PYTEST_ADDOPTS"] = f"{env.get('PYTEST_ADDOPTS', '')} --color=no".strip()
     env |= {
         "NO_COLOR": "1",
         "TERM": "dumb",

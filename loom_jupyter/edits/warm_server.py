@@ -54,7 +54,7 @@ def warm_up() -> None:
     home = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="loom-warm-") as folder:
         os.chdir(folder)
-        pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", folder, folder])
+        pytest.main(["-q", "--rootdir", folder, folder])
         os.chdir(home)
     if options is not None:
         os.environ["PYTEST_ADDOPTS"] = options

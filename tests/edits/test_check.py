@@ -52,13 +52,13 @@ def test_passes_and_fails(tmp_path: Path) -> None:
     assert run("kill -9 $$", tmp_path).code == 137
 
 
-def test_pytest_is_the_kernels_and_leaves_no_cache(tmp_path: Path) -> None:
+def test_pytest_is_the_kernels(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("def test_a():\n    assert 1 + 1 == 3\ndef test_b(): pass\n")
     result = run("pytest -q", tmp_path)
     assert (result.passed, result.tests, result.summary) == (False, Counts(1, 1), "1 failed, 1 passed")
     assert "assert (1 + 1) == 3" in result.output
     assert str(tmp_path) not in result.raw
-    assert not (tmp_path / ".pytest_cache").exists()
+    assert run("pytest -q --lf", tmp_path).tests == Counts(0, 1)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def servers() -> list[psutil.Process]:
 
 
 @linux
-@pytest.mark.parametrize("command", ["pytest -q", "python -m pytest -q -k 'not nothing'"])
+@pytest.mark.parametrize("command", ["pytest -q", "python -m pytest -q --ff -k 'not nothing'"])
 def test_candidates_are_tried_warm_and_confirmed_cold(checker: Open, workspace: Path, command: str) -> None:
     with checker(command) as bench:
         before = bench.before()
