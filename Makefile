@@ -60,7 +60,7 @@ test: lint model-test
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# 24 faults in six real packages: Loom, then the same model as one agent. A budget of 120 s a task, so up to hours.
+# 24 faults in six real packages: Loom, then the same model as one agent. BENCH=--resume goes on where it was ended.
 bench-edits: model-demo
-	@$(BIN)/python -m tests.benchmarks.edits.run --model $(DEMO_MODEL) --resume
-	@$(BIN)/python -m tests.benchmarks.single_agent --model $(DEMO_MODEL) --resume
+	@$(BIN)/python -m tests.benchmarks.edits.run --model $(DEMO_MODEL) $(BENCH)
+	@$(BIN)/python -m tests.benchmarks.single_agent --model $(DEMO_MODEL) $(BENCH)

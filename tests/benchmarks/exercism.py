@@ -31,7 +31,8 @@ from loom_jupyter.models import host
 from loom_jupyter.models.protocol import Message, ModelError
 from loom_jupyter.pipeline.fence import fenced_code
 from tests.benchmarks.edits.meter import Meter
-from tests.benchmarks.edits.outcome import Outcome, arguments, run_all, table
+from tests.benchmarks.edits.outcome import Outcome, arguments, results, run_all, table
+from tests.benchmarks.edits.packages import SuiteError
 from tests.benchmarks.edits.run import GRACE, describe
 
 SAMPLE = 30
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--harness", choices=["loom", "whole"], default="loom")
     parser.add_argument("--sample", type=int, default=SAMPLE, help=f"how many exercises (default {SAMPLE})")
     options = parser.parse_args(argv)
-    out = options.out.with_name(f"{options.out.stem}-{options.harness}.jsonl")
+    out = results(options, options.harness)
     work = out.with_suffix("")
     if not options.resume:
         shutil.rmtree(work, ignore_errors=True)
@@ -239,5 +240,5 @@ def _tested(check: str, root: Path) -> CheckResult:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (MissingExercisesError, ModelError) as error:
+    except (MissingExercisesError, ModelError, SuiteError) as error:
         sys.exit(str(error))

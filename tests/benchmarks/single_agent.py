@@ -23,7 +23,7 @@ from loom_jupyter.models.protocol import Message, Model, ModelError
 from loom_jupyter.pipeline.reply import ReplyError, parse_reply
 from tests.benchmarks.agent_tools import SCHEMA, Action, Tools
 from tests.benchmarks.edits import packages
-from tests.benchmarks.edits.outcome import Outcome, arguments, run_all, table
+from tests.benchmarks.edits.outcome import Outcome, arguments, results, run_all, table
 from tests.benchmarks.edits.packages import CACHE, Fault
 from tests.benchmarks.edits.run import select
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     faults = select(packages.load(), options.only)
     one = functools.partial(run_named, model=options.model, budget=options.budget)
     names = [fault.name for fault in faults]
-    outcomes = run_all(names, one, out=options.out, resume=options.resume, jobs=options.jobs)
+    outcomes = run_all(names, one, out=results(options), resume=options.resume, jobs=options.jobs)
     print(f"\none agent, {STEPS} steps, {options.model or 'default model'}\n{table(outcomes)}")
     return 0
 
@@ -77,8 +77,7 @@ def run_fault(fault: Fault, *, model: str | None, budget: float, cache: Path = C
             fresh = packages.faulty_copy(fault, Path(temp) / "verify" / fault.package.name, cache)
             for path in changed:
                 shutil.copyfile(root / path, fresh / path)
-            tests = packages.run_tests(packages.all_tests(fault.package), fresh)
-            outcome.broke = sorted(packages.failing(tests))
+            outcome.broke = packages.broken(fault.package, fresh)
             outcome.solved = not outcome.broke
     return outcome
 
@@ -179,5 +178,5 @@ def _diff(path: str, old: str, new: str) -> str:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except ModelError as error:
+    except (ModelError, packages.SuiteError) as error:
         sys.exit(str(error))

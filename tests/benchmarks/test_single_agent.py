@@ -16,6 +16,8 @@ from tests.benchmarks.agent_tools import SCHEMA, Action, Tools
 from tests.benchmarks.edits import packages
 from tests.benchmarks.edits.packages import Fault, Package
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "parcels"
 FAULT = Fault(
     name="two-kilograms",

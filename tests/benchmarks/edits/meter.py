@@ -49,7 +49,7 @@ class Meter:
                         delattr(model, name)
 
         trace = Checker.trace
-        host.acquire = acquire  # type: ignore[assignment]
+        host.acquire = acquire
         Checker.trace = self._timed(trace, self.traces)  # type: ignore[method-assign]
         try:
             yield self

@@ -141,9 +141,17 @@ def arguments(harness: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a task, package or exercise")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with a model of its own (default 1)")
     parser.add_argument("--resume", action="store_true", help="keep the lines that are there; run what is missing")
-    default = CACHE / "results" / f"{harness}.jsonl"
-    parser.add_argument("--out", type=Path, default=default, help=f"file of results (default {default})")
+    parser.add_argument("--out", type=Path, help=f"file of results (default in {CACHE / 'results'})")
+    parser.set_defaults(harness_name=harness)
     return parser
+
+
+def results(options: argparse.Namespace, variant: str = "") -> Path:
+    """Return the file of results: as asked, or one a harness, variant and model."""
+    if options.out:
+        return Path(options.out)
+    model = Path(options.model or "default").stem
+    return CACHE / "results" / f"{'-'.join(filter(None, [options.harness_name, variant, model]))}.jsonl"
 
 
 def run_all(
@@ -158,7 +166,7 @@ def run_all(
     """
     if not resume:
         out.unlink(missing_ok=True)
-    outcomes = read(out)
+    outcomes = [outcome for outcome in read(out) if outcome.task in names]
     done = {outcome.task for outcome in outcomes}
     for outcome in _each([name for name in names if name not in done], run_one, jobs):
         append(out, outcome)

@@ -145,3 +145,11 @@ def failing(result: CheckResult) -> set[str]:
     if not result.passed and not found:
         raise SuiteError(f"the tests could not be run: {result.summary}")
     return found
+
+
+def broken(package: Package, root: Path) -> list[str]:
+    """Return the tests that fail in `root`, or why they could not be run: both count against an answer."""
+    try:
+        return sorted(failing(run_tests(all_tests(package), root)))
+    except SuiteError as error:
+        return [str(error)]

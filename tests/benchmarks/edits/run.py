@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.edits import packages
 from tests.benchmarks.edits.meter import Meter, covered
-from tests.benchmarks.edits.outcome import Outcome, arguments, run_all, table
-from tests.benchmarks.edits.packages import CACHE, Fault
+from tests.benchmarks.edits.outcome import Outcome, arguments, results, run_all, table
+from tests.benchmarks.edits.packages import CACHE, Fault, SuiteError
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -27,18 +27,21 @@ GRACE = 600.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = arguments("loom", __doc__.splitlines()[0]).parse_args(argv)
+    parser = arguments("loom", __doc__.splitlines()[0])
+    parser.add_argument("--check", help="a check for all tasks, such as auto, instead of each task's own")
+    options = parser.parse_args(argv)
     faults = select(packages.load(), options.only)
-    work = options.out.with_suffix("")
+    out = results(options, "auto" if options.check == "auto" else "")
+    work = out.with_suffix("")
     if not options.resume:
         shutil.rmtree(work, ignore_errors=True)
     for package in {fault.package for fault in faults}:
         packages.fetch(package)
-    one = functools.partial(run_named, model=options.model, budget=options.budget, work=work)
+    one = functools.partial(run_named, model=options.model, budget=options.budget, work=work, check=options.check)
     names = [fault.name for fault in faults]
-    outcomes = run_all(names, one, out=options.out, resume=options.resume, jobs=options.jobs)
+    outcomes = run_all(names, one, out=out, resume=options.resume, jobs=options.jobs)
     print(f"\n{options.model or 'default model'}, budget {options.budget:g} s\n{table(outcomes)}")
-    print(f"\nlines in {options.out}, runs below {work}")
+    print(f"\nlines in {out}, runs below {work}")
     return 0
 
 
@@ -50,10 +53,10 @@ def select(faults: list[Fault], only: Sequence[str]) -> list[Fault]:
     return chosen
 
 
-def run_named(name: str, *, model: str | None, budget: float, work: Path) -> Outcome:
+def run_named(name: str, *, model: str | None, budget: float, work: Path, check: str | None) -> Outcome:
     """Run the task of this name."""
     fault = next(f for f in packages.load() if f.name == name)
-    return run_fault(fault, model=model, budget=budget, work=work)
+    return run_fault(fault, model=model, budget=budget, work=work, check=check)
 
 
 def run_fault(
@@ -98,16 +101,24 @@ def judge(outcome: Outcome, run: Run, fault: Fault, root: Path, fresh: Path, cac
     packages.faulty_copy(fault, fresh, cache)
     for path in proposal.diffs:
         shutil.copyfile(root / path, fresh / path)
-    outcome.broke = sorted(packages.failing(packages.run_tests(packages.all_tests(fault.package), fresh)))
+    outcome.broke = packages.broken(fault.package, fresh)
     outcome.solved = not outcome.broke
 
 
 def describe(run: Run, meter: Meter) -> Outcome:
-    """Read from a run's events what came of it and where its time went."""
+    """Read from a run's events what came of it and where its time went.
+
+    Raises
+    ------
+    SuiteError
+        The model did not load: that is no result.
+    """
     events = run.events()
     by_type: dict[str, list[Any]] = {}
     for event in events:
         by_type.setdefault(event.type, []).append(event)
+    if "model_ready" not in by_type:
+        raise SuiteError(f"the model was not ready: {run.error or run.state.value}")
     candidates = by_type.get("candidate", [])
     won = next((c for c in reversed(candidates) if c.verdict == "passed"), None)
     proposal = run.proposal
@@ -183,4 +194,7 @@ def _holds(name: str, symbol: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SuiteError as error:
+        sys.exit(str(error))

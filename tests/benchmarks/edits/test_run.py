@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.models.protocol import Alternative, Branch, TokenScore, Usage
+from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore, Usage
 from tests.benchmarks.edits import packages, run
 from tests.benchmarks.edits.meter import Meter, covered
 from tests.benchmarks.edits.outcome import Outcome, append, read, run_all, table
 from tests.benchmarks.edits.packages import Fault, Package
+
+pytestmark = pytest.mark.slow
 
 SAMPLE = Path(__file__).parents[3] / "notebooks" / "parcels"
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
@@ -94,6 +96,19 @@ def test_a_solved_task_is_measured(tmp_path: Path, cache: Path, lend: Any) -> No
     assert outcome.overhead_seconds is not None
     assert 0 <= outcome.overhead_seconds < outcome.seconds
     assert (Path(outcome.run) / "progress.jsonl").exists()
+
+
+def test_a_model_that_does_not_load_is_no_result(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def acquire(*_: Any) -> Iterator[Any]:
+        raise ModelError("no such file")
+        yield
+
+    monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+    with pytest.raises(packages.SuiteError, match="no such file"):
+        run.run_fault(FAULT, model=None, budget=5, work=tmp_path / "work", cache=cache)
 
 
 def test_an_answer_that_breaks_another_test_is_not_solved(tmp_path: Path, cache: Path, lend: Any) -> None:
