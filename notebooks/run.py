@@ -35,7 +35,7 @@ def show_source(console: Console, cell: Any) -> None:
         console.print(Markdown(cell.source))
     else:
         console.print(
-            Syntax(cell.source, "python", theme="ansi_light", background_color="default", padding=(0, 2))
+            Syntax(cell.source, "python", theme="ansi_light", background_color="default", word_wrap=True)
         )
 
 
@@ -101,7 +101,7 @@ def run(path: Path, console: Console) -> float:
     where = {"metadata": {"path": path.parent}}
     client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=where)
     start = time.monotonic()
-    with client.setup_kernel():
+    with client.setup_kernel(extra_arguments=["--log-level=ERROR"]):
         for index, cell in enumerate(notebook.cells):
             console.print()
             show_source(console, cell)

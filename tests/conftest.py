@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import (
@@ -20,6 +21,10 @@ from loom_jupyter.models.protocol import (
     TokenScore,
     Usage,
 )
+
+# Timings are benchmarks; a machine that is busy must not fail a test.
+settings.register_profile("loom", deadline=None)
+settings.load_profile("loom")
 
 SAMPLE = Path(__file__).parents[1] / "notebooks" / "parcels"
 

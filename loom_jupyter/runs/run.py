@@ -285,13 +285,22 @@ class Run:
         with self._changed:
             if self._log is None:
                 raise RuntimeError(f"run {self.id} is not owned by this handle")
-            written = self._log.emit(event)
-            self._events.append(written)
-            if isinstance(written, StateChanged):
-                self._state = written.state
-            self._changed.notify_all()
-            for listener in list(self._listeners):
-                listener(written)
+            self._tell(self._log.emit(event))
+
+    def lose(self, text: str) -> None:
+        """Fail a run whose log cannot be written: tell the listeners at least."""
+        with self._changed:
+            for event in (Failed(text=text), StateChanged(state=RunState.FAILED, reason=text)):
+                number = self._events[-1].seq + 1 if self._events else 1
+                self._tell(event.model_copy(update={"seq": number, "ts": time.time(), "run": self.id}))
+
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
+        if isinstance(event, StateChanged):
+            self._state = event.state
+        self._changed.notify_all()
+        for listener in list(self._listeners):
+            listener(event)
 
     # --- controls ---------------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.review import accept
 from loom_jupyter.runs.run import Run
 
@@ -113,8 +114,11 @@ def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: Acqui
 
 
 def _fail(run: Run, text: str) -> None:
-    run.emit(Failed(text=text))
-    run.emit(StateChanged(state=RunState.FAILED, reason=text))
+    try:
+        run.emit(Failed(text=text))
+        run.emit(StateChanged(state=RunState.FAILED, reason=text))
+    except LogError as error:
+        run.lose(str(error))
 
 
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:

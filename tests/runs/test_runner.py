@@ -21,6 +21,7 @@ from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore
 from loom_jupyter.runs import watch
 from loom_jupyter.runs.events import RunState, schema
+from loom_jupyter.runs.log import LogError
 
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
 # Real, and quicker than a test runner.
@@ -271,6 +272,25 @@ def test_a_defect_ends_only_its_run(sample: Path, lend: Lend) -> None:
     assert "ZeroDivisionError" in run.error
     lend()
     assert wait(loom.run(TASK)).state is RunState.REVIEW
+
+
+def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(
+    sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: threading.Event) -> None:
+        def emit(*_: Any) -> None:
+            raise LogError("the disk is full; free some space")
+
+        monkeypatch.setattr("loom_jupyter.runs.log.EventLog.emit", emit)
+
+    lend(before=full)
+    run = Loom(sample).run(TASK)
+    heard: list[str] = []
+    run.subscribe(lambda event: heard.append(event.type))
+    deadline = time.monotonic() + 20
+    while "error" not in heard and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert heard[-2:] == ["error", "state"]
 
 
 def test_nonsense_three_times_still_ends_in_review(sample: Path, lend: Lend) -> None:
