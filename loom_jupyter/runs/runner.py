@@ -132,8 +132,9 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         run.emit(Noticed(text=notice))
     if report.files == 0:
         raise LoomError(f"{run.request.root} holds no file that Loom can read; open a folder with source files.")
+    asked = time.monotonic()
     with acquire(run.request.model, _loading(run), run.cancel, run.folder / "model.log") as model:
-        _ready(run, model)
+        _ready(run, model, time.monotonic() - asked)
         with ExitStack() as parts:
             staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
             checker = None
@@ -171,7 +172,7 @@ def _loading(run: Run) -> Progress:
     return tell
 
 
-def _ready(run: Run, model: Model) -> None:
+def _ready(run: Run, model: Model, seconds: float) -> None:
     info = model.info
     run.emit(
         ModelReady(
@@ -180,7 +181,7 @@ def _ready(run: Run, model: Model) -> None:
             device=info.device,
             memory=info.memory,
             available=info.available,
-            seconds=0.0,
+            seconds=round(seconds, 3),
         )
     )
 

@@ -109,6 +109,8 @@ def test_every_line_of_the_log_is_of_the_schema(sample: Path) -> None:
         assert event["seq"] == n
     assert {"started", "indexed", "model_loading", "model_ready", "task", "ledger", "map"} <= set(types(run))
     assert {"candidate", "check_finished", "proposal", "control"} <= set(types(run))
+    (ready,) = (event for event in run.events() if event.type == "model_ready")
+    assert ready.seconds > 0
     assert run.folder.stat().st_mode & 0o777 == 0o700
 
 
