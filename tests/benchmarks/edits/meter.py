@@ -24,12 +24,14 @@ class Meter:
     ----------
     spans
         Begin and end of every call of the model, in seconds since the epoch.
-    traces
-        The same of every tracing of the check: it runs the user's command, and no event tells how long.
+    checks
+        The same of all that a run asks of its `Checker`: a passing candidate is run up to three times (its failing
+        tests, warm, as typed), of which the events tell the last only. Putting the candidate into the staged copy
+        is part of it.
     """
 
     spans: list[Span] = field(default_factory=list)
-    traces: list[Span] = field(default_factory=list)
+    checks: list[Span] = field(default_factory=list)
 
     @contextmanager
     def installed(self) -> Iterator[Meter]:
@@ -48,14 +50,16 @@ class Meter:
                     for name in names:
                         delattr(model, name)
 
-        trace = Checker.trace
+        asked = {name: getattr(Checker, name) for name in ("before", "trace", "attempt")}
         host.acquire = acquire
-        Checker.trace = self._timed(trace, self.traces)  # type: ignore[method-assign]
+        for name, method in asked.items():
+            setattr(Checker, name, self._timed(method, self.checks))
         try:
             yield self
         finally:
             host.acquire = before
-            Checker.trace = trace  # type: ignore[method-assign]
+            for name, method in asked.items():
+                setattr(Checker, name, method)
 
     def _timed(self, call: Callable[..., Any], spans: list[Span]) -> Callable[..., Any]:
         @functools.wraps(call)

@@ -156,8 +156,7 @@ def _times(outcome: Outcome, events: Sequence[Any], by_type: dict[str, list[Any]
         for ready in by_type.get("model_ready", [])
         if "model_loading" in by_type
     ]
-    checks = meter.traces + [(e.ts - e.seconds, e.ts) for e in by_type.get("check_finished", [])]
-    checks += [(e.ts - e.seconds, e.ts) for e in by_type.get("candidate", [])]
+    checks = meter.checks
     index = [(e.ts - e.seconds, e.ts) for e in by_type.get("indexed", [])]
     outcome.seconds = end - begin - covered(loading, begin, end)
     outcome.model_seconds = covered(meter.spans, begin, end)
