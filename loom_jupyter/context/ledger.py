@@ -186,6 +186,24 @@ class Ledger:
             }
         )
 
+    def why(self, path: str) -> str:
+        """Say what speaks for a file."""
+        from loom_jupyter.context.explain import why
+
+        return why(self, path)
+
+    def why_not(self, path: str) -> str:
+        """Say what keeps a file from standing higher."""
+        from loom_jupyter.context.explain import why_not
+
+        return why_not(self, path)
+
+    def compare(self, other: Ledger) -> pd.DataFrame:
+        """Return the files whose place or score differs from `other`, an earlier ledger or another request's."""
+        from loom_jupyter.context.explain import compare
+
+        return compare(other, self)
+
     def to_json(self) -> str:
         """Return the ledger as JSON, for `from_json`."""
         return json.dumps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import threading
@@ -31,6 +32,15 @@ BINARY = words(
     "sqlite3 duckdb gguf safetensors onnx pt pth ckpt bin dat iso dmg deb rpm docx xlsx pptx doc xls ppt "
     "odt mo gmo"
 )
+
+
+SECRET = words(
+    ".netrc _netrc .npmrc .pypirc .pgpass .htpasswd .git-credentials id_rsa id_dsa id_ecdsa id_ed25519 credentials "
+    "credentials.json secrets.json secrets.yaml secrets.yml secrets.toml .vault_pass token.json"
+)
+SECRET_SUFFIXES = words("pem key p12 pfx jks keystore kdbx ppk asc gpg ovpn tfstate tfvars")
+# Examples of a .env are meant to be read.
+SECRET_ENV = re.compile(r"\.env(rc)?(\.(?!example|sample|template|dist|defaults).*)?|.+\.env")
 
 
 class Found(NamedTuple):
@@ -107,11 +117,14 @@ def _look(base: str, name: str, seen: Scan) -> None:
     except OSError as error:
         seen.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
         return
-    suffix = name.rsplit("/", 1)[-1].rpartition(".")[2].lower()
+    base_name = name.rsplit("/", 1)[-1].lower()
+    suffix = base_name.rpartition(".")[2]
     if stat.S_ISLNK(info.st_mode):
         reason = "symbolic link"
     elif not stat.S_ISREG(info.st_mode):
         reason = "not a regular file"
+    elif base_name in SECRET or suffix in SECRET_SUFFIXES or SECRET_ENV.fullmatch(base_name):
+        reason = "may hold secrets"
     elif suffix in BINARY:
         reason = "binary"
     elif info.st_size > (LARGEST_DATA if suffix in DATA_SUFFIXES else LARGEST):

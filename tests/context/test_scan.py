@@ -86,3 +86,11 @@ def test_name_that_is_no_utf8_is_named(make: Make) -> None:
         file.write(b"x")
     assert names(root) == {"a.py"}
     assert scan(root).skipped[0].reason == "name is not valid UTF-8"
+
+
+def test_secrets_stay_out(make: Make) -> None:
+    root = make(
+        {n: "x" for n in (".env", ".env.local", "prod.env", "id_rsa", "tls.PEM", ".env.example", "envelope.py")}
+    )
+    assert names(root) == {".env.example", "envelope.py"}
+    assert {s.reason for s in scan(root).skipped} == {"may hold secrets"}
