@@ -98,8 +98,8 @@ def test_a_task_is_solved_reviewed_accepted_and_undone(sample: Path) -> None:
     assert (sample / "parcels/tariff.py").read_bytes() == before
 
 
-@pytest.mark.usefixtures("lend")
-def test_every_line_of_the_log_is_of_the_schema(sample: Path) -> None:
+def test_every_line_of_the_log_is_of_the_schema(sample: Path, lend: Lend) -> None:
+    lend(before=lambda _: time.sleep(0.01))
     run = wait(Loom(sample).run(TASK, check=CHECK))
     run.reject()
     lines = (run.folder / "progress.jsonl").read_text("utf-8").splitlines()
