@@ -21,8 +21,7 @@ def plain(source: str) -> str:
     if found := _CELL_MAGIC.match(source):
         if found[1] not in _PYTHON_CELLS:
             return ""
-        head, _, body = source.partition(found[0].strip())[2].partition("\n")
-        del head
+        body = source.lstrip().partition("\n")[2]
         source = "\n" + body
     if _parses(source):
         return source
