@@ -203,7 +203,8 @@ class Engine:
     def keep(self, n: int) -> int:
         """Cut the main sequence to `n` tokens, or to none where the cache cannot go back; return what is left."""
         if not self._cut(n):
-            lib.llama_memory_clear(self.memory, False)
+            # A recurrent state that is left in its buffer can spoil the next one: a NaN times zero stays a NaN.
+            lib.llama_memory_clear(self.memory, self.stateful)
             n = 0
         del self.cached[n:]
         return n

@@ -19,7 +19,7 @@ from loom_jupyter.models.protocol import (
     TokenScore,
     Usage,
 )
-from loom_jupyter.models.sampling import Sampler
+from loom_jupyter.models.sampling import Sampler, check
 from loom_jupyter.models.stream import TextStream
 
 
@@ -161,6 +161,7 @@ class _Path:
 
     def advance(self, engine: Engine, logits: Floats, max_tokens: int) -> None:
         token = int(logits.argmax())
+        check(logits[token])
         self.take(engine, token, float(logits[token]) - _log_sum(logits), max_tokens)
 
     def take(self, engine: Engine, token: int, logprob: float, max_tokens: int) -> None:

@@ -57,6 +57,7 @@ class Sampler:
         """Return the next token and advance the grammar past it."""
         keys = self._keys(logits)
         token = int(keys.argmax())
+        check(keys[token])
         if self._grammar is None:
             return token
         if not len(self._allowed(np.array([token], np.int32))):
@@ -104,6 +105,12 @@ class Sampler:
         )
         lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
         return tokens[data["logit"] > -np.inf]
+
+
+def check(logit: float) -> None:
+    """Raise if the best logit is no number: the weights are damaged, or not of this architecture."""
+    if math.isnan(logit):
+        raise ModelError("The model computes no numbers any more; its file may be damaged: download it again.")
 
 
 def _grammar(vocab: Any, schema: Mapping[str, Any]) -> Any:

@@ -276,6 +276,21 @@ def test_a_file_that_llama_cpp_refuses(tmp_path: Path, damage: str) -> None:
         LlamaCpp(path, log=tmp_path / "log")
 
 
+def test_a_model_that_computes_no_numbers(tmp_path: Path) -> None:
+    model = LlamaCpp(tiny(tmp_path / "m.gguf", seed=None), log=tmp_path / "log")
+    assert model.chat(ASK, max_tokens=3)  # all weights are zero: dull, but numbers
+    model.close()
+    path = tiny(tmp_path / "m.gguf")
+    end = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(end - 20_000)
+        file.write(b"\xff" * 20_000)
+    model = LlamaCpp(path, log=tmp_path / "log")
+    with pytest.raises(ModelError, match="no numbers"):
+        model.chat(ASK, max_tokens=3)
+    model.close()
+
+
 def test_stop_while_loading(tiny_gguf: Path, tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
