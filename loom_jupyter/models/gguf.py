@@ -22,6 +22,9 @@ MOST_ENTRIES = 1 << 16
 MOST_ELEMENTS = 1 << 22  # the largest vocabularies have a quarter of a million tokens
 DEEPEST = 4
 MOST_DIMENSIONS = 4
+ENCODERS = frozenset(
+    {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "neo-bert", "modern-bert", "t5encoder"}
+)
 WINDOW = 1 << 20  # bytes looked at together when strings are skipped
 FEW = 256  # strings that are walked rather than leapt over
 MOST_LAYERS = 4096
@@ -102,6 +105,20 @@ class Header:
         if isinstance(value, list) and len(value) >= self.layers:
             return [_whole(v, default) for v in value[: self.layers]]
         return [_whole(value, default)] * self.layers
+
+
+def check_chat(header: Header) -> None:
+    """Raise if the file is a model of another kind than one that writes text in a conversation."""
+    if header.architecture == "clip" or header.values.get("general.type") == "mmproj":
+        raise ModelError(f"{header.path.name} is the vision part of a model (mmproj); give the model's own file.")
+    if header.architecture in ENCODERS or header.get("pooling_type") is not None:
+        raise ModelError(f"{header.path.name} makes embeddings and cannot write; take an 'Instruct' model.")
+    if header.values.get("split.count", 1) > 1 and header.values.get("split.no", 0) != 0:
+        raise ModelError(f"{header.path.name} is one part of several; give the first part (…-00001-of-…).")
+    if not header.chat_template:
+        raise ModelError(
+            f"{header.path.name} has no chat template, so it cannot be asked; take an 'Instruct' model."
+        )
 
 
 def _whole(value: Any, default: int) -> int:

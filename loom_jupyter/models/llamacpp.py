@@ -220,6 +220,7 @@ class LlamaCpp:
     def _start(self, on_progress: Callable[[float], None] | None, cancel: threading.Event | None) -> None:
         self.close()
         header = gguf.read(self.path)
+        gguf.check_chat(header)
         child = Child(self._log)
         try:
             plan = plan_with(child, header, n_ctx=self._n_ctx, sequences=self._sequences, cancel=cancel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -57,6 +58,8 @@ class MemoryPlan:
         Whether llama.cpp itself gave the figures, in a dry run; otherwise they are the closed form's.
     doubt
         Where the dry run and the closed form disagree; empty if they agree.
+    hint
+        How to use a GPU that is there and that this build of llama.cpp cannot use; empty otherwise.
     """
 
     n_ctx: int
@@ -76,6 +79,7 @@ class MemoryPlan:
     kv_type: str = "f16"
     measured: bool = True
     doubt: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,7 @@ def plan_with(
         kv_type=kv_type,
         measured=asked is not None,
         doubt=_doubt(header, sizes, Shape(window, kv_type, many)) if asked else "",
+        hint=_hint(target),
     )
 
 
@@ -351,6 +356,15 @@ def _doubt(header: Header, sizes: Sizes, shape: Shape) -> str:
     return (
         f"llama.cpp's KV cache of {header.architecture} takes {sizes.kv:,} bytes, the closed form says "
         f"{expected:,}; the plan goes by llama.cpp."
+    )
+
+
+def _hint(device: Device) -> str:
+    if device.gpu or shutil.which("nvidia-smi") is None:
+        return ""
+    return (
+        "An NVIDIA GPU is here that this build of llama-cpp-python cannot use; build it anew with: "
+        'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
     )
 
 

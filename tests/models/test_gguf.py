@@ -1,13 +1,14 @@
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_gguf import Tensor, byte_vocabulary, tiny, vocabulary, write
 
-from loom_jupyter.models.gguf import read
+from loom_jupyter.models.gguf import check_chat, read
 from loom_jupyter.models.protocol import ModelError
 
 
@@ -67,6 +68,26 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(ModelError, match="cannot be read"):
         read(tmp_path / "none.gguf")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"general.architecture": "clip"}, "vision part"),
+        ({"general.type": "mmproj"}, "vision part"),
+        ({"general.architecture": "bert"}, "embeddings"),
+        ({"qwen2.pooling_type": 1}, "embeddings"),
+        ({"split.count": 3, "split.no": 1}, "first part"),
+        ({"tokenizer.chat_template": None}, "no chat template"),
+    ],
+)
+def test_models_of_another_kind_are_refused(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        check_chat(read(tiny(tmp_path / "m.gguf", **changes)))
+
+
+def test_a_chat_model_is_not(tiny_gguf: Path) -> None:
+    check_chat(read(tiny_gguf))
 
 
 def test_every_truncation_is_refused(tiny_gguf: Path, tmp_path: Path) -> None:
