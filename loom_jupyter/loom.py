@@ -246,7 +246,7 @@ class Loom:
         return self.index.sql(query, frames)
 
     def _check(self, command: str | None) -> str | None:
-        from loom_jupyter.edits.discover import find_check
+        from loom_jupyter.edits.checks.discover import find_check
 
         return find_check(self.root) if command == "auto" else command
 

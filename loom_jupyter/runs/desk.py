@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite, place
 from loom_jupyter.edits.apply import FileChange, apply
-from loom_jupyter.edits.check import CheckResult
-from loom_jupyter.edits.checker import Checker
+from loom_jupyter.edits.checks.check import CheckResult
+from loom_jupyter.edits.checks.checker import Checker
+from loom_jupyter.edits.checks.evidence import Evidence
+from loom_jupyter.edits.checks.report import places
 from loom_jupyter.edits.errors import EditError
-from loom_jupyter.edits.evidence import Evidence
 from loom_jupyter.edits.gate import canonical, gate_change, is_test
-from loom_jupyter.edits.report import places
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model

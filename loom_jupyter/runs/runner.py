@@ -122,7 +122,7 @@ def _fail(run: Run, text: str) -> None:
 
 
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
-    from loom_jupyter.edits.checker import Checker
+    from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.desk import WorkspaceDesk
 

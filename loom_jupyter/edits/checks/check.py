@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from loom_jupyter.edits import supervisor
-from loom_jupyter.edits.environment import check_environment
+from loom_jupyter.edits.checks import supervisor
+from loom_jupyter.edits.checks.environment import check_environment
+from loom_jupyter.edits.checks.report import Counts, clean, command_problem, counts, summarise, trim
+from loom_jupyter.edits.checks.watch import Output, attend
 from loom_jupyter.edits.errors import CheckCommandError
-from loom_jupyter.edits.report import Counts, clean, command_problem, counts, summarise, trim
-from loom_jupyter.edits.watch import Output, attend
 
 MEMORY = 8 * 2**30
 """Bytes that all processes of one check may hold together."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.check import CheckResult, Ended, result, run_check
-from loom_jupyter.edits.evidence import PLUGIN, TRACING, Evidence, collect, trace_check, tracing
-from loom_jupyter.edits.report import duration, failing_tests
+from loom_jupyter.edits.checks.check import CheckResult, Ended, result, run_check
+from loom_jupyter.edits.checks.evidence import PLUGIN, TRACING, Evidence, collect, trace_check, tracing
+from loom_jupyter.edits.checks.report import duration, failing_tests
+from loom_jupyter.edits.checks.warm import WarmPytest, warmable
 from loom_jupyter.edits.staging import StagedCopy
-from loom_jupyter.edits.warm import WarmPytest, warmable
 
 _SCREENED = 20
 _SHORTEST, _SHORTEST_UNKNOWN = 10.0, 30.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.check import run_check
-from loom_jupyter.edits.evidence import Evidence, trace_check
-from loom_jupyter.edits.report import Place
+from loom_jupyter.edits.checks.check import run_check
+from loom_jupyter.edits.checks.evidence import Evidence, trace_check
+from loom_jupyter.edits.checks.report import Place
 
 TARIFF = (
     "def tariff(weight):\n"

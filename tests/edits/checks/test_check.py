@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loom_jupyter.edits import check
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.check import CheckResult, isolation, run_check
+from loom_jupyter.edits.checks import check
+from loom_jupyter.edits.checks.check import CheckResult, isolation, run_check
+from loom_jupyter.edits.checks.report import Counts
 from loom_jupyter.edits.errors import CheckCommandError
-from loom_jupyter.edits.report import Counts
 from loom_jupyter.edits.staging import StagedCopy
 
 sandboxed = pytest.mark.skipif(isolation() == "none", reason="the system offers no sandbox")
@@ -145,7 +145,7 @@ def test_cancel_is_prompt(tmp_path: Path) -> None:
 
 def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path\nfrom loom_jupyter.edits.check import run_check\n"
+        "from pathlib import Path\nfrom loom_jupyter.edits.checks.check import run_check\n"
         f"run_check('sleep 300 # LOOMORPHAN', Path({str(tmp_path)!r}), timeout=200)\n"
     )
     if sys.platform != "linux":

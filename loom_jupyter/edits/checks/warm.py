@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loom_jupyter.edits import warm_server
-from loom_jupyter.edits.check import MEMORY, CheckResult, Ended, result, rules
-from loom_jupyter.edits.environment import check_environment
-from loom_jupyter.edits.report import clean
-from loom_jupyter.edits.watch import Output, attend
+from loom_jupyter.edits.checks import warm_server
+from loom_jupyter.edits.checks.check import MEMORY, CheckResult, Ended, result, rules
+from loom_jupyter.edits.checks.environment import check_environment
+from loom_jupyter.edits.checks.report import clean
+from loom_jupyter.edits.checks.watch import Output, attend
 
 _READY = 60.0
 _SHELL_SIGNS = frozenset("|&;<>()$`\\*?[]#~=%!{}\n")

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loom_jupyter.edits.check import run_check
-from loom_jupyter.edits.environment import check_environment
+from loom_jupyter.edits.checks.check import run_check
+from loom_jupyter.edits.checks.environment import check_environment
+from loom_jupyter.edits.checks.report import Place
 from loom_jupyter.edits.gate import is_test
-from loom_jupyter.edits.report import Place
 
 TRACING = str(Path(__file__).parent / "tracing")
 """Folder to put on the import path of a traced check."""
@@ -101,7 +101,7 @@ def trace_check(
     Parameters
     ----------
     command, cwd, timeout, cancel, workspace
-        As for :func:`loom_jupyter.edits.check.run_check`.
+        As for :func:`loom_jupyter.edits.checks.check.run_check`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.report import (
+from loom_jupyter.edits.checks.report import (
     Counts,
     Place,
     clean,

@@ -1,0 +1,1 @@
+"""Run the user's check on a staged copy: sandboxed, kept warm between candidates, and read for evidence."""
