@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite, place
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Rewrite, Target, place
 from loom_jupyter.edits.apply import FileChange, apply
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
@@ -18,7 +19,7 @@ from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model
-from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
+from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
 from loom_jupyter.runs.events import (
     CheckFinished,
     CheckStarted,
@@ -40,6 +41,9 @@ TOP_FILES = 10
 # Functions that failing tests execute count as evidence; the check is run once more for them if it is quick.
 EXECUTED = 6
 WORTH_TRACING = 20.0
+_FILE = re.compile(
+    r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"
+)
 # A CPU reads about 90 tokens a second: a larger map costs the user more time than it earns.
 CPU_MAP_TOKENS = 900
 GPU_MAP_TOKENS = 8000
@@ -115,13 +119,14 @@ class WorkspaceDesk:
 
     def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         """Pack the chosen units and what helps to read them into the budget of the window."""
-        del spec
         if self.ledger is None:
             raise RuntimeError("the map needs a ledger: offers come first")
         info = self.model.info
         most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
         budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
         packed = self.index.map(self.ledger, chosen, budget, self.model.count)
+        if spec.intent is Intent.CREATE and (path := new_file(self.run.task, self.root)):
+            packed = _for_new_file(packed, path)
         (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")
         self.run.emit(
             MapMade(
@@ -181,6 +186,25 @@ class WorkspaceDesk:
                 output=result.output,
             )
         )
+
+
+def new_file(task: str, root: Path) -> str | None:
+    """Return the first path of a file that the user's words name and that does not exist yet."""
+    for word in task.split():
+        named = _FILE.fullmatch(word.strip("`'\"()[]<>,;:!?").rstrip("."))
+        if named and ".." not in named[1].split("/") and not (root / named[1]).exists():
+            return named[1]
+    return None
+
+
+def _for_new_file(packed: ContextMap, path: str) -> ContextMap:
+    """Make a new file the only target; what was chosen may be read."""
+    target = Target(id="new", path=path, symbol=None, kind="file", start=0, end=0, sha256=None, text="")
+    read = tuple(
+        Excerpt(path=t.path, symbol=t.symbol, start=t.start, end=t.end, text=t.text, why="chosen", cell=t.cell)
+        for t in packed.targets
+    )
+    return packed.model_copy(update={"targets": (target,), "excerpts": (*packed.excerpts, *read)})
 
 
 def _not_stopped(result: CheckResult) -> CheckResult:

@@ -20,6 +20,7 @@ from loom_jupyter import Loom
 from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore
 from loom_jupyter.runs import watch
+from loom_jupyter.runs.desk import new_file
 from loom_jupyter.runs.events import RunState, schema
 from loom_jupyter.runs.log import LogError
 
@@ -274,6 +275,34 @@ def test_a_defect_ends_only_its_run(sample: Path, lend: Lend) -> None:
     assert "ZeroDivisionError" in run.error
     lend()
     assert wait(loom.run(TASK)).state is RunState.REVIEW
+
+
+def test_a_new_file_is_written_where_the_user_says(sample: Path, lend: Lend) -> None:
+    plan = PLAN.replace('"change"', '"create"')
+    code = "def premium(value):\n    return value * 0.01\n```"
+    lend(replies=[plan, '{"targets": ["s1"]}', code])
+    run = wait(Loom(sample).run("create parcels/insurance.py with a function that gives 1 % of a value"))
+    assert list(run.proposal.diffs) == ["parcels/insurance.py"]
+    run.accept()
+    assert (sample / "parcels/insurance.py").read_text() == code.removesuffix("```")
+    run.undo()
+    assert not (sample / "parcels/insurance.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "path"),
+    [
+        ("write tests/test_zones2.py for it", "tests/test_zones2.py"),
+        ("make ./notes.md, please", "notes.md"),
+        ("put it into parcels/tariff.py", None),
+        ("see https://example.org/a.py", None),
+        ("write ../outside.py or /etc/passwd.py", None),
+        ("2.0 kg costs 4.90", None),
+        ("", None),
+    ],
+)
+def test_a_new_file_is_one_that_is_named_and_missing(sample: Path, task: str, path: str | None) -> None:
+    assert new_file(task, sample) == path
 
 
 def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(
