@@ -36,7 +36,8 @@ BINARY = words(
 
 SECRET = words(
     ".netrc _netrc .npmrc .pypirc .pgpass .htpasswd .git-credentials id_rsa id_dsa id_ecdsa id_ed25519 "
-    "credentials credentials.json secrets.json secrets.yaml secrets.yml secrets.toml .vault_pass token.json"
+    "credentials credentials.json secrets.json secrets.yaml secrets.yml secrets.toml .vault_pass "
+    "token.json"
 )
 SECRET_SUFFIXES = words("pem key p12 pfx jks keystore kdbx ppk asc gpg ovpn tfstate tfvars")
 # Examples of a .env are meant to be read.

@@ -13,141 +13,177 @@ from loom_jupyter.context.ledger import Ledger, RankedSymbol
 from loom_jupyter.context.signals import Given
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.symbol import CALLABLE, Symbol
-from loom_jupyter.context.words import TOKEN, Splitter
+from loom_jupyter.context.synonyms import synonyms
+from loom_jupyter.context.words import TOKEN, Splitter, stem
 
 FILES = 24
 SHORT_FILE = 60
-NAME, EXACT, SIGNATURE, BODY, PLACE = 6.0, 6.0, 2.0, 1.0, 12.0
+NAME, OUTER, SIGNATURE, DOC, BODY = 2.0, 1.0, 0.4, 0.3, 2.0
+CODE, EXACT, PLACE = 18.0, 1.5, 12.0
+K1, LENGTH = 1.2, 0.2
+FORM, SYNONYM = 0.6, 0.3
+FLOOR, FILE = 0.02, 2.0
+MINOR = frozenset(
+    {"class", "impl", "constant", "module", "namespace", "struct", "type", "enum", "interface", "trait"}
+)
+
+
+class _Words(NamedTuple):
+    """What is looked for: weight and spelling by stem."""
+
+    weight: dict[str, float]
+    spelling: dict[str, str]
+    terms: frozenset[str]
 
 
 class _Unit(NamedTuple):
     path: str
     symbol: Symbol
-    terms: dict[str, int]
+    times: dict[str, float]
     name: frozenset[str]
-    bare: str
+    outer: frozenset[str]
     signature: frozenset[str]
+    doc: frozenset[str]
     lines: int
+
+
+class _Stems:
+    """Stems of a text's terms, with a memory."""
+
+    def __init__(self) -> None:
+        self._split = Splitter()
+        self._known: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def __call__(self, token: str) -> tuple[tuple[str, str], ...]:
+        """Return term and stem of each part of a token."""
+        got = self._known.get(token)
+        if got is None:
+            got = self._known[token] = tuple((t, stem(t)) for t in self._split(token))
+        return got
+
+    def of(self, text: str) -> frozenset[str]:
+        """Return the stems of a text."""
+        return frozenset(s for token in TOKEN.findall(text) for _, s in self(token))
 
 
 def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -> list[RankedSymbol]:
     """Score the symbols of the ledger's best files; ties by place in the ledger, then by line."""
-    split = Splitter()
-    asked = [*given.request.terms, *(t for word in given.terms for t in split(word))]
-    wanted = set(asked)
-    units: list[_Unit] = []
-    best = ledger.scores[:FILES]
-    for path, _ in best:
-        units += _units(root, snapshot, path, wanted, split)
-    weight = _weights(units, asked)
-    score_of = dict(best)
-    top = max((s for s in score_of.values()), default=0.0) or 1.0
-    marked = {(path, line) for path, line, _ in given.places}
+    words = _words(given)
+    stems = _Stems()
+    best = dict(ledger.scores[:FILES])
+    units = [u for path in best for u in _units(root, snapshot, path, words, stems)]
+    rarity = _rarity(units, words)
+    mean = sum(u.lines for u in units) / len(units) if units else 1.0
+    top = max(best.values(), default=0.0) or 1.0
+    code = set(given.request.code)
     out: list[tuple[float, int, RankedSymbol]] = []
     for place, unit in enumerate(units):
-        points, said = _score(unit, weight)
-        hit = sum(
-            PLACE for path, line in marked if path == unit.path and unit.symbol.start <= line <= unit.symbol.end
-        )
-        share = score_of[unit.path] / top
-        score = (points + hit) * (0.25 + share) + 2 * share
+        points, said = _score(unit, words, rarity, mean)
+        s = unit.symbol
+        bare = s.name.rpartition(".")[2].lower().strip("_")
+        points += CODE * (bare in code) + EXACT * (bare in words.terms and len(bare) > 3)
+        hit = any(path == unit.path and s.start <= line <= s.end for path, line, _ in given.places)
+        share = best[unit.path] / top
+        score = (points + PLACE * hit) * (FLOOR + share) + FILE * share
         number = snapshot.number[unit.path]
         if snapshot.roles[number] == "test" and not given.request.about("test") and not hit:
             score /= 2
-        score = round(score, 3)
-        kind = unit.symbol.kind
-        name = None if kind == "file" else unit.symbol.name
-        out.append(
-            (
-                score,
-                place,
-                RankedSymbol(
-                    unit.path,
-                    name,
-                    kind,
-                    unit.symbol.start,
-                    unit.symbol.end,
-                    score,
-                    unit.symbol.signature,
-                    " · ".join(said),
-                    unit.symbol.cell,
-                ),
-            )
+        name = None if s.kind == "file" else s.name
+        ranked = RankedSymbol(
+            unit.path, name, s.kind, s.start, s.end, round(score, 3), s.signature, " · ".join(said), s.cell
         )
+        out.append((ranked.score, place, ranked))
     out.sort(key=lambda item: (-item[0], item[1]))
     return [ranked for _, _, ranked in out]
 
 
-def _weights(units: Sequence[_Unit], asked: Sequence[str]) -> dict[str, float]:
+def _words(given: Given) -> _Words:
+    """Collect the words of the request, those of the Architect, and other words for them in a plain request."""
+    asked = [(a.term, a.weight) for a in given.request.asked]
+    asked += [(t, FORM) for word in given.terms for t in Splitter()(word)]
+    if given.request.plain:
+        share = SYNONYM * given.request.plain
+        asked += [(other, weight * share) for term, weight in asked for other in synonyms(term)]
+    weight: dict[str, float] = {}
+    spelling: dict[str, str] = {}
+    for term, worth in asked:
+        root = stem(term)
+        if worth > weight.get(root, 0.0):
+            weight[root], spelling[root] = worth, term
+    return _Words(weight, spelling, frozenset(t for t, _ in asked))
+
+
+def _rarity(units: Sequence[_Unit], words: _Words) -> dict[str, float]:
     """Weigh each word by how few of the units hold it."""
-    out = {}
-    for term in dict.fromkeys(asked):
-        holders = sum(term in u.terms for u in units)
-        if holders:
-            out[term] = math.log(1 + (len(units) - holders + 0.5) / (holders + 0.5))
-    return out
+    holders: dict[str, int] = {}
+    for unit in units:
+        for root in unit.times:
+            holders[root] = holders.get(root, 0) + 1
+    size = len(units)
+    return {
+        root: words.weight[root] * math.log(1 + (size - n + 0.5) / (n + 0.5))
+        for root, n in sorted(holders.items())
+    }
 
 
-def _score(unit: _Unit, weight: dict[str, float]) -> tuple[float, list[str]]:
+def _score(unit: _Unit, words: _Words, rarity: dict[str, float], mean: float) -> tuple[float, list[str]]:
     points = 0.0
     said: list[tuple[float, str]] = []
-    long = 0.6 + 0.4 * unit.lines / 25
-    for term, idf in weight.items():
-        count = unit.terms.get(term, 0)
-        if not count:
+    long = K1 * (1 - LENGTH + LENGTH * unit.lines / mean)
+    for root in sorted(unit.times.keys() | unit.name | unit.outer):
+        worth = rarity.get(root, 0.0)
+        if not worth:
             continue
-        worth = BODY * count / (count + 1.2 * long)
-        worth += NAME * (term in unit.name) + SIGNATURE * (term in unit.signature)
-        worth += EXACT * (term == unit.bare)
-        points += idf * worth
-        said.append((idf * worth, f"{term} ×{count}" if count > 1 else term))
+        times = unit.times.get(root, 0.0)
+        share = BODY * times / (times + long) if times else 0.0
+        share += NAME * (root in unit.name) / len(unit.name or "1") ** 0.5 + OUTER * (root in unit.outer)
+        share += SIGNATURE * (root in unit.signature - unit.name) + DOC * (root in unit.doc)
+        points += worth * share
+        count = round(times)
+        said.append((worth * share, f"{words.spelling[root]} ×{count}" if count > 1 else words.spelling[root]))
     said.sort(key=lambda item: (-item[0], item[1]))
-    if unit.symbol.kind in ("class", "impl", "constant", "module", "namespace"):
+    if unit.symbol.kind in MINOR:
         points *= 0.5
     return points, [text for _, text in said[:4]]
 
 
-def _units(root: Path, snapshot: Snapshot, path: str, wanted: set[str], split: Splitter) -> list[_Unit]:
+def _units(root: Path, snapshot: Snapshot, path: str, words: _Words, stems: _Stems) -> list[_Unit]:
     number = snapshot.number.get(path)
-    if number is None:
-        return []
-    lines = source_lines(root / path, path)
-    if lines is None:
+    lines = source_lines(root / path, path) if number is not None else None
+    if number is None or lines is None:
         return []
     symbols = list(snapshot.batch.symbols[number])
     short = len(lines) <= SHORT_FILE and not path.endswith(".ipynb")
     if short or not symbols:
         symbols.append(Symbol("", "file", 1, max(1, len(lines)), path))
-    found = [_found(line, wanted, split) for line in lines]
-    return [_unit(path, s, symbols, found, split) for s in symbols]
+    found = [
+        [
+            (root, 1.0 if term in words.terms else FORM)
+            for token in TOKEN.findall(line)
+            for term, root in stems(token)
+            if root in words.weight
+        ]
+        for line in lines
+    ]
+    return [_unit(path, s, symbols, found, stems) for s in symbols]
 
 
-def _unit(path: str, s: Symbol, symbols: Sequence[Symbol], found: Sequence[list[str]], split: Splitter) -> _Unit:
+def _unit(
+    path: str, s: Symbol, symbols: Sequence[Symbol], found: Sequence[list[tuple[str, float]]], stems: _Stems
+) -> _Unit:
     """Count the words of a symbol's own lines; a class does not own its methods' lines."""
-    own = set(range(s.base + s.start, s.base + s.end + 1))
+    own = set(range(s.base + s.start, min(s.base + s.end, len(found)) + 1))
     if s.kind not in CALLABLE and s.kind not in ("file", "cell"):
         for inner in symbols:
-            if (
-                inner is not s
-                and inner.kind in CALLABLE
-                and inner.base == s.base
-                and s.start <= inner.start
-                and inner.end <= s.end
-            ):
-                own -= set(range(inner.base + inner.start, inner.base + inner.end + 1))
-    tally: dict[str, int] = {}
+            inside = inner.base == s.base and s.start <= inner.start and inner.end <= s.end
+            if inside and inner is not s and inner.kind in CALLABLE:
+                own.difference_update(range(inner.base + inner.start, inner.base + inner.end + 1))
+    times: dict[str, float] = {}
     for line in sorted(own):
-        for term in found[line - 1] if line <= len(found) else ():
-            tally[term] = tally.get(term, 0) + 1
-    name = (
-        frozenset(t for token in TOKEN.findall(s.name) for t in split(token)) if s.kind != "cell" else frozenset()
-    )
-    signature = frozenset(t for token in TOKEN.findall(s.signature) for t in split(token))
-    return _Unit(path, s, tally, name, s.name.rpartition(".")[2].lower(), signature, len(own))
-
-
-def _found(line: str, wanted: set[str], split: Splitter) -> list[str]:
-    return [term for token in TOKEN.findall(line) for term in split(token) if term in wanted]
+        for root, share in found[line - 1]:
+            times[root] = times.get(root, 0.0) + share
+    outer, _, bare = s.name.rpartition(".") if s.kind != "cell" else ("", "", "")
+    return _Unit(path, s, times, stems.of(bare), stems.of(outer), stems.of(s.signature), stems.of(s.doc), len(own))
 
 
 def source_lines(file: Path, path: str) -> list[str] | None:

@@ -22,6 +22,7 @@ class Vocabulary:
     def __init__(self) -> None:
         self.terms: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._forms: dict[str, list[str]] = {}
 
     def add(self, terms: Iterable[str]) -> NDArray[np.int32]:
         """Return the numbers of `terms`, giving new ones to those not met before."""
@@ -32,6 +33,7 @@ class Vocabulary:
                 number = known[term] = len(known)
                 self.terms.append(term)
             numbers.append(number)
+        self._forms = {}
         return np.array(numbers, np.int32)
 
     def number(self, term: str) -> int | None:
@@ -40,8 +42,11 @@ class Vocabulary:
 
     def forms(self, term: str) -> list[str]:
         """Return the other terms that are forms of the same word, in alphabetical order."""
-        root = stem(term)
-        if len(root) < SHORTEST or not root.isalpha():
-            return []
-        known = {s for s in spellings(root) if s in self._numbers}
-        return sorted(s for s in known if s != term and stem(s) == root)
+        memory = self._forms
+        found = memory.get(term)
+        if found is None:
+            root = stem(term)
+            known = {s for s in spellings(root) if s in self._numbers} if root.isalpha() else set()
+            real = sorted(s for s in known if s != term and stem(s) == root)
+            found = memory[term] = real if len(root) >= SHORTEST else []
+        return found
