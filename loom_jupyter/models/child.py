@@ -38,6 +38,7 @@ class Child:
 
     def __init__(self, log: Path) -> None:
         self.log = log
+        self.disposable = True  # until it holds a loaded model, a stop may simply end it
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -79,25 +80,36 @@ class Child:
             while not finished:
                 if not cancelled and cancel is not None and cancel.is_set():
                     cancelled = True
-                    self._send({"cancel": number})
+                    self._stop(number)
                 try:
                     answer = self._answers.get(timeout=POLL if cancel is not None and not cancelled else None)
                 except queue.Empty:
                     continue
                 finished = answer is None or not answer.keys().isdisjoint(LAST)
-                if answer is None:
-                    raise ModelError(self._obituary())
-                if "error" in answer:
-                    raise ModelError(answer["error"])
-                if "cancelled" in answer:
-                    raise Cancelled
-                if not cancelled:
-                    yield answer
+                if cancelled:
+                    continue
+                yield self._sound(answer)
         finally:
             if not finished:
                 self._abandon(number)
         if cancelled:
             raise Cancelled
+
+    def _stop(self, number: int) -> None:
+        if self.disposable:
+            self._child.kill()
+        else:
+            self._send({"cancel": number})
+
+    def _sound(self, answer: Answer | None) -> Answer:
+        """Return an answer that is one; raise what it says otherwise."""
+        if answer is None:
+            raise ModelError(self._obituary())
+        if "error" in answer:
+            raise ModelError(answer["error"])
+        if "cancelled" in answer:
+            raise Cancelled
+        return answer
 
     def close(self) -> None:
         """End the process: it exits when its input does."""

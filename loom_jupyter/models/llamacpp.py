@@ -234,6 +234,7 @@ class LlamaCpp:
         except BaseException:
             child.close()
             raise
+        child.disposable = False
         self._process, self._plan = child, plan
         self.memory = loaded["memory"]
         self._info = ModelInfo(self._name, loaded["n_ctx"], plan.device, plan.total, plan.available)
