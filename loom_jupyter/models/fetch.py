@@ -227,8 +227,11 @@ def main(argv: list[str] | None = None) -> int:
 
                 path = locate(name, tell)
         except ModelError as error:
-            console.print(f"[red]{error}")
+            console.print(f"[red]{error}", soft_wrap=True)
             return 1
+        except KeyboardInterrupt:
+            console.print("Stopped; what is complete is kept for the next time.")
+            return 130
         console.print(f"{name_of(path)}: {path} ({time.monotonic() - began:.1f} s)", soft_wrap=True)
     return 0
 

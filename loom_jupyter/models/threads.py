@@ -7,12 +7,14 @@ core holds up all: on two busy cores two threads were ten times slower than one.
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from pathlib import Path
 
 import psutil
 
-SHORTEST = 0.2  # seconds; a shorter time says little about how busy the machine is
+LOOKS, PAUSE = 5, 0.004  # looks at the run queue before a choice, and seconds between them
+RUN_QUEUE = Path("/proc/loadavg")
 
 
 def usable_cores() -> int:
@@ -22,31 +24,34 @@ def usable_cores() -> int:
     return max(1, min(allowed, physical, _quota() or allowed))
 
 
-class Threads:
-    """Looks at what others use of the machine between two calls."""
+def free_threads() -> int:
+    """Return the number of threads that can run undisturbed at this moment, at least one.
 
-    def __init__(self) -> None:
-        self._own = psutil.Process()
-        self._cores = usable_cores()
-        self._chosen = self._cores
-        self._at, self._busy = time.monotonic(), self._others()
+    It looks at who runs now, not at who ran of late: between two calls of the model a check may have kept a core
+    busy that is idle again.
+    """
+    everything = psutil.cpu_count() or 1
+    return max(1, min(usable_cores(), round(everything - _others())))
 
-    def choose(self) -> int:
-        """Return the number of threads that the time since the last call speaks for."""
-        now, busy = time.monotonic(), self._others()
-        if now - self._at >= SHORTEST:
-            others = (busy - self._busy) / (now - self._at)
-            idle = round((psutil.cpu_count() or self._cores) - others)
-            self._chosen = max(1, min(self._cores, idle))
-            self._at, self._busy = now, busy
-        return self._chosen
 
-    def _others(self) -> float:
-        """Processor seconds that other processes have used since the machine started."""
-        all_of_them, own = psutil.cpu_times(), self._own.cpu_times()
-        return float(all_of_them.user + all_of_them.system + getattr(all_of_them, "nice", 0.0)) - (
-            own.user + own.system
-        )
+def _others() -> float:
+    """Threads of the machine, other than this one, that are running or want to."""
+    looks = []
+    for _ in range(LOOKS):
+        running = _running()
+        if running is None:
+            return psutil.cpu_percent(interval=0.1) / 100 * (psutil.cpu_count() or 1)
+        looks.append(running - 1)
+        time.sleep(PAUSE)
+    return max(0.0, statistics.median(looks))
+
+
+def _running() -> int | None:
+    """Threads that are running or want to, as Linux counts them; None elsewhere."""
+    try:
+        return int(RUN_QUEUE.read_text("ascii").split()[3].partition("/")[0])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _quota() -> int | None:

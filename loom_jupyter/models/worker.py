@@ -27,7 +27,9 @@ from typing import Any, TextIO
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
-from loom_jupyter.models.threads import Threads
+from loom_jupyter.models.threads import free_threads
+
+COMPUTING = frozenset({"chat", "score", "branch"})
 
 Request = dict[str, Any]
 
@@ -44,7 +46,6 @@ class Worker:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._stop = Stop()
-        self._threads = Threads()
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._now: int | None = None
@@ -85,8 +86,8 @@ class Worker:
                     self._stop.set()
             try:
                 self._stop.check()
-                if self._engine is not None:
-                    self._engine.set_threads(self._threads.choose())
+                if request["op"] in COMPUTING:
+                    self._engine.set_threads(free_threads())
                 self._send(done=self._ops[request["op"]](request))
             except Cancelled:
                 self._send(cancelled=True)

@@ -1,11 +1,12 @@
 import subprocess
 import sys
-import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from loom_jupyter.models import threads
-from loom_jupyter.models.threads import Threads, usable_cores
+from loom_jupyter.models.threads import free_threads, usable_cores
 
 
 def test_there_is_always_one_core() -> None:
@@ -17,25 +18,32 @@ def test_a_container_s_quota_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert usable_cores() == 1
 
 
-def test_threads_give_way_to_busy_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    chooser = Threads()
-    chooser._cores = 8
+@pytest.mark.parametrize(("running", "expected"), [(1, 8), (4, 5), (9, 1), (30, 1), (0, 8)])
+def test_threads_give_way_to_busy_neighbours(
+    running: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = tmp_path / "loadavg"
+    queue.write_text(f"0.10 0.20 0.30 {running}/400 1234\n")
+    monkeypatch.setattr(threads, "RUN_QUEUE", queue)
     monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 8)
-    used = chooser._others()
-    for busy, expected in ((0.0, 8), (3.0, 5), (8.0, 1), (20.0, 1)):
-        chooser._at, chooser._busy = time.monotonic() - 1.0, used
-        monkeypatch.setattr(chooser, "_others", lambda busy=busy: used + busy)
-        assert chooser.choose() == expected
+    monkeypatch.setattr(threads, "usable_cores", lambda: 8)
+    assert free_threads() == expected
 
 
-def test_our_own_work_does_not_count() -> None:
-    chooser = Threads()
-    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+def test_without_a_run_queue_the_load_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "RUN_QUEUE", tmp_path / "none")
+    monkeypatch.setattr(threads.psutil, "cpu_percent", lambda interval: 50.0)
+    monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 4)
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    assert free_threads() == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the run queue of Linux")
+def test_a_real_neighbour_is_seen() -> None:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(psutil.cpu_count() or 1)]
     try:
-        before, began = chooser._others(), time.process_time()
-        while time.process_time() - began < 0.5:
-            pass
-        assert chooser._others() - before > 0.1  # the neighbour's
+        assert min(free_threads() for _ in range(10)) == 1
     finally:
-        child.kill()
-        child.wait()
+        for child in busy:
+            child.kill()
+            child.wait()
