@@ -66,7 +66,7 @@ def gather(root: Path, files: Sequence[Found], cancel: threading.Event | None = 
                 return False
             batch = _ask(child, root, chunk, stop)
             if batch is None:
-                out.extend(_one_by_one(root, chunk, stop))
+                out.extend(_halves(root, chunk, stop))
                 return True
             out.append(batch)
         return False
@@ -134,15 +134,19 @@ def _ask(
     return batch
 
 
-def _one_by_one(root: Path, chunk: Sequence[Found], stop: threading.Event) -> Iterator[Batch]:
-    """Find the file that a worker died of; it is named with that reason."""
-    for f in chunk:
+def _halves(root: Path, chunk: Sequence[Found], stop: threading.Event) -> Iterator[Batch]:
+    """Find the file that a worker died of by halving; it is named with that reason, the others are read."""
+    if len(chunk) == 1:
+        f = chunk[0]
+        reason = "its grammar crashed while reading it"
+        yield pack([(f.path, f.size, f.mtime_ns, Extracted(language_of(f.path), reason))])
+        return
+    for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
         if stop.is_set():
             return
         with _worker() as child:
-            batch = _ask(child, root, [f], stop)
+            batch = _ask(child, root, half, stop)
         if batch is not None:
             yield batch
         elif not stop.is_set():
-            reason = "its grammar crashed while reading it"
-            yield pack([(f.path, f.size, f.mtime_ns, Extracted(language_of(f.path), reason))])
+            yield from _halves(root, half, stop)

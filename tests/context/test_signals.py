@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from loom_jupyter.context.index import Index
+from loom_jupyter.context.request import read
+from loom_jupyter.context.synonyms import synonyms
+from loom_jupyter.context.vocabulary import Vocabulary
+from loom_jupyter.context.words import stem
+
+Do = Callable[..., None]
+Open = Callable[..., Index]
+
+
+def rules_of(index: Index, request: str, path: str) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for row in index.rank(request).evidence(path):
+        out[row.rule] = out.get(row.rule, 0.0) + row.points
+    return out
+
+
+def test_tests_and_docs_count_less_unless_asked_for(shop: Path, opened: Open) -> None:
+    index = opened(shop)
+    assert rules_of(index, "tariff", "tests/test_tariff.py")["test, counts less"] < 0
+    assert "test, counts less" not in rules_of(index, "add a test for the tariff", "tests/test_tariff.py")
+    assert index.rank("test the small tariff").scores[0][0] == "tests/test_tariff.py"
+    assert rules_of(index, "weigh a parcel", "docs/guide.md")["documentation, counts less"] < 0
+    assert index.rank("documentation of weighing a parcel").scores[0][0] == "docs/guide.md"
+
+
+def test_old_commit_messages_lead_to_files(shop: Path, opened: Open, write: Do, git: Do) -> None:
+    write(shop, {"src/parcel.py": "class Parcel:\n    weight = 1.0\n"})
+    git(shop, "commit", "-qam", "Stop the conveyor from jamming\n\nSeen in winter.")
+    index = opened(shop)
+    found = rules_of(index, "the conveyor jams again", "src/parcel.py")
+    assert found["term in old commits"] > 0
+    assert found["similar commit"] > 0
+    detail = next(r.detail for r in index.rank("conveyor").rows if r.rule == "similar commit")
+    assert detail.endswith("Stop the conveyor from jamming")
+
+
+def test_history_follows_a_moved_file(shop: Path, opened: Open, write: Do, git: Do) -> None:
+    write(shop, {"src/parcel.py": "class Parcel:\n    weight = 1.0\n"})
+    git(shop, "commit", "-qam", "Stop the conveyor from jamming")
+    git(shop, "mv", "src/parcel.py", "src/box.py")
+    git(shop, "commit", "-qm", "Rename")
+    assert "term in old commits" in rules_of(opened(shop), "conveyor", "src/box.py")
+
+
+def test_commits_are_kept_and_only_new_ones_read(
+    shop: Path, opened: Open, write: Do, git: Do, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    opened(shop, folder).refresh()
+    index = opened(shop, folder)
+    index.refresh()
+    assert index.sql("select subject from commits")["subject"].tolist() == ["Open the shop"]
+    write(shop, {"src/parcel.py": "class Parcel:\n    weight = 2.0\n"})
+    git(shop, "commit", "-qam", "Weigh twice")
+    index.refresh()
+    assert set(index.sql("select subject from commits")["subject"]) == {"Open the shop", "Weigh twice"}
+
+
+def test_identifiers_and_joined_words(shop: Path, opened: Open, write: Do) -> None:
+    write(shop, {"src/rates.py": "def small_parcel_rate():\n    return 1\n\n\ndef parcel_rate():\n    return 2\n"})
+    index = opened(shop)
+    found = rules_of(index, "`parcel_rate` is wrong", "src/rates.py")
+    assert found["identifier used"] == 8
+    assert found["identifier defined"] == 2
+    assert rules_of(index, "the parcel rate is wrong", "src/rates.py")["words joined"] > 0
+
+
+def test_documentation_leads_to_what_it_names(shop: Path, opened: Open, write: Do) -> None:
+    write(
+        shop,
+        {
+            "docs/holiday.md": "# Closing over Easter\n\nSet `opening_calendar` before the holidays.\n",
+            "src/hours.py": "def opening_calendar():\n    return []\n",
+        },
+    )
+    ledger = opened(shop).rank("closing over easter")
+    row = next(r for r in ledger.evidence("src/hours.py") if r.rule == "named in fitting docs")
+    assert row.detail == "docs/holiday.md"
+
+
+def test_plain_words_meet_their_synonyms(shop: Path, opened: Open, write: Do) -> None:
+    write(shop, {"src/view.py": "def render(directory):\n    return directory\n"})
+    request = "when I open the shop in the morning the folder is not what I would have liked it to be"
+    assert read(request).plain > 0.5
+    assert "synonym" in rules_of(opened(shop), request, "src/view.py")
+    assert read("Fix folder rendering").plain == 0
+    assert read("why does `folder` not show up when I open it in the morning as I do all the time").plain == 0
+
+
+def test_mention_after_the_first_line_weighs_less(shop: Path, opened: Open) -> None:
+    index = opened(shop)
+    assert rules_of(index, "look at src/tariff.py", "src/tariff.py")["path mentioned"] == 24
+    assert 0 < rules_of(index, "prices\n\nsee src/tariff.py", "src/tariff.py")["path mentioned"] < 12
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("files", "file"),
+        ("parsing", "parsed"),
+        ("deprecation", "deprecates"),
+        ("entries", "entry"),
+        ("stopped", "stop"),
+    ],
+)
+def test_forms_share_a_stem(one: str, other: str) -> None:
+    assert stem(one) == stem(other)
+    words = Vocabulary()
+    words.add([one, other, "unrelated"])
+    assert words.forms(one) == [other]
+
+
+def test_synonyms_are_symmetric() -> None:
+    assert "directory" in synonyms("folders")
+    assert "folder" in synonyms("directories")
+    assert synonyms("xyzzy") == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=120), terms=st.lists(st.text(min_size=1, max_size=12), max_size=3))
+def test_any_text_adds_up_and_added_terms_only_add(shop: Path, opened: Open, text: str, terms: list[str]) -> None:
+    index = opened(shop)
+    plain, more = index.rank(text), index.rank(text, terms=terms)
+    for ledger in (plain, more):
+        sums: dict[str, float] = {}
+        for row in ledger.rows:
+            sums[row.path] = sums.get(row.path, 0.0) + row.points
+        assert sums == dict(ledger.scores)
+    after = dict(more.scores)
+    assert all(after[path] >= score for path, score in plain.scores)
