@@ -51,16 +51,17 @@ lint: $(VENV)/.installed
 	@$(BIN)/mypy
 
 unit: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not model and not browser and not slow"
+	@$(BIN)/python -m pytest -q -m "not model and not browser and not slow and not bench"
 
 test: lint model-test
 	@echo "== All tests, with the real model $(TEST_MODEL)"
-	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q
+	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q -m "not bench" --durations=15
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # 24 faults in six real packages: Loom, then the same model as one agent. BENCH=--resume goes on where it was ended.
 bench-edits: model-demo
+	@$(BIN)/python -m pytest -q -m bench
 	@$(BIN)/python -m tests.benchmarks.edits.run --model $(DEMO_MODEL) $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.single_agent --model $(DEMO_MODEL) $(BENCH)

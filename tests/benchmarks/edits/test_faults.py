@@ -13,7 +13,7 @@ from tests.benchmarks.edits.packages import Fault, Package
 FAULTS = packages.load()
 PACKAGES = list({fault.package: None for fault in FAULTS})
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.bench
 
 
 @pytest.fixture(autouse=True)
