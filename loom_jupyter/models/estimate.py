@@ -49,7 +49,7 @@ def padded(n: int) -> int:
 
 def kv_bytes(header: Header, shape: Shape) -> int:
     """Return the bytes of the KV cache and of recurrent states."""
-    heads = header.per_layer("attention.head_count_kv", header.per_layer("attention.head_count", 1)[0])
+    heads = header.per_layer("attention.head_count_kv", (header.per_layer("attention.head_count", 1) or [1])[0])
     sliding = _sliding(header)
     shared = header.number("attention.shared_kv_layers")
     total = 0

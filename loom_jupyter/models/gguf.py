@@ -122,7 +122,8 @@ def check_chat(header: Header) -> None:
 
 
 def _whole(value: Any, default: int) -> int:
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else default
+    """Return a count: what is no number, or a negative one, says nothing."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) and value >= 0 else default
 
 
 def read(path: Path) -> Header:
@@ -178,6 +179,8 @@ class _Reader:
             raise ModelError(f"{self.path} names no architecture; it is not a model that llama.cpp can load.")
         if not 0 <= header.layers <= MOST_LAYERS:
             raise IndexError(f"{header.layers} layers")
+        if header.context_length < 1:
+            raise IndexError(f"a window of {header.context_length}")
         return header
 
     def _tensors(self, count: int, values: Mapping[str, Any]) -> dict[str, Tensor]:

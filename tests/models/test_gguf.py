@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from synthetic_gguf import Tensor, byte_vocabulary, tiny, vocabulary, write
 
 from loom_jupyter.models.gguf import check_chat, read
+from loom_jupyter.models.plan import closed_form
 from loom_jupyter.models.protocol import ModelError
 
 
@@ -133,3 +134,21 @@ def test_a_file_without_its_tensors_is_refused(tmp_path: Path) -> None:
 def test_strings_of_any_kind_are_skipped_exactly(tmp_path: Path, strings: list[str], repeat: int) -> None:
     metadata = {"general.architecture": "qwen2", "a": strings * repeat, "tokenizer.chat_template": "after"}
     assert read(write(tmp_path / "m.gguf", metadata, {})).values["tokenizer.chat_template"] == "after"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    key=st.sampled_from(
+        ["block_count", "context_length", "embedding_length", "attention.head_count", "attention.head_count_kv"]
+    ),
+    value=st.one_of(
+        st.integers(0, 2**32 - 1), st.floats(width=32), st.booleans(), st.just("text"), st.just([1, 2])
+    ),
+)
+def test_hostile_figures_are_planned_or_refused(tmp_path: Path, key: str, value: Any) -> None:
+    path = tiny(tmp_path / "m.gguf", **{f"qwen2.{key}": value})
+    try:
+        sizes = closed_form(read(path), 1)(2048, "f16")
+    except ModelError:
+        return
+    assert sizes.total >= 0
