@@ -23,10 +23,18 @@ POLL = 0.05  # seconds between looks at `cancel` while another run has the model
 
 
 class Host:
-    """Keeps a model loaded between runs and exchanges it when another is asked for."""
+    """Keeps a model loaded between runs and exchanges it when another is asked for.
+
+    Attributes
+    ----------
+    idle
+        Seconds after which an unused model is unloaded; None keeps it until the process ends.
+    """
 
     def __init__(self) -> None:
+        self.idle: float | None = None
         self._turn = threading.Lock()
+        self._timer: threading.Timer | None = None
         self._model: LlamaCpp | Server | None = None
         self._key: tuple[Path | str, int | None] | None = None
 
@@ -71,8 +79,10 @@ class Host:
             if cancel is not None and cancel.is_set():
                 raise Cancelled
         try:
+            self._stay()
             yield self._loaded(name_or_path, n_ctx, on_progress or _silent, cancel, log)
         finally:
+            self._leave_after_a_while()
             self._turn.release()
 
     def unload(self) -> None:
@@ -83,6 +93,24 @@ class Host:
     def close(self) -> None:
         """End the model's process now, even under a run."""
         self._drop()
+
+    def _stay(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _leave_after_a_while(self) -> None:
+        if self.idle is not None and self._model is not None:
+            self._timer = threading.Timer(self.idle, self._leave)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _leave(self) -> None:
+        if self._turn.acquire(blocking=False):  # else it is in use again
+            try:
+                self._drop()
+            finally:
+                self._turn.release()
 
     def _loaded(
         self,
@@ -132,6 +160,11 @@ _host = Host()
 atexit.register(_host.close)
 acquire = _host.acquire
 unload = _host.unload
+
+
+def unload_after(seconds: float | None) -> None:
+    """Unload the model when no run has used it for so long; None keeps it."""
+    _host.idle = seconds
 
 
 def loaded() -> LlamaCpp | Server | None:

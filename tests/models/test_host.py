@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_one_run_at_a_time(tiny_gguf: Path, tmp_path: Path) -> None:
     one.join()
     two.join()
     assert order == ["first", "second"]
+    host.close()
+
+
+def test_an_idle_model_is_unloaded_and_a_busy_one_is_not(tiny_gguf: Path, tmp_path: Path) -> None:
+    host = Host()
+    host.idle = 0.3
+    with host.acquire(tiny_gguf, log=tmp_path / "log") as model:
+        time.sleep(0.6)
+        assert model.count("ab") == 2
+    with host.acquire(tiny_gguf, log=tmp_path / "log") as again:
+        assert again is model
+    deadline = time.monotonic() + 5
+    while host.model is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert host.model is None
+    with host.acquire(tiny_gguf, log=tmp_path / "log") as fresh:
+        assert fresh.count("ab") == 2
     host.close()
 
 
