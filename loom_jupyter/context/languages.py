@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from loom_jupyter.context.words import words
@@ -39,12 +40,13 @@ CONFIG_SUFFIXES = words(
 )
 DOC_FOLDERS = words("doc docs documentation changelog changelogs newsfragments")
 TEST_FOLDERS = words(
-    "test tests testing __tests__ spec specs testdata ui-tests testutils e2e galata fixtures __mocks__ "
-    "benches benchmarks"
+    "test tests __tests__ spec specs testdata ui-tests testutils e2e galata fixtures __mocks__ benches benchmarks"
 )
+# `testing` is no such folder: packages keep helpers for their users' tests there.
+TEST_FOLDER = re.compile(r"tests?[-_.].*|.*[-_.]tests?|testsuites?")
 GENERATED_NAMES = words(
-    "package-lock.json yarn.lock pnpm-lock.yaml poetry.lock cargo.lock go.sum uv.lock pipfile.lock npm- "
-    "shrinkwrap.json composer.lock gemfile.lock"
+    "package-lock.json yarn.lock pnpm-lock.yaml poetry.lock cargo.lock go.sum uv.lock pipfile.lock "
+    "npm-shrinkwrap.json composer.lock gemfile.lock"
 )
 
 
@@ -64,7 +66,7 @@ def is_test(path: str) -> bool:
     *folders, base = path.lower().split("/")
     stem = base.split(".", 1)[0]
     return (
-        any(f in TEST_FOLDERS or f.startswith("test") or f.endswith(("tests", "_test", "-test")) for f in folders)
+        any(f in TEST_FOLDERS or TEST_FOLDER.fullmatch(f) for f in folders)
         or stem.startswith("test_")
         or stem.endswith(("_test", "_tests", "_spec"))
         or stem in ("conftest", "tests", "test")
