@@ -105,9 +105,10 @@ class WorkspaceDesk:
         return (self._executed(offers) or offers)[:OFFERS]
 
     def _executed(self, offers: Sequence[Offer]) -> list[Offer]:
-        """Return the offers that failing tests execute: the fault is among them, or in what they read."""
+        """Return the smallest offers that failing tests execute: the fault is among them, or in what they read."""
         ran = self.executed.functions if self.executed else []
-        return [o for o in offers if any(o.path == f.path and o.start <= f.line <= o.end for f in ran)]
+        hit = [o for o in offers if any(o.path == f.path and o.start <= f.line <= o.end for f in ran)]
+        return [o for o in hit if not any(_within(other, o) for other in hit)]
 
     def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
         """Leave out tests: what a check asks for is not to be changed, unless the user names it."""
@@ -186,6 +187,14 @@ class WorkspaceDesk:
                 output=result.output,
             )
         )
+
+
+def _within(inner: Offer, outer: Offer) -> bool:
+    if inner is outer or inner.path != outer.path or inner.cell != outer.cell:
+        return False
+    return (
+        outer.start <= inner.start and inner.end <= outer.end and inner.end - inner.start < outer.end - outer.start
+    )
 
 
 def new_file(task: str, root: Path) -> str | None:
