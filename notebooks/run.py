@@ -99,9 +99,15 @@ def run(path: Path, console: Console) -> float:
     """Execute the notebook cell by cell; return the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": path.parent}}
-    client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=where)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources=where,
+        extra_arguments=["--log-level=ERROR"],
+    )
     start = time.monotonic()
-    with client.setup_kernel(extra_arguments=["--log-level=ERROR"]):
+    with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             console.print()
             show_source(console, cell)

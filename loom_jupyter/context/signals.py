@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GRAIN = 128  # Points are whole 1/128: exact in binary, so that rows add up to the score in any order.
 COMPANY = 3
+TELLING = 10  # a shorter history does not tell which files change often
 SIMILAR = 20
 PAGES = 4
 DEMOTED = {
@@ -174,7 +175,7 @@ def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> It
     if best:
         yield from _documented(snapshot, first / best, rules["named in fitting docs"])
         yield _company(snapshot, first / best, rules["good company"])
-        if given.past is not None and given.past.shas:
+        if given.past is not None and len(given.past.shas) >= TELLING:
             yield _often(given.past, first > 0, rules["often changed"])
 
 

@@ -211,25 +211,40 @@ class Run:
 
     def _ask(self, action: Action, paths: list[str] | None = None) -> None:
         control_id = control.send(self.folder, action, paths)
-        if not self.owned and not self._adopt():
-            self._await(control_id)
+        with self._changed:
+            mine = self.owned or self._adopt()
+            if mine and self.tend():
+                watch.watch(self)
+        if mine and self._answered(control_id):
             return
-        self.handle_controls()
-        answer = next((e for e in self.events() if isinstance(e, ControlHandled) and e.id == control_id), None)
-        if self.state not in watch.WATCHED and not self.working:
-            self.release()
-        if answer is not None and not answer.ok:
-            raise RunError(answer.reason)
+        self._await(control_id)
+
+    def tend(self) -> bool:
+        """Carry out what is asked; give the run up, and return False, when nothing more can be."""
+        with self._changed:
+            if not self.owned:
+                return False
+            self.handle_controls()
+            if self.state in watch.WATCHED:
+                return True
+            if not self.working:
+                self.release()
+            return False
+
+    def _answered(self, control_id: str) -> bool:
+        for event in self.events():
+            if isinstance(event, ControlHandled) and event.id == control_id:
+                if not event.ok:
+                    raise RunError(event.reason)
+                return True
+        return False
 
     def _await(self, control_id: str) -> None:
         """Wait for the owner's answer."""
         end = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < end:
-            for event in self.events():
-                if isinstance(event, ControlHandled) and event.id == control_id:
-                    if not event.ok:
-                        raise RunError(event.reason)
-                    return
+            if self._answered(control_id):
+                return
             time.sleep(0.05)
         raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
 
@@ -269,8 +284,8 @@ class Run:
         if self.owned or not self._adopt():
             return None
         last = next((e.text for e in reversed(self.events()) if isinstance(e, Noticed)), None)
-        if self.state not in watch.WATCHED:
-            self.release()
+        if self.tend():
+            watch.watch(self)
         return last
 
     def release(self) -> None:

@@ -37,15 +37,9 @@ def _loop() -> None:
     global _thread
     while True:
         for run in list(_runs.values()):
-            if run.owned:
-                run.handle_controls()
-            # The thread that works on a run releases it; only one in review is released here.
-            if run.owned and run.state in WATCHED:
-                continue
-            with _lock:
-                _runs.pop(run.id, None)
-            if run.owned and not run.working:
-                run.release()
+            if not run.tend():
+                with _lock:
+                    _runs.pop(run.id, None)
         with _lock:
             if not _runs:
                 _thread = None
