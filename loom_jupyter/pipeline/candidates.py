@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loom_jupyter.context.context_map import ContextMap, Target, place
-from loom_jupyter.models.protocol import Message, Scorer
+from loom_jupyter.models.protocol import Message, Scorer, TokenScore
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
 from loom_jupyter.pipeline.mutations import mutated
@@ -55,18 +55,18 @@ class UnitWriter:
         """
         if self.target.sha256 is None or not isinstance(self.talk.model, Scorer):
             yield from self._greedy()
+            yield from self._small([], checked=checked)
             return
         text = self.target.text
-        python = self.target.path.endswith((".py", ".pyi", ".ipynb"))
         scores, usage = self.talk.model.score(
             self._messages(), text, prefix=self._prefix, top=ALTERNATIVES, cancel=self.talk.cancel
         )
         self.talk.observer.usage(self.talk.node, usage)
         if first_divergence(scores) is not None:
             yield from self._greedy()
-        small = sorted(mutated(text, scores) if python and checked else [], key=_likeliest)
+        small = self._small(scores, checked=checked)
         yield from small[:FREE]
-        branches = self._branches(self.talk.model, doubts(text, scores, BRANCHES, python=python))
+        branches = self._branches(self.talk.model, doubts(text, scores, BRANCHES, python=self._python))
         yield from sorted([*branches, *small[FREE:]], key=_likeliest)
 
     def repair(self, attempt: str, reason: str, output: str, temperature: float) -> Candidate | None:
@@ -86,6 +86,14 @@ class UnitWriter:
         )
         code = fenced_code(reply.text, opened=True)
         return Candidate(fit(code, self.target.text), "repair", 0.0) if code else None
+
+    @property
+    def _python(self) -> bool:
+        return self.target.path.endswith((".py", ".pyi", ".ipynb"))
+
+    def _small(self, scores: Sequence[TokenScore], *, checked: bool) -> list[Candidate]:
+        """Return small changes, likeliest first; none where no check can judge them."""
+        return sorted(mutated(self.target.text, scores) if self._python and checked else [], key=_likeliest)
 
     def _greedy(self) -> Iterator[Candidate]:
         reply = self.talk.ask(self._messages(), self._room(), prefix=self._prefix, stop=("\n```",))

@@ -156,6 +156,22 @@ def test_small_changes_are_tried_only_where_a_check_can_judge(
         assert bool(lent.tried) is checked
 
 
+def test_a_model_that_cannot_be_looked_into_rewrites_and_the_check_tries_small_changes(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    class Closed:
+        """A model behind a server: it chats, and scores nothing."""
+
+        def __init__(self, model: Any) -> None:
+            self.info, self.count, self.chat = model.info, model.count, model.chat
+
+    lent = desk(offers=1)
+    lent.checked = True
+    proposal = run(Closed(scripted([PLAN, unit])), lent, heard)
+    assert proposal.passed
+    assert proposal.rewrites[0].text == unit.replace("< 2", "<= 2")
+
+
 def test_stop_ends_it_at_once(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
     cancel = threading.Event()
     cancel.set()
