@@ -34,10 +34,6 @@ OTHER_SOURCE = words(
 DOC_SUFFIXES = frozenset(
     ["md", "markdown", "mdx", "rst", "txt", "adoc", "asciidoc", "org", "tex", "textile", "1", "5", "8"]
 )
-CONFIG_SUFFIXES = words(
-    "json yaml yml toml ini cfg conf xml lock csv tsv svg properties env editorconfig plist map snap po "
-    "pot webmanifest jsonc json5 ndjson geojson"
-)
 DOC_FOLDERS = words("doc docs documentation changelog changelogs newsfragments")
 TEST_FOLDERS = words(
     "test tests __tests__ spec specs testdata ui-tests testutils e2e galata fixtures __mocks__ benches benchmarks"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 TOKEN = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
@@ -118,8 +118,3 @@ def tokens(text: str) -> Iterator[str]:
     """Yield the tokens of `text`, in order."""
     for match in TOKEN.finditer(text):
         yield match.group()
-
-
-def meaningful(words: Iterable[str]) -> list[str]:
-    """Drop stop words and repetitions; keep the order."""
-    return [w for w in dict.fromkeys(words) if w not in STOP]

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.errors import EditError
-from loom_jupyter.edits.text import bare, decode, split_lines
+from loom_jupyter.edits.text import bare, common_ends, decode, split_lines
 
 _CONTEXT = 3
 
@@ -105,12 +105,7 @@ def _parts(change: FileChange) -> list[tuple[str | None, list[str], list[str]]]:
 
 
 def _hunks(old: list[str], new: list[str], cell: str | None) -> list[Hunk]:
-    first = 0
-    while first < min(len(old), len(new)) and old[first] == new[first]:
-        first += 1
-    last = 0
-    while last < min(len(old), len(new)) - first and old[-1 - last] == new[-1 - last]:
-        last += 1
+    first, last = common_ends(old, new)
     inner_old, inner_new = old[first : len(old) - last], new[first : len(new) - last]
     matcher = SequenceMatcher(None, inner_old, inner_new, autojunk=False)
     return [

@@ -8,6 +8,8 @@ import symtable
 from collections.abc import Set
 from difflib import SequenceMatcher
 
+from loom_jupyter.edits.text import common_ends
+
 _KNOWN = frozenset(dir(builtins)) | {
     *("__file__", "__name__", "__doc__", "__path__", "__package__", "__spec__", "__loader__", "__builtins__"),
     *("__debug__", "__class__", "__module__", "__qualname__", "__annotations__", "__dict__", "WindowsError"),
@@ -70,12 +72,7 @@ def _role(symbol: symtable.Symbol, *, top: bool) -> bool | None:
 
 def _changed_words(before: str, after: str) -> frozenset[str]:
     old, new = before.splitlines(), after.splitlines()
-    first = 0
-    while first < min(len(old), len(new)) and old[first] == new[first]:
-        first += 1
-    last = 0
-    while last < min(len(old), len(new)) - first and old[-1 - last] == new[-1 - last]:
-        last += 1
+    first, last = common_ends(old, new)
     old, new = old[first : len(old) - last], new[first : len(new) - last]
     changed: list[str] = []
     for tag, a1, a2, b1, b2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

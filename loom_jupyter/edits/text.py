@@ -178,3 +178,15 @@ def _line_end(lines: Sequence[str], default: str = "\n") -> str:
     ends = Counter(line[len(bare(line)) :] for line in lines)
     del ends[""]
     return ends.most_common(1)[0][0] if ends else default
+
+
+def common_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """Return how many lines two texts share at their start, and how many more at their end."""
+    shorter = min(len(old), len(new))
+    first = 0
+    while first < shorter and old[first] == new[first]:
+        first += 1
+    last = 0
+    while last < shorter - first and old[-1 - last] == new[-1 - last]:
+        last += 1
+    return first, last

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from loom_jupyter.context.context_map import ContextMap, Target, place
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Target, place
 from loom_jupyter.models.protocol import Message, Scorer, TokenScore
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
@@ -32,15 +32,7 @@ class UnitWriter:
         self._name = _name(target)
         self._prompt = render(
             "coder",
-            excerpts=[
-                {
-                    "place": place(e.path, e.symbol, e.start, e.end),
-                    "tag": tag_of(e.path),
-                    "text": e.text.rstrip(),
-                }
-                for e in context_map.excerpts
-                if e.path == target.path or target.sha256 is None
-            ],
+            excerpts=[shown(e) for e in context_map.excerpts if e.path == target.path or target.sha256 is None],
             target=target,
             place=place(target.path, target.symbol, target.start, target.end),
             tag=tag,
@@ -123,6 +115,15 @@ class UnitWriter:
         if self.target.sha256 is None:
             return 1500
         return self.talk.model.count(self.target.text) + MARGIN_TOKENS
+
+
+def shown(part: Target | Excerpt) -> dict[str, str]:
+    """Return what a prompt shows of a part of the map."""
+    return {
+        "place": place(part.path, part.symbol, part.start, part.end),
+        "tag": tag_of(part.path),
+        "text": part.text.rstrip(),
+    }
 
 
 def _likeliest(candidate: Candidate) -> float:

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Rewrite, Target, place
-from loom_jupyter.pipeline.candidates import UnitWriter
+from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
+from loom_jupyter.pipeline.candidates import UnitWriter, shown
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.doubts import Candidate
-from loom_jupyter.pipeline.fence import tag_of
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.talk import Desk, Talk
 
@@ -125,10 +124,6 @@ def _proposal(search: _Search) -> Proposal:
 
 
 def _explain(talk: Talk, context_map: ContextMap) -> Proposal:
-    parts: list[Target | Excerpt] = [*context_map.targets, *context_map.excerpts]
-    shown = [
-        {"place": place(x.path, x.symbol, x.start, x.end), "tag": tag_of(x.path), "text": x.text.rstrip()}
-        for x in parts
-    ]
-    reply = talk.ask(talk.messages(render("explain", excerpts=shown)), max_tokens=500)
+    parts = [*map(shown, context_map.targets), *map(shown, context_map.excerpts)]
+    reply = talk.ask(talk.messages(render("explain", excerpts=parts)), max_tokens=500)
     return Proposal(summary="answered", answer=reply.text.strip())

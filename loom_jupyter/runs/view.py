@@ -168,10 +168,6 @@ class RunView:
             return 0.0
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
 
-    def apply_event(self, event: ev.Event) -> RunView:
-        """Return the view after one more event."""
-        return reduce(self, event)
-
 
 def view_of(events: Iterable[ev.Event]) -> RunView:
     """Return the view after all of `events`."""

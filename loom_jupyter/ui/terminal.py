@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FRAME = 0.1
 STOP_SECONDS = 10.0
 LOG_WIDTH = 200
-QUESTION = Text("  Write these changes? y(es), n(o), d(iff), l(ater)")
 _STYLES = {
     StepState.WAITING: "dim",
     StepState.ACTIVE: "bold",
