@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from loom_jupyter.context.count import Lexicon, Text, count
 from loom_jupyter.context.symbol import Symbol
 
 if TYPE_CHECKING:
@@ -65,19 +66,22 @@ class Batch:
     line: NDArray[np.int32] = field(default_factory=_empty)
 
 
-def pack(found: Iterable[tuple[str, int, int, Extracted]]) -> Batch:
-    """Make a batch of extracted files, given with path, size and time."""
+def pack(found: Iterable[tuple[int, int, Extracted]], lexicon: Lexicon) -> Batch:
+    """Make a batch of extracted files, given with size and time."""
     batch = Batch()
-    vocabulary: dict[str, int] = {}
-    rows: list[int] = []
-    for number, (path, size, mtime_ns, got) in enumerate(found):
-        batch.files.append(FileRow(path, size, mtime_ns, got.language, got.reason, got.lines, got.words))
+    texts: list[Text] = []
+    rows: list[tuple[int, int, Extracted]] = list(found)
+    own: list[int] = []
+    for number, (_, _, got) in enumerate(rows):
+        own.append(len(texts))
+        texts += got.texts(number)
         batch.symbols.append(tuple(got.symbols))
         batch.imports.append(tuple(got.imports))
-        for name, tally in got.terms.items():
-            for term, (count, line) in tally.items():
-                rows += (vocabulary.setdefault(term, len(vocabulary)), number, name, count, line)
-    batch.vocabulary = list(vocabulary)
-    table = np.array(rows, np.int32).reshape(-1, 5).T.copy()
-    batch.term, batch.file, batch.where, batch.count, batch.line = table
+    counted = count(texts, lexicon)
+    for (size, mtime_ns, got), first in zip(rows, own, strict=True):
+        words = 0 if got.reason else counted.tokens[first]
+        batch.files.append(FileRow(got.path, size, mtime_ns, got.language, got.reason, got.lines, words))
+    batch.vocabulary = counted.vocabulary
+    batch.term, batch.file, batch.where = counted.term, counted.file, counted.where
+    batch.count, batch.line = counted.count, counted.line
     return batch

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loom_jupyter.context.batch import Batch, pack
+from loom_jupyter.context.count import Lexicon
 from loom_jupyter.context.extract import Extracted
 from loom_jupyter.context.languages import language_of
 from loom_jupyter.context.scan import Found
@@ -139,7 +140,7 @@ def _halves(root: Path, chunk: Sequence[Found], stop: threading.Event) -> Iterat
     if len(chunk) == 1:
         f = chunk[0]
         reason = "its grammar crashed while reading it"
-        yield pack([(f.path, f.size, f.mtime_ns, Extracted(language_of(f.path), reason))])
+        yield pack([(f.size, f.mtime_ns, Extracted(f.path, language_of(f.path), reason))], Lexicon())
         return
     for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
         if stop.is_set():

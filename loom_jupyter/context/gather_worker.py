@@ -11,49 +11,48 @@ from contextlib import suppress
 from pathlib import Path
 
 from loom_jupyter.context.batch import Batch, pack
+from loom_jupyter.context.count import Lexicon
 from loom_jupyter.context.extract import Extracted, extract
 from loom_jupyter.context.languages import language_of
 from loom_jupyter.context.scan import Found
-from loom_jupyter.context.words import Splitter
 from loom_jupyter.errors import Cancelled
 
 NICE = 5
 
 
-def read_all(root: Path, files: Sequence[Found], stop: threading.Event, split: Splitter | None = None) -> Batch:
+def read_all(root: Path, files: Sequence[Found], stop: threading.Event, lexicon: Lexicon | None = None) -> Batch:
     """Read and extract some files; one that is gone is left out."""
-    split = split or Splitter()
     found = []
     for f in files:
         if stop.is_set():
             raise Cancelled
-        got = _read(root, f, split)
+        got = _read(root, f)
         if got is not None:
-            found.append((f.path, f.size, f.mtime_ns, got))
-    return pack(found)
+            found.append((f.size, f.mtime_ns, got))
+    return pack(found, lexicon or Lexicon())
 
 
-def _read(root: Path, file: Found, split: Splitter) -> Extracted | None:
+def _read(root: Path, file: Found) -> Extracted | None:
     try:
         data = (root / file.path).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        return Extracted(language_of(file.path), f"cannot be read: {error.strerror}")
-    return extract(file.path, data, split)
+        return Extracted(file.path, language_of(file.path), f"cannot be read: {error.strerror}")
+    return extract(file.path, data)
 
 
 def main() -> None:
     """Serve until standard input ends."""
     with suppress(OSError):
         os.nice(NICE)
-    split, never = Splitter(), threading.Event()
+    lexicon, never = Lexicon(), threading.Event()
     inlet, outlet = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:
             root, files = pickle.load(inlet)
         except EOFError:
             return
-        batch = read_all(root, [Found(*f) for f in files], never, split)
+        batch = read_all(root, [Found(*f) for f in files], never, lexicon)
         pickle.dump(batch, outlet, protocol=pickle.HIGHEST_PROTOCOL)
         outlet.flush()

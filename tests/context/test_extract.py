@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loom_jupyter.context.extract import Field, extract
-from loom_jupyter.context.words import Splitter, terms
-
-split = Splitter()
+from loom_jupyter.context.words import terms
 
 
 def symbols(path: str, text: str) -> dict[str, tuple[str, int, int]]:
-    return {s.name: (s.kind, s.start, s.end) for s in extract(path, text.encode(), split).symbols}
+    return {s.name: (s.kind, s.start, s.end) for s in extract(path, text.encode()).symbols}
 
 
 CASES = {
@@ -99,9 +97,9 @@ def test_broken_syntax_keeps_what_parsed() -> None:
 
 
 def test_docs_and_signatures() -> None:
-    got = extract("a.py", b'class A:\n    """The A."""\n    def m(self, x=1):\n        """Do m."""\n', split)
+    got = extract("a.py", b'class A:\n    """The A."""\n    def m(self, x=1):\n        """Do m."""\n')
     assert [(s.signature, s.doc) for s in got.symbols] == [("class A:", "The A."), ("def m(self, x=1):", "Do m.")]
-    got = extract("a.rs", b"/// Adds.\n/// More.\nfn add() {}\n", split)
+    got = extract("a.rs", b"/// Adds.\n/// More.\nfn add() {}\n")
     assert got.symbols[0].doc == "Adds."
 
 
@@ -115,7 +113,7 @@ def test_notebook_cells_are_symbols_and_outputs_unread() -> None:
         ("aa", "markdown", "# Load\nthe data"),
         ("bb", "code", ["import pandas\n", "def load():\n", "    return 1"]),
     )
-    got = extract("n.ipynb", data, split)
+    got = extract("n.ipynb", data)
     assert [(s.name, s.kind, s.cell, s.start, s.end, s.base) for s in got.symbols] == [
         ("aa", "cell", "aa", 1, 2, 0),
         ("bb", "cell", "bb", 1, 3, 2),
@@ -128,13 +126,13 @@ def test_notebook_cells_are_symbols_and_outputs_unread() -> None:
 
 def test_a_task_cell_is_no_evidence_for_itself() -> None:
     data = notebook(("aa", "code", "%%loom --check true\nthe tariff is wrong"), ("bb", "code", "x = 1"))
-    got = extract("n.ipynb", data, split)
+    got = extract("n.ipynb", data)
     assert [s.name for s in got.symbols] == ["bb"]
     assert "tariff" not in got.terms.get(Field.CONTENT, {})
 
 
 def test_damaged_notebook_is_text() -> None:
-    got = extract("n.ipynb", b'{"cells": [1, "words here"', split)
+    got = extract("n.ipynb", b'{"cells": [1, "words here"')
     assert (got.language, got.reason) == ("text", "")
     assert "words" in got.terms[Field.CONTENT]
 
@@ -143,7 +141,7 @@ def test_damaged_notebook_is_text() -> None:
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"]
 )
 def test_encodings(encoding: str) -> None:
-    got = extract("a.py", ("# Größe der Straße\ndef straße():\n    return 1\n" * 3).encode(encoding), split)
+    got = extract("a.py", ("# Größe der Straße\ndef straße():\n    return 1\n" * 3).encode(encoding))
     assert got.reason == ""
     assert "größe" in got.terms[Field.CONTENT]
 
@@ -157,7 +155,7 @@ def test_identifiers_split() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(["a.py", "a.ts", "a.rs", "a.go", "a.md", "a.rst", "n.ipynb", "x"]))
 def test_no_bytes_break_it(data: bytes, path: str) -> None:
-    got = extract(path, data, split)
+    got = extract(path, data)
     assert all(1 <= s.start <= s.end for s in got.symbols)
 
 
@@ -167,6 +165,6 @@ def test_no_bytes_break_it(data: bytes, path: str) -> None:
 )
 def test_lines_stay_inside_the_file(pieces: list[str]) -> None:
     text = "".join(pieces)
-    got = extract("a.py", text.encode(), split)
+    got = extract("a.py", text.encode())
     assert all(s.end <= max(got.lines, 1) for s in got.symbols)
     assert all(1 <= line <= max(got.lines, 1) for _, line in got.terms.get(Field.CONTENT, {}).values())

@@ -16,7 +16,7 @@ Make = Callable[[dict[str, str | bytes]], Path]
 CRASH = (
     "import os, pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
     "import loom_jupyter.context.gather_worker as w; read = w._read; "
-    "w._read = lambda r, f, s: os._exit(9) if f.path == 'boom.py' else read(r, f, s); w.main()"
+    "w._read = lambda r, f: os._exit(9) if f.path == 'boom.py' else read(r, f); w.main()"
 )
 
 

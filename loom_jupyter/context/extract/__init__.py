@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from loom_jupyter.context.count import Lexicon, Text, count
 from loom_jupyter.context.extract import code, markdown, notebook
 from loom_jupyter.context.extract.text import Unreadable, decode, minified
 from loom_jupyter.context.languages import language_of
 from loom_jupyter.context.symbol import Symbol
-from loom_jupyter.context.words import TOKEN, Splitter
 
 
 class Field(IntEnum):
@@ -27,14 +26,12 @@ class Field(IntEnum):
     PROSE = 6
 
 
-Tally = dict[str, list[int]]
-TOKEN_OR_LINE = re.compile(r"\w{2,}|\n")
 PROSE = re.compile(
-    r'"""(?P<d>.*?)"""|'
-    r"'''(?P<e>.*?)'''|"
-    r"(?:#|//[/!]?)[ \t]+(?P<h>[^\n]*)|/\*(?P<b>.*?)\*/"
-    r'|"(?P<s>(?:[^"\\\n]|\\.)*+)"'
-    r"|'(?P<q>(?:[^'\\\n]|\\.)*+)'|`(?P<t>[^`]*+)`",
+    rb'"""(?P<d>.*?)"""|'
+    rb"'''(?P<e>.*?)'''|"
+    rb"(?:#|//[/!]?)[ \t]+(?P<h>[^\n]*)|/\*(?P<b>.*?)\*/"
+    rb'|"(?P<s>(?:[^"\\\n]++|\\.)*+)"'
+    rb"|'(?P<q>(?:[^'\\\n]++|\\.)*+)'|`(?P<t>[^`]*+)`",
     re.DOTALL,
 )
 
@@ -49,42 +46,73 @@ class Extracted:
         Why the file is not indexed; empty when it is.
     lines
         Number of lines.
-    words
-        Number of tokens, before they are split into terms.
-    terms
-        For each field: term → [count, first line].
+    text
+        What its words are counted in, as UTF-8.
+    prose
+        Byte ranges of `text` that are written for people: comments, docstrings, messages.
     """
 
+    path: str
     language: str
     reason: str = ""
     lines: int = 0
-    words: int = 0
     symbols: list[Symbol] = field(default_factory=list)
     imports: list[tuple[int, str]] = field(default_factory=list)
-    terms: dict[int, Tally] = field(default_factory=dict)
+    text: bytes = b""
+    prose: list[tuple[int, int]] = field(default_factory=list)
+
+    def texts(self, number: int) -> Iterator[Text]:
+        """Yield what is to be counted for each field of the file that has this number."""
+        if self.reason:
+            return
+        folder, _, base = self.path.rpartition("/")
+        inner = [s for s in self.symbols if s.kind not in ("section", "cell")]
+        heads = [s for s in self.symbols if s.kind == "section" or s.doc == "markdown"]
+        pieces: dict[Field, list[tuple[int, str]]] = {
+            Field.PATH: [(0, folder)],
+            Field.BASENAME: [(0, base)],
+            Field.SYMBOL: [(s.base + s.start, s.name.rpartition(".")[2]) for s in inner],
+            Field.HEADING: [(s.base + s.start, s.signature) for s in heads],
+            Field.IMPORT: self.imports,
+        }
+        yield Text(number, Field.CONTENT, self.text, None, self.prose, Field.PROSE)
+        for where, found in pieces.items():
+            if found:
+                data = "\n".join(text.replace("\n", " ") for _, text in found)
+                yield Text(number, where, data.encode("utf-8", "replace"), [line for line, _ in found])
+
+    @property
+    def terms(self) -> dict[int, dict[str, list[int]]]:
+        """For each field: term → [count, first line]. Counted anew each time, to look at one file."""
+        got = count(list(self.texts(0)), Lexicon())
+        out: dict[int, dict[str, list[int]]] = {}
+        for term, where, times, line in zip(got.term, got.where, got.count, got.line, strict=True):
+            out.setdefault(int(where), {})[got.vocabulary[term]] = [int(times), int(line)]
+        return out
 
 
-def extract(path: str, data: bytes, split: Splitter) -> Extracted:
+def extract(path: str, data: bytes) -> Extracted:
     """Read one file's bytes; a file that cannot be indexed comes back with its reason."""
     language = language_of(path)
     try:
         text = decode(data)
     except Unreadable as error:
-        return Extracted(language, str(error))
+        return Extracted(path, language, str(error))
     if minified(text):
-        return Extracted(language, "minified")
-    got = Extracted(language)
+        return Extracted(path, language, "minified")
+    got = Extracted(path, language)
     if language == "notebook":
         try:
             text = _notebook(text, got)
         except notebook.NotNotebook:
             got.language = "text"
-    elif language in ("markdown", "rst"):
+    got.text = text.encode("utf-8", "replace")
+    if language in ("markdown", "rst"):
         got.symbols = markdown.sections(text, language)
     elif language in code.GRAMMARS:
-        got.symbols, got.imports = code.parse(text.encode("utf-8", "replace"), language)
+        got.symbols, got.imports = code.parse(got.text, language)
+        got.prose = _prose(got.text)
     got.lines = text.count("\n") + (not text.endswith("\n")) if text else 0
-    _count(path, text, got, split)
     return got
 
 
@@ -108,73 +136,7 @@ def _notebook(text: str, got: Extracted) -> str:
     return "\n".join(cell.source for cell in found)
 
 
-def _count(path: str, text: str, got: Extracted, split: Splitter) -> None:
-    """Count the terms of every field."""
-    got.words, content = _tally(text, split)
-    folder, _, base = path.rpartition("/")
-    heads = [(s.signature, s.base + s.start) for s in got.symbols if s.kind == "section" or s.doc == "markdown"]
-    names = [
-        (s.name.rpartition(".")[2], s.base + s.start) for s in got.symbols if s.kind not in ("section", "cell")
-    ]
-    fields = {
-        Field.PATH: _tally_pieces([(folder, 0)], split),
-        Field.BASENAME: _tally_pieces([(base, 0)], split),
-        Field.SYMBOL: _tally_pieces(names, split),
-        Field.HEADING: _tally_pieces(heads, split),
-        Field.IMPORT: _tally_pieces([(what, at) for at, what in got.imports], split),
-        Field.CONTENT: content,
-    }
-    if got.language in code.GRAMMARS:
-        fields[Field.PROSE] = _tally(_prose(text), split)[1]
-    got.terms = {name: tally for name, tally in fields.items() if tally}
-
-
-def _tally(text: str, split: Splitter) -> tuple[int, Tally]:
-    """Return the number of tokens, and each term's count and first line."""
-    found = TOKEN_OR_LINE.findall(text)
-    breaks = [n for n, token in enumerate(found) if token == "\n"]
-    counts = Counter(found)
-    del counts["\n"]
-    # The last writer wins: going backwards, that is the first place of each token.
-    first = dict(zip(reversed(found), range(len(found) - 1, -1, -1), strict=True))
-    out: Tally = {}
-    for token, count in counts.items():
-        line = bisect_left(breaks, first[token]) + 1
-        for term in split(token):
-            known = out.get(term)
-            if known is None:
-                out[term] = [count, line]
-            else:
-                known[0] += count
-                if line < known[1]:
-                    known[1] = line
-    return len(found) - len(breaks), out
-
-
-def _prose(text: str) -> str:
-    """Return what is written for people in source code, on its lines: comments, docstrings, messages."""
-    out: list[str] = []
-    line = told = done = 0
-    for match in PROSE.finditer(text):
-        said = match[match.lastgroup or 0]
-        if " " in said:
-            line += text.count("\n", done, match.start())
-            done = match.start()
-            out.append("\n" * (line - told) if line > told else " ")
-            out.append(said)
-            told = max(line, told) + said.count("\n")
-    return "".join(out)
-
-
-def _tally_pieces(pieces: list[tuple[str, int]], split: Splitter) -> Tally:
-    """Count the terms of short texts, given with their lines."""
-    out: Tally = {}
-    for text, line in pieces:
-        for token in TOKEN.findall(text):
-            for term in split(token):
-                known = out.get(term)
-                if known is None:
-                    out[term] = [1, line]
-                else:
-                    known[0] += 1
-    return out
+def _prose(text: bytes) -> list[tuple[int, int]]:
+    """Find what is written for people in source code: comments, docstrings, messages of more than one word."""
+    spans = (match.span(match.lastgroup or 0) for match in PROSE.finditer(text))
+    return [(start, end) for start, end in spans if text.find(b" ", start, end) >= 0]
