@@ -61,7 +61,7 @@ def _value_of(flag: str, last: str, workspace: Callable[[], Loom]) -> list[str] 
     if flag == "--tag":
         return _paths(workspace().root, last)
     if flag == "--model":
-        return list(workspace().models()["name"])
+        return workspace().model_names()
     if flag == "--run":
         return workspace().run_ids()
     return ["auto"] if flag == "--check" else None
@@ -72,7 +72,7 @@ def _argument(verb: str, workspace: Callable[[], Loom]) -> list[str]:
         run = workspace().last_run()
         return list(run.proposal.diffs) if run is not None and run.proposal is not None else []
     if verb == "model":
-        return list(workspace().models()["name"])
+        return workspace().model_names()
     return list(verbs.VERBS) if verb == "help" else []
 
 

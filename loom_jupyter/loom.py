@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.context_map import ContextMap
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.models.overview import Overview
     from loom_jupyter.runs.run import Run
 
 
@@ -130,7 +131,7 @@ class Loom:
         budget
             Seconds that the Coder may search.
         """
-        from loom_jupyter.models.host import acquire
+        from loom_jupyter.models import host
         from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.runs.run import Request, Run, new_run_id
         from loom_jupyter.runs.runner import start
@@ -170,7 +171,8 @@ class Loom:
         for text in recovered:
             run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
-        start(run, lambda: self.index, self.settings, acquire)
+        host.unload_after(self.settings.unload_after)
+        start(run, lambda: self.index, self.settings, host.acquire)
         return run
 
     def recover(self) -> list[str]:
@@ -269,9 +271,38 @@ class Loom:
         rows = [[e.name, e.name == chosen, e.size, e.licence, e.summary] for e in entries().values()]
         return pd.DataFrame(rows, columns=columns)
 
+    def model_names(self) -> list[str]:
+        """Return the names that a model can be called by."""
+        from loom_jupyter.models.catalogue import AUTO, entries
+
+        return [*entries(), AUTO]
+
+    def overview(self) -> Overview:
+        """Return what this machine can load: a plan for each model of the catalogue, and for the chosen one."""
+        from loom_jupyter.models import host
+        from loom_jupyter.models.overview import overview
+
+        chosen = self._model_name(None)
+        held, loaded = host.standing(chosen)
+        return overview(chosen, loaded=loaded, held=held)
+
     def use_model(self, model: str) -> None:
-        """Choose the model of the runs to come: a catalogue name, a GGUF path or a URL."""
-        self.model = self._model_name(model)
+        """Choose the model of the runs to come.
+
+        Parameters
+        ----------
+        model
+            A catalogue name, a GGUF path or a URL; ``"auto"`` chooses the largest that serves on this machine.
+        """
+        from loom_jupyter.models.catalogue import AUTO
+
+        self.model = self.overview().best if model == AUTO else self._model_name(model)
+
+    def unload(self) -> bool:
+        """Give the loaded model's memory back; False if a run uses it."""
+        from loom_jupyter.models import host
+
+        return host.unload(wait=False)
 
     # --- self-test --------------------------------------------------------------------------------------------
 

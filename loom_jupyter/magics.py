@@ -78,7 +78,9 @@ class LoomMagics(Magics):
             %loom stop             end the run that is at work
             %loom runs [N]         the newest runs, as a DataFrame
             %loom sql QUERY        query index, ledgers and runs
-            %loom model [NAME]     the models there are, or choose one
+            %loom model            where the model's memory goes, and which models fit here
+            %loom model NAME|auto  choose a model; auto takes the largest that serves
+            %loom model --unload   give its memory back
             %loom index            bring the index up to date
             %loom doctor           look whether everything is there
             %loom help [VERB]

@@ -18,7 +18,10 @@ class Settings(BaseModel):
     Attributes
     ----------
     model
-        Catalogue name, path of a GGUF file, or None for the catalogue's default.
+        Catalogue name, path of a GGUF file, address of a server, ``"auto"`` for the largest that serves on this
+        machine, or None for the catalogue's default.
+    unload_after
+        Seconds after which a model that no run uses gives its memory back; None keeps it until the kernel ends.
     check
         Check command used when a run names none.
     check_timeout
@@ -32,6 +35,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str | None = None
+    unload_after: float | None = Field(default=None, gt=0)
     check: str | None = None
     check_timeout: float = Field(default=120.0, gt=0)
     budget: float = Field(default=120.0, gt=0)

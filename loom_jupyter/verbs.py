@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loom_jupyter.command_line import MisuseError, Parser, nearest, positive
+from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
     from loom_jupyter.loom import Loom
@@ -110,7 +111,8 @@ def _with_count(parser: Parser) -> None:
     parser.add_argument("count", nargs="?", type=positive, default=20)
 
 
-def _with_name(parser: Parser) -> None:
+def _with_model(parser: Parser) -> None:
+    parser.add_argument("--unload", action="store_true")
     parser.add_argument("name", nargs="?")
 
 
@@ -196,10 +198,28 @@ def _sql(loom: Loom, args: argparse.Namespace) -> Any:
 
 
 def _model(loom: Loom, args: argparse.Namespace) -> Any:
+    if args.unload:
+        gone = loom.unload()
+        return _said("No model is loaded." if gone else "A run uses the model; stop the run, then unload it.")
     if args.name is None:
-        return loom.models()
+        return _memory(loom)
     loom.use_model(args.name)
     return _said(f"The runs to come use {loom.model}; it is loaded by the first of them.")
+
+
+def _memory(loom: Loom) -> Any:
+    """Show where the chosen model's memory goes, and the window that each model would get."""
+    from loom_jupyter.ui import memory
+
+    try:
+        found = loom.overview()
+    except LoomError as error:  # without llama.cpp there is no plan, but there are models
+        return memory.names(list(loom.models()["name"]), str(error))
+    lines = [
+        memory.Line(row.name, row.size, row.here, row.chosen, row.window, row.trained, row.plan.total, row.note)
+        for row in found.rows
+    ]
+    return memory.memory(found.title, [memory.Bar(*bar) for bar in found.bars], lines, found.notes)
 
 
 def _index(loom: Loom, _: argparse.Namespace) -> Any:
@@ -254,7 +274,13 @@ VERBS = {
         Verb("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
         Verb("runs", "[N]", "the newest runs", _with_count, _runs),
         Verb("sql", "QUERY", "query index, ledgers and runs", _with_words, _sql),
-        Verb("model", "[NAME]", "the models there are, or choose one", _with_name, _model),
+        Verb(
+            "model",
+            "[NAME | auto] [--unload]",
+            "where the memory goes and what fits, or choose a model",
+            _with_model,
+            _model,
+        ),
         Verb("index", "", "bring the index up to date", _with_nothing, _index),
         Verb("doctor", "", "look whether everything is there", _with_nothing, _doctor),
         Verb("help", "[VERB]", "this list, or one verb", _with_verb, _help),

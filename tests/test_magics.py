@@ -105,7 +105,7 @@ def test_status_runs_index_sql_model_and_doctor(shell: InteractiveShell, here: P
     assert list(ask(shell, "runs 5")["id"]) == [run.id]
     assert "files indexed" in str(ask(shell, "index"))
     assert list(ask(shell, "sql select path from files order by path")["path"])[-1] == "tariff.py"
-    assert "qwen2.5-coder-1.5b" in list(ask(shell, "model")["name"])
+    assert "qwen2.5-coder-1.5b" in str(ask(shell, "model"))
     assert "workspace" in str(ask(shell, "doctor"))
     assert "restore" in str(ask(shell, "help undo"))
     assert "restore" in str(ask(shell, "undo --help"))
@@ -116,6 +116,24 @@ def test_a_chosen_model_is_used_by_the_runs_to_come(shell: InteractiveShell, her
     run = start(shell)
     assert run.request.model == "qwen2.5-coder-0.5b"
     run.wait(10)
+
+
+def test_auto_chooses_the_largest_model_that_serves(
+    shell: InteractiveShell, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Found:
+        best = "qwen2.5-coder-7b"
+
+    monkeypatch.setattr("loom_jupyter.loom.Loom.overview", lambda _: Found)
+    assert "use qwen2.5-coder-7b" in str(ask(shell, "model auto"))
+
+
+def test_the_model_is_unloaded_unless_a_run_uses_it(
+    shell: InteractiveShell, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "No model is loaded" in str(ask(shell, "model --unload"))
+    monkeypatch.setattr("loom_jupyter.loom.Loom.unload", lambda _: False)
+    assert "stop the run" in str(ask(shell, "model --unload"))
 
 
 def test_a_run_is_shown_by_its_name(shell: InteractiveShell, here: Path) -> None:

@@ -13,6 +13,7 @@ from importlib.resources import files
 from loom_jupyter.models.protocol import ModelError
 
 VARIABLE = "LOOM_MODEL"
+AUTO = "auto"  # the largest model that serves on this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def standard() -> Entry:
 
 
 def resolve_name(model: str | None) -> str:
-    """Return what `model` means, without loading anything: a catalogue name, a path or a URL.
+    """Return what `model` means, without loading anything: a catalogue name, a path, a URL or ``"auto"``.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def resolve_name(model: str | None) -> str:
         If it is neither; names the nearest models.
     """
     name = (model or default_name()).strip()
-    if name in entries() or is_url(name) or is_path(name):
+    if name in entries() or name == AUTO or is_url(name) or is_path(name):
         return name
     near = difflib.get_close_matches(name.lower(), entries(), n=2, cutoff=0.4) or list(entries())
     raise ModelError(
@@ -92,6 +93,8 @@ def is_url(name: str) -> bool:
 
 def is_path(name: str) -> bool:
     """Whether `name` is meant as a file."""
+    if name in entries() or name == AUTO or is_url(name):
+        return False
     return name.endswith(".gguf") or os.sep in name or name.startswith("~") or os.path.exists(name)  # noqa: PTH110
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 
+from loom_jupyter.models.device import shares_memory
 from loom_jupyter.models.engine import context_defaults
 from loom_jupyter.models.estimate import GGML_TYPES
 from loom_jupyter.models.protocol import ModelError
@@ -67,18 +68,25 @@ class DryRun:
     ----------
     path
         The GGUF file.
-    n_gpu_layers, n_seq
-        As it would be loaded.
+    placement
+        As it would be loaded: ``n_gpu_layers``, ``split_mode``, ``main_gpu``, ``tensor_split``.
+    n_seq
+        Sequences that share the cache.
     """
 
-    def __init__(self, path: str, n_gpu_layers: int, n_seq: int) -> None:
+    def __init__(self, path: str, placement: Mapping[str, Any], n_seq: int) -> None:
         if not READABLE:
             raise NotImplementedError("llama.cpp's memory breakdown can be read on Linux only")
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
         params.no_alloc = True
         params.load_mode = lib.LLAMA_LOAD_MODE_NONE  # llama.cpp refuses to map a file that it does not load
-        params.n_gpu_layers = n_gpu_layers if n_gpu_layers >= 0 else 0x7FFFFFFF
+        layers = placement["n_gpu_layers"]
+        params.n_gpu_layers = layers if layers >= 0 else 0x7FFFFFFF
+        params.split_mode, params.main_gpu = placement["split_mode"], placement["main_gpu"]
+        if placement["tensor_split"]:
+            self._shares = (ctypes.c_float * lib.llama_max_devices())(*placement["tensor_split"])
+            params.tensor_split = self._shares
         self._n_seq = n_seq
         self._model = lib.llama_model_load_from_file(path.encode(), params)
         if not self._model:
@@ -119,16 +127,28 @@ class DryRun:
 
 
 def devices() -> list[dict[str, Any]]:
-    """Return the GPUs that this build of llama.cpp can use, with their free and total bytes."""
+    """Return the GPUs that this build of llama.cpp would use, with their free and total bytes.
+
+    It passes over GPUs that share the computer's memory where there are others.
+    """
     ggml, found = _ggml(), []
     for i in range(ggml.ggml_backend_dev_count()):
         device = ggml.ggml_backend_dev_get(i)
-        if ggml.ggml_backend_dev_type(device) in GPU_KINDS:
+        kind = ggml.ggml_backend_dev_type(device)
+        if kind in GPU_KINDS:
             free, total = ctypes.c_size_t(), ctypes.c_size_t()
             ggml.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
-            name = ggml.ggml_backend_dev_description(device).decode()
-            found.append({"name": name, "free": free.value, "total": total.value})
-    return found
+            identifier = ggml.ggml_backend_dev_name(device).decode()
+            row = {
+                "id": identifier,
+                "name": ggml.ggml_backend_dev_description(device).decode(),
+                "free": free.value,
+                "total": total.value,
+                "unified": shares_memory(kind, identifier),
+            }
+            found.append((kind, row))
+    own = [row for kind, row in found if kind == GPU_KINDS[0]]
+    return own or [row for _, row in found]
 
 
 def breakdown(context: Any) -> list[dict[str, Any]]:
@@ -161,7 +181,7 @@ def _named(node: _Node) -> dict[str, Any]:
     )
     return {
         "buffer": ggml.ggml_backend_buft_name(node.buffer_type).decode(),
-        "device": ggml.ggml_backend_dev_description(device).decode() if on_gpu else "CPU",
+        "device": ggml.ggml_backend_dev_name(device).decode() if on_gpu else "CPU",
         "weights": node.model,
         "kv": node.context,
         "compute": node.compute,
@@ -179,6 +199,7 @@ def _ggml() -> Any:
         ("ggml_backend_dev_count", ctypes.c_size_t),
         ("ggml_backend_dev_get", pointer, ctypes.c_size_t),
         ("ggml_backend_dev_type", ctypes.c_int, pointer),
+        ("ggml_backend_dev_name", ctypes.c_char_p, pointer),
         ("ggml_backend_dev_description", ctypes.c_char_p, pointer),
         ("ggml_backend_dev_memory", None, pointer, size, size),
         ("ggml_backend_buft_name", ctypes.c_char_p, pointer),

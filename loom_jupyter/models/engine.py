@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.plan import OUTPUTS
+from loom_jupyter.models.measure import OUTPUTS
 from loom_jupyter.models.protocol import ModelError
 from loom_jupyter.models.stop import Stop
 

@@ -49,18 +49,22 @@ def padded(n: int) -> int:
 
 def kv_bytes(header: Header, shape: Shape) -> int:
     """Return the bytes of the KV cache and of recurrent states."""
+    return sum(layer_kv(header, shape))
+
+
+def layer_kv(header: Header, shape: Shape) -> list[int]:
+    """Return the bytes of each layer's cache or state."""
     heads = header.per_layer("attention.head_count_kv", (header.per_layer("attention.head_count", 1) or [1])[0])
     sliding = _sliding(header)
     shared = header.number("attention.shared_kv_layers")
-    total = 0
+    sizes = [0] * header.layers
     for layer in range(header.layers):
         if _is_recurrent(header, heads[layer]):
-            total += shape.sequences * _state_bytes(header)
+            sizes[layer] = shape.sequences * _state_bytes(header)
         elif layer < header.layers - shared:
-            total += _cells(header, shape, sliding[layer]) * _cell_bytes(
-                header, heads[layer], shape.kv, sliding[layer]
-            )
-    return total
+            cell = _cell_bytes(header, heads[layer], shape.kv, sliding[layer])
+            sizes[layer] = _cells(header, shape, sliding[layer]) * cell
+    return sizes
 
 
 def output_bytes(n_vocab: int, shape: Shape) -> int:
@@ -72,6 +76,19 @@ def weight_bytes(header: Header) -> int:
     """Return the bytes of all tensors; an embedding that serves as the output too is kept twice."""
     tied = header.tensors.get("token_embd.weight") if "output.weight" not in header.tensors else None
     return sum(t.size for t in header.tensors.values()) + (tied.size if tied else 0)
+
+
+def layer_weights(header: Header) -> list[int]:
+    """Return the bytes of each layer's tensors, and of the output layer's at the end; the input layer's not."""
+    sizes = [0] * (header.layers + 1)
+    for name, tensor in header.tensors.items():
+        kind, _, rest = name.partition(".")
+        number = rest.partition(".")[0]
+        if kind == "blk" and number.isdecimal() and int(number) < header.layers:
+            sizes[int(number)] += tensor.size
+        elif kind != "token_embd" or "output.weight" not in header.tensors:
+            sizes[-1] += tensor.size
+    return sizes
 
 
 def compute_bytes(header: Header, n_vocab: int, shape: Shape, outputs: int) -> int:
@@ -87,6 +104,12 @@ def vocabulary(header: Header) -> int:
     """Return the number of tokens, as the embedding has rows."""
     embedding = header.tensors.get("token_embd.weight")
     return embedding.shape[1] if embedding and len(embedding.shape) > 1 else header.number("vocab_size", 32_000)
+
+
+def quantizable(header: Header) -> bool:
+    """Whether llama.cpp takes a quantized KV cache: heads must be made of whole blocks."""
+    lengths = [_head(header, what, sliding) for what in ("key", "value") for sliding in (False, True)]
+    return header.architecture not in RECURRENT and all(n % KV_BYTES["q8_0"][0] == 0 for n in lengths)
 
 
 def _cells(header: Header, shape: Shape, sliding: bool) -> int:

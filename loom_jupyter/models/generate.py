@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loom_jupyter.models.engine import Engine, Floats
-from loom_jupyter.models.plan import OUTPUTS
+from loom_jupyter.models.measure import OUTPUTS
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import catalogue, fetch
 from loom_jupyter.models.llamacpp import LlamaCpp
+from loom_jupyter.models.overview import overview
 from loom_jupyter.models.protocol import Model, ModelError
 
 if TYPE_CHECKING:
+    from loom_jupyter.models.plan import MemoryPlan
     from loom_jupyter.models.server import Server
 
 Progress = Callable[[str, float], None]
@@ -37,6 +39,12 @@ class Host:
         self._timer: threading.Timer | None = None
         self._model: LlamaCpp | Server | None = None
         self._key: tuple[Path | str, int | None] | None = None
+        self._auto: str | None = None  # what "auto" came to while this model is loaded
+
+    @property
+    def auto(self) -> bool:
+        """Whether the loaded model was chosen as the largest that serves."""
+        return self._auto is not None
 
     @property
     def model(self) -> LlamaCpp | Server | None:
@@ -58,7 +66,8 @@ class Host:
         Parameters
         ----------
         name_or_path
-            Catalogue name, GGUF file or address of a server; None is the catalogue's default.
+            Catalogue name, GGUF file or address of a server; ``"auto"`` is the largest that serves here, None the
+            catalogue's default.
         on_progress
             Called with a phase (``"download"``, ``"verify"``, ``"plan"``, ``"load"``) and the share done.
         cancel
@@ -85,10 +94,21 @@ class Host:
             self._leave_after_a_while()
             self._turn.release()
 
-    def unload(self) -> None:
-        """Give the model's memory back; the next run loads it again. Waits for the run that uses it."""
-        with self._turn:
+    def unload(self, *, wait: bool = True) -> bool:
+        """Give the model's memory back; the next run loads it again.
+
+        Returns
+        -------
+        bool
+            False if a run uses the model and is not waited for.
+        """
+        if not self._turn.acquire(blocking=wait):
+            return False
+        try:
             self._drop()
+        finally:
+            self._turn.release()
+        return True
 
     def close(self) -> None:
         """End the model's process now, even under a run."""
@@ -106,11 +126,7 @@ class Host:
             self._timer.start()
 
     def _leave(self) -> None:
-        if self._turn.acquire(blocking=False):  # else it is in use again
-            try:
-                self._drop()
-            finally:
-                self._turn.release()
+        self.unload(wait=False)  # else it is in use again
 
     def _loaded(
         self,
@@ -121,6 +137,9 @@ class Host:
         log: Path | None,
     ) -> Model:
         name = catalogue.resolve_name(None if name_or_path is None else str(name_or_path))
+        auto = name == catalogue.AUTO
+        if auto:
+            name = self._best(on_progress)
         where = name if catalogue.is_url(name) else fetch.locate(name, on_progress, cancel)
         key = (where, n_ctx)
         if self._model is not None and self._key == key and self._model.alive:
@@ -143,11 +162,19 @@ class Host:
                 cancel=cancel,
                 log=log,
             )
-        self._key = key
+        self._key, self._auto = key, name if auto else None
         return self._model
 
+    def _best(self, on_progress: Progress) -> str:
+        """Name the largest model that serves here; what is loaded for that reason stays."""
+        if self._auto is not None and self._model is not None and self._model.alive:
+            return self._auto
+        self._drop()
+        on_progress("plan", 0.0)
+        return overview().best
+
     def _drop(self) -> None:
-        model, self._model, self._key = self._model, None, None
+        model, self._model, self._key, self._auto = self._model, None, None, None
         if model is not None:
             model.close()
 
@@ -170,3 +197,12 @@ def unload_after(seconds: float | None) -> None:
 def loaded() -> LlamaCpp | Server | None:
     """Return the model that is loaded now, if any."""
     return _host.model
+
+
+def standing(name: str | None) -> tuple[int, MemoryPlan | None]:
+    """Return the bytes that the loaded model holds, and how it was loaded if it is the one of that name."""
+    model = _host.model
+    if not isinstance(model, LlamaCpp) or not model.alive:
+        return 0, None
+    same = name in (model.info.name, str(model.path)) or (name == catalogue.AUTO and _host.auto)
+    return model.held, model.plan if same else None

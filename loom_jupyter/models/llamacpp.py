@@ -106,6 +106,22 @@ class LlamaCpp:
         """Id of the child process, while it lives."""
         return self._process.pid if self._process is not None and self._process.alive else None
 
+    @property
+    def held(self) -> int:
+        """Bytes of the device that come free when the model is unloaded."""
+        if self.plan.device != "CPU":
+            return sum(
+                row[part] for row in self.memory for part in ("weights", "kv", "compute") if row["device"] != "CPU"
+            )
+        import psutil
+
+        try:
+            used = psutil.Process(self.pid).memory_info()
+        except psutil.Error:
+            return 0
+        # Weights that are mapped from their file count as available already.
+        return int(used.rss - getattr(used, "shared", used.rss))
+
     def log_to(self, log: Path) -> None:
         """Write llama.cpp's log to another file from now on; a run keeps the log of its own calls."""
         log.parent.mkdir(parents=True, exist_ok=True)

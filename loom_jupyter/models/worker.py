@@ -115,6 +115,7 @@ class Worker:
     def _load(self, request: Request) -> Any:
         if self._dry_run is not None:
             self._dry_run.close()
+            self._dry_run = None
         told = 0.0
 
         def progress(share: float) -> bool:
@@ -136,8 +137,11 @@ class Worker:
         return self._module("dryrun").devices()
 
     def _dry(self, request: Request) -> Any:
+        if self._dry_run is not None:
+            self._dry_run.close()
+            self._dry_run = None
         try:
-            self._dry_run = self._module("dryrun").DryRun(request["path"], request["gpu_layers"], request["n_seq"])
+            self._dry_run = self._module("dryrun").DryRun(request["path"], request["placement"], request["n_seq"])
         except NotImplementedError as error:
             sys.stderr.write(f"no dry run: {error}\n")
             return None

@@ -17,6 +17,7 @@ import jsonschema
 import numpy as np
 
 from loom_jupyter.models import fetch, gguf
+from loom_jupyter.models.device import find
 from loom_jupyter.models.engine import Engine
 from loom_jupyter.models.plan import _load_params
 from loom_jupyter.models.sampling import Sampler
@@ -89,7 +90,13 @@ class Guided:
 
 def main() -> None:
     header = gguf.read(fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None))
-    params = {**_load_params(header, False), "n_ctx": 2048, "n_threads": 1, "n_threads_batch": 1, "verbose": False}
+    params = {
+        **_load_params(header, find([], "CPU")),
+        "n_ctx": 2048,
+        "n_threads": 1,
+        "n_threads_batch": 1,
+        "verbose": False,
+    }
     engine = Engine(params, 1, Stop(), lambda _: True)
     template = ChatTemplate.of(engine)
     ways = {

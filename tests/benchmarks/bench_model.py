@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import fetch, gguf
+from loom_jupyter.models.device import find
 from loom_jupyter.models.engine import Engine
 from loom_jupyter.models.generate import reply
 from loom_jupyter.models.llamacpp import LlamaCpp
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def _speed(path: Path) -> None:
-    params = {**_load_params(gguf.read(path), False), "n_ctx": 4096, "verbose": False}
+    params = {**_load_params(gguf.read(path), find([], "CPU")), "n_ctx": 4096, "verbose": False}
     engine = Engine({**params, "n_threads": 1, "n_threads_batch": 1}, 1, Stop(), lambda _: True)
     prompt = engine.tokenize(CODE * 30)
     ours: dict[str, list[float]] = {"prefill": [], "decode": []}

@@ -1,5 +1,6 @@
 """The plan against llama.cpp: its dry run, its real allocations, and the closed form, over many architectures."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from synthetic_gguf import tiny
 
 from loom_jupyter.models import estimate, gguf, plan, plan_memory
 from loom_jupyter.models.child import Child
+from loom_jupyter.models.device import Device
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.plan import Device, Sizes, choose, closed_form
+from loom_jupyter.models.measure import Measure, Sizes, closed_form
+from loom_jupyter.models.plan import choose
 from loom_jupyter.models.protocol import ModelError
 
 pytest.importorskip("llama_cpp")
@@ -20,7 +23,7 @@ pytest.importorskip("llama_cpp")
 KIB = 1024
 
 
-def linear(weights: int, a_token: int) -> plan.Measure:
+def linear(weights: int, a_token: int) -> Measure:
     """Sizes of an imaginary model; q8_0 takes a bit more than half of f16."""
 
     def measure(n_ctx: int, kv: str) -> Sizes:
@@ -29,10 +32,14 @@ def linear(weights: int, a_token: int) -> plan.Measure:
     return measure
 
 
+def within(room: int) -> Callable[[Sizes], bool]:
+    return lambda sizes: sizes.total <= room
+
+
 @given(room=st.integers(0, 10**9), weights=st.integers(0, 10**8), a_token=st.integers(1, 10**5))
 def test_the_window_is_the_largest_that_fits(room: int, weights: int, a_token: int) -> None:
     measure = linear(weights, a_token)
-    window, kv = choose(measure, room, 32_768, fixed=False, kv="f16")
+    window, kv = choose(measure, within(room), 32_768, fixed=False, kv="f16")
     assert kv == "f16"
     assert window % 256 == 0
     assert 2048 <= window <= 32_768
@@ -44,19 +51,19 @@ def test_the_window_is_the_largest_that_fits(room: int, weights: int, a_token: i
 
 def test_the_cache_is_quantized_only_to_reach_a_useful_window() -> None:
     measure = linear(0, KIB)
-    assert choose(measure, 16_000 * KIB, 32_768, fixed=False, kv="auto") == (15_872, "f16")
-    window, kv = choose(measure, 6000 * KIB, 32_768, fixed=False, kv="auto")
+    assert choose(measure, within(16_000 * KIB), 32_768, fixed=False, kv="auto") == (15_872, "f16")
+    window, kv = choose(measure, within(6000 * KIB), 32_768, fixed=False, kv="auto")
     assert kv == "q8_0"
     assert window > 8192
 
 
 def test_a_small_trained_window_is_not_exceeded() -> None:
-    assert choose(linear(0, 1), 10**9, 512, fixed=False, kv="auto") == (512, "f16")
+    assert choose(linear(0, 1), within(10**9), 512, fixed=False, kv="auto") == (512, "f16")
 
 
 def test_a_given_window_is_kept() -> None:
-    assert choose(linear(0, KIB), 100 * KIB, 4096, fixed=True, kv="f16") == (4096, "f16")
-    assert choose(linear(0, KIB), 3000 * KIB, 4096, fixed=True, kv="auto") == (4096, "q8_0")
+    assert choose(linear(0, KIB), within(100 * KIB), 4096, fixed=True, kv="f16") == (4096, "f16")
+    assert choose(linear(0, KIB), within(3000 * KIB), 4096, fixed=True, kv="auto") == (4096, "q8_0")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +109,7 @@ def test_the_plan_is_what_gets_loaded(tiny_gguf: Path) -> None:
 
 
 def test_no_room_is_said_with_choices(tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_device", lambda *_: Device("CPU", 50 << 20, gpu=False))
+    monkeypatch.setattr(plan, "find", lambda *_: Device("CPU", 50 << 20, 1 << 30))
     found = plan_memory(tiny_gguf)
     assert not found.fits
     assert "smaller model" in found.advice
