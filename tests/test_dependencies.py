@@ -33,7 +33,11 @@ def imported() -> set[str]:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    lines = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["local"],
+        *project["optional-dependencies"]["lab"],
+    ]
     return {re.split(r"[<>=\[ ]", line, maxsplit=1)[0] for line in lines}
 
 

@@ -36,6 +36,15 @@ shell.run_line_magic("load_ext", "loom_jupyter")
 print(json.dumps([time.perf_counter() - begun, sorted(sys.modules)]))
 """
 
+SERVER = """
+import sys, time, json
+import jupyter_server.serverapp, jupyter_server.extension.application
+before, begun = set(sys.modules), time.perf_counter()
+import loom_jupyter.server, loom_jupyter.server.routes
+loom_jupyter.server.routes.handlers("/")
+print(json.dumps([time.perf_counter() - begun, sorted(set(sys.modules) - before)]))
+"""
+
 
 def measure(code: str, times: int) -> tuple[float, set[str]]:
     """Return the median of seconds, and the modules that are loaded afterwards."""
@@ -63,6 +72,13 @@ def test_the_terminal_door_shows_its_help_without_anything_heavy() -> None:
     code = code.replace("print(json", "sys.stdout.write('\\n'); print(json")
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert set(json.loads(done.splitlines()[-1])[1]).isdisjoint([*HEAVY, "IPython"])
+
+
+def test_a_server_starts_without_anything_heavy_and_within_50_ms() -> None:
+    pytest.importorskip("jupyter_server", reason="Jupyter Server is not installed")
+    seconds, modules = measure(SERVER, 3)
+    assert modules.isdisjoint([*HEAVY, "IPython"])
+    assert seconds < 0.050
 
 
 def test_the_package_says_what_it_lacks() -> None:

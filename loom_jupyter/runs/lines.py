@@ -59,16 +59,28 @@ class LineReader:
         self._rest = b""
         self._skipping = False
 
-    def read(self) -> list[bytes]:
-        """Return new complete lines without their ends; an unfinished last line waits for its rest."""
+    def read(self, limit: int = -1) -> list[bytes]:
+        """Return new complete lines without their ends; an unfinished last line waits for its rest.
+
+        Parameters
+        ----------
+        limit
+            Read until there is a line, about so many bytes at a time; below 0: all there is.
+        """
+        while True:
+            size, lines = self._read(limit)
+            if lines or not 0 < limit <= size:
+                return lines
+
+    def _read(self, limit: int) -> tuple[int, list[bytes]]:
         try:
             with self._file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:  # replaced by a shorter file
                     self._offset, self._rest = 0, b""
                 stream.seek(self._offset)
-                data = stream.read()
+                data = stream.read(limit)
         except FileNotFoundError:
-            return []
+            return 0, []
         self._offset += len(data)
         *lines, rest = (self._rest + data).split(b"\n")
         if self._skipping and lines:
@@ -77,4 +89,4 @@ class LineReader:
         self._rest = rest
         if len(rest) > MAX_LINE:
             self._rest, self._skipping = b"", True
-        return [line for line in lines if line.strip() and len(line) <= MAX_LINE]
+        return len(data), [line for line in lines if line.strip() and len(line) <= MAX_LINE]

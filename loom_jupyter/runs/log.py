@@ -87,7 +87,7 @@ class LogReader:
 
     def read(self) -> list[Event]:
         """Return new events; lines of no known type, and lines that are no event at all, are left out."""
-        return [event for line in self._lines.read() if (event := _parse(line)) is not None]
+        return [event for line in self._lines.read() if (event := parse(line)) is not None]
 
 
 def read_events(file: Path) -> list[Event]:
@@ -120,7 +120,8 @@ def tail(file: Path, from_seq: int, stop: threading.Event, poll: float = 0.05) -
         stop.wait(poll)
 
 
-def _parse(line: bytes) -> Event | None:
+def parse(line: bytes) -> Event | None:
+    """Return the event of a line, or None if it is of no known type, or no event at all."""
     try:
         return EVENT.validate_json(line)
     except ValidationError:

@@ -1,0 +1,174 @@
+"""All runs of this user, whatever their workspace: find them, sum them up, delete them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from loom_jupyter.runs.events import Indexed, ProposalMade, RunState, StateChanged
+from loom_jupyter.runs.log import PROGRESS, parse
+from loom_jupyter.runs.review import RunError
+from loom_jupyter.runs.run import Request, Run
+from loom_jupyter.settings import data_dir
+
+BLOCK = 64 * 1024
+QUIET = 3.0
+"""Seconds without an event after which it is worth asking whether the run's process still lives."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run on disk."""
+
+    folder: Path
+    request: Request
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.request.id
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the end of a run's log tells.
+
+    Attributes
+    ----------
+    touched
+        Time of the newest event (seconds since the epoch).
+    files
+        Paths that it proposes to change.
+    alive
+        False if it should be at work, but its process has ended.
+    """
+
+    state: RunState
+    reason: str
+    touched: float
+    files: tuple[str, ...]
+    passed: bool | None
+    alive: bool = True
+
+
+def stored() -> Iterator[Stored]:
+    """Yield all runs, newest first; folders that hold none are left out."""
+    files = sorted(data_dir().glob("*/runs/*/run.json"), key=lambda file: file.parent.name, reverse=True)
+    for file in files:
+        request = _request(file)
+        if request is not None and request.id == file.parent.name:
+            yield Stored(file.parent, request)
+
+
+def find(run_id: str) -> Iterator[Stored]:
+    """Yield the runs of that id; there is one, unless two workspaces began one in the same millisecond."""
+    for file in data_dir().glob(f"*/runs/{run_id}/run.json"):
+        request = _request(file)
+        if request is not None and request.id == run_id:
+            yield Stored(file.parent, request)
+
+
+def summary(run: Stored) -> Summary:
+    """Sum a run up from the end of its log."""
+    try:
+        found = (run.folder / PROGRESS).stat()
+    except FileNotFoundError:
+        return Summary(RunState.QUEUED, "", run.request.created, (), None)
+    told = _summary(run.folder / PROGRESS, found.st_size, found.st_mtime)
+    if told.state.at_work and time.time() - found.st_mtime > QUIET and not _held(run.folder):
+        return Summary(told.state, told.reason, told.touched, told.files, told.passed, alive=False)
+    return told
+
+
+def delete(run: Stored) -> None:
+    """Delete a run's folder: its log, its ledger, and the journal that undo needs.
+
+    Raises
+    ------
+    RunError
+        If a process works on it or waits for its review.
+    """
+    lock = FileLock(str(run.folder / "owner.lock"))
+    try:
+        with lock.acquire(timeout=0):
+            shutil.rmtree(run.folder)
+    except Timeout:
+        raise RunError(f"run {run.id} is still open; stop or reject it first.") from None
+    except OSError as error:
+        raise RunError(
+            f"run {run.id} cannot be deleted ({error.strerror or error}); mend the permissions of {run.folder}."
+        ) from error
+
+
+def handle(run: Stored) -> Run:
+    """Return a handle on the run."""
+    return Run(run.folder, run.request)
+
+
+@lru_cache(maxsize=4096)
+def _request(file: Path) -> Request | None:
+    try:
+        return Request.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _summary(file: Path, size: int, touched: float) -> Summary:
+    """Read from the end to the last state, and to the proposal where one is on the way or just before it."""
+    state, proposal = None, None
+    for line in _backwards(file, size):
+        if state is None and b'"type":"state"' in line and isinstance(event := parse(line), StateChanged):
+            state = event
+            if state.state in (RunState.QUEUED, RunState.RUNNING, RunState.FAILED, RunState.STOPPED):
+                break
+        elif b'"type":"proposal"' in line and isinstance(event := parse(line), ProposalMade):
+            proposal = event
+            if state is not None:
+                break
+    return Summary(
+        state.state if state else RunState.QUEUED,
+        state.reason if state else "",
+        touched,
+        tuple(part.path for part in proposal.files) if proposal else (),
+        proposal.passed if proposal else None,
+    )
+
+
+def _backwards(file: Path, size: int) -> Iterator[bytes]:
+    """Yield the complete lines of a file, last first."""
+    with file.open("rb") as stream:
+        rest = b""
+        for start in range(max(0, (size - 1) // BLOCK) * BLOCK, -1, -BLOCK):
+            stream.seek(start)
+            first, *lines = (stream.read(min(BLOCK, size - start)) + rest).split(b"\n")
+            yield from reversed(lines)
+            rest = first
+        yield rest
+
+
+def _held(folder: Path) -> bool:
+    """Whether a process owns the run."""
+    try:
+        FileLock(str(folder / "owner.lock")).acquire(timeout=0).lock.release()
+    except Timeout:
+        return True
+    return False
+
+
+def indexed(run: Stored) -> Indexed | None:
+    """Return what the run said of the index, if it did so among its first events."""
+    try:
+        with (run.folder / PROGRESS).open("rb") as stream:
+            lines = stream.read(BLOCK).split(b"\n")
+    except OSError:
+        return None
+    events = (parse(line) for line in lines if b'"type":"indexed"' in line)
+    return next((event for event in events if isinstance(event, Indexed)), None)

@@ -1,0 +1,212 @@
+"""Loom's routes, under ``/loom/api`` of a Jupyter server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, authenticated, stream_request_body
+
+from loom_jupyter.errors import LoomError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loom_jupyter.runs.shelf import Stored
+    from loom_jupyter.server.follow import Growth
+    from loom_jupyter.server.workspaces import Workspaces
+
+BODY = 64 * 1024
+STREAMS = 200
+QUERY = 500
+RUN = r"([0-9A-Za-z][0-9A-Za-z_-]{0,63})"
+
+
+class Routes:
+    """What the handlers of one server share; threads for what waits on files."""
+
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(4, thread_name_prefix="loom-server")
+        self.streams = 0
+        self._growth: Growth | None = None
+
+    @property
+    def growth(self) -> Growth:
+        """What wakes the listeners."""
+        from loom_jupyter.server.follow import Growth
+
+        self._growth = self._growth or Growth()
+        return self._growth
+
+
+class LoomHandler(APIHandler):
+    """What Loom's handlers have in common."""
+
+    auth_resource = "loom"
+    _track_activity = False  # looking at runs does not keep an idle server awake
+
+    def initialize(self, shared: Routes) -> None:
+        """Take what the routes share."""
+        self.shared = shared
+
+    async def do(self, act: Callable[..., Any], *args: Any) -> Any:
+        """Run what reads or waits in a thread, and return what it returns."""
+        return await asyncio.get_running_loop().run_in_executor(self.shared.threads, act, *args)
+
+    def workspaces(self) -> Workspaces:
+        """Return the workspaces under the server's root folder; call it in a thread."""
+        from loom_jupyter.server.workspaces import Workspaces
+
+        return Workspaces(Path(self.settings["server_root_dir"]).expanduser().resolve())
+
+    async def run(self, run_id: str) -> Stored:
+        """Return a run of this server, or answer 404."""
+        run: Stored | None = await self.do(lambda: self.workspaces().find(run_id))
+        if run is None:
+            raise HTTPError(404, f"There is no run {run_id} under this server's folder.")
+        return run
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """Return a query argument that is a whole number from 0 to `most`."""
+        word = self.get_query_argument(name, str(default))
+        if not (word.isascii() and word.isdecimal() and int(word[:20]) <= most):
+            raise HTTPError(400, f"{name} is a whole number from 0 to {most}.")
+        return int(word)
+
+
+class RunsHandler(LoomHandler):
+    """The newest runs, summed up."""
+
+    @authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer ``{runs: […]}``; `q` searches tasks, `before` goes on after the last run of a page."""
+        words, before = self.get_query_argument("q", "")[:QUERY], self.get_query_argument("before", "")[:64]
+        limit = self.number("limit", 50, 100)
+        self.finish({"runs": await self.do(lambda: self.workspaces().runs(words, before, limit))})
+
+
+class RunHandler(LoomHandler):
+    """One run."""
+
+    @authenticated
+    @authorized
+    async def delete(self, run_id: str) -> None:
+        """Delete a run that nothing works on."""
+        run = await self.run(run_id)
+        from loom_jupyter.runs.shelf import delete  # by now imported in a thread
+
+        try:
+            await self.do(delete, run)
+        except LoomError as error:
+            raise HTTPError(409, str(error)) from error
+        self.set_status(204)
+        self.finish()
+
+
+class EventsHandler(LoomHandler):
+    """A run's events, as they are written: server-sent events."""
+
+    @authenticated
+    @authorized
+    async def get(self, run_id: str) -> None:
+        """Send events from number `from` (or after ``Last-Event-ID``) on, until the client leaves."""
+        start = self.number("from", 0, 10**12)
+        last = self.request.headers.get("Last-Event-ID", "")
+        if last.isascii() and last.isdecimal():
+            start = max(start, int(last[:20]) + 1)
+        run = await self.run(run_id)
+        from loom_jupyter.runs.log import PROGRESS  # by now imported in a thread
+        from loom_jupyter.server.follow import follow
+
+        if self.shared.streams >= STREAMS:
+            raise HTTPError(503, f"{STREAMS} streams of events are open already; close a page.")
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")
+        self.shared.streams += 1
+        try:
+            await self.flush()
+            async for messages in follow(run.folder / PROGRESS, start, self.shared.growth):
+                self.write(messages)
+                await self.flush()  # waits for a slow client; its next events wait in the file
+        except StreamClosedError:
+            return
+        finally:
+            self.shared.streams -= 1
+        self.finish(set_content_type="text/event-stream")
+
+
+@stream_request_body
+class ControlHandler(LoomHandler):
+    """What can be asked of a run: stop, accept, reject, undo."""
+
+    _track_activity = True
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Refuse a long body before it is read."""
+        self._body = bytearray()
+        await super().prepare()
+        self.request.connection.set_max_body_size(BODY)  # type: ignore[union-attr]
+        length = self.request.headers.get("Content-Length", "0")
+        if not length.isdecimal() or int(length[:20]) > BODY:
+            raise HTTPError(413, f"A request is at most {BODY} bytes long.")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
+        self._body += chunk
+
+    @authenticated
+    @authorized
+    async def post(self, run_id: str) -> None:
+        """Do what ``{action, paths?}`` asks and answer when it is done; 409 says why it was refused."""
+        run = await self.run(run_id)
+        try:
+            asked = json.loads(bytes(self._body))
+            await self.do(_ask, run, asked)
+        except LoomError as error:
+            raise HTTPError(409, str(error)) from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise HTTPError(400, "A request names an action: stop, accept, reject or undo.") from error
+        self.finish({"ok": True})
+
+
+class IndexHandler(LoomHandler):
+    """How the workspaces' indexes stand."""
+
+    @authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer ``{workspaces: […]}``."""
+        self.finish({"workspaces": await self.do(lambda: self.workspaces().index())})
+
+
+def _ask(run: Stored, body: Any) -> None:
+    from loom_jupyter.server.workspaces import ask
+
+    if not isinstance(body, dict):
+        raise TypeError("a request is an object")
+    ask(run, body)
+
+
+def handlers(base_url: str) -> list[tuple[str, type[LoomHandler], dict[str, Routes]]]:
+    """Return Loom's routes under `base_url`."""
+    shared = Routes()
+    routes = {
+        "runs": RunsHandler,
+        rf"runs/{RUN}": RunHandler,
+        rf"runs/{RUN}/events": EventsHandler,
+        rf"runs/{RUN}/control": ControlHandler,
+        "index": IndexHandler,
+    }
+    return [
+        (url_path_join(base_url, "loom/api", path), handler, {"shared": shared})
+        for path, handler in routes.items()
+    ]

@@ -1,0 +1,99 @@
+"""The runs that a server may show: those whose workspace lies under its root folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loom_jupyter.runs import shelf
+from loom_jupyter.runs.events import Action, Control
+from loom_jupyter.runs.shelf import Stored
+
+PAGE = 100
+TASK_SHOWN = 2_000
+"""Characters of a task that a list carries."""
+
+
+@dataclass(frozen=True)
+class Workspaces:
+    """All workspaces under a server's root folder."""
+
+    root: Path
+
+    def runs(self, words: str = "", before: str = "", limit: int = PAGE) -> list[dict[str, Any]]:
+        """Sum up the newest runs.
+
+        Parameters
+        ----------
+        words
+            Only runs whose task holds all of them, in any case.
+        before
+            Only runs older than the one of this id.
+        """
+        wanted = words.lower().split()
+        found = (
+            run
+            for run in self._stored()
+            if (not before or run.id < before) and all(word in run.request.task.lower() for word in wanted)
+        )
+        return [self._summed(run) for run, _ in zip(found, range(min(limit, PAGE)), strict=False)]
+
+    def find(self, run_id: str) -> Stored | None:
+        """Return the run of that id, or None if there is none here."""
+        return next((run for run in shelf.find(run_id) if self._place(run) is not None), None)
+
+    def index(self) -> list[dict[str, Any]]:
+        """Say of each workspace how its index stood at its newest run."""
+        seen: dict[str, dict[str, Any]] = {}
+        for run in self._stored():
+            place = self._place(run) or ""
+            entry = seen.setdefault(place, {"workspace": place, "runs": 0, "files": None, "indexed": None})
+            entry["runs"] += 1
+            if entry["files"] is None and entry["runs"] <= 3 and (event := shelf.indexed(run)) is not None:
+                entry.update(files=event.files, indexed=event.ts)
+        return list(seen.values())
+
+    def _stored(self) -> Iterator[Stored]:
+        return (run for run in shelf.stored() if self._place(run) is not None)
+
+    def _place(self, run: Stored) -> str | None:
+        """Return the workspace as the Contents API names it, or None if it is not under the root."""
+        workspace = Path(run.request.root).resolve()
+        return workspace.relative_to(self.root).as_posix() if workspace.is_relative_to(self.root) else None
+
+    def _summed(self, run: Stored) -> dict[str, Any]:
+        told, request = shelf.summary(run), run.request
+        return {
+            "id": run.id,
+            "task": request.task[:TASK_SHOWN],
+            "workspace": self._place(run),
+            "created": request.created,
+            "touched": told.touched,
+            "state": told.state.value,
+            "reason": told.reason,
+            "alive": told.alive,
+            "files": list(told.files),
+            "passed": told.passed,
+            "check": request.check,
+            "model": request.model,
+        }
+
+
+def ask(run: Stored, body: dict[str, Any]) -> None:
+    """Carry out a request, or have the process do it that owns the run; blocks until it is answered.
+
+    Raises
+    ------
+    ValueError
+        If `body` is no request.
+    LoomError
+        If it was refused.
+    """
+    request = Control.model_validate({"id": "x", **body})
+    handle = shelf.handle(run)
+    if request.action is Action.ACCEPT:
+        handle.accept(request.paths)
+    else:
+        {Action.STOP: handle.stop, Action.REJECT: handle.reject, Action.UNDO: handle.undo}[request.action]()

@@ -1,0 +1,249 @@
+"""Loom's routes, asked of a real Jupyter server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted_runs
+from scripted_runs import AFTER, BEFORE, project, wait_for
+
+from loom_jupyter import Loom
+from loom_jupyter.pipeline.contracts import Node
+from loom_jupyter.runs.control import ControlReader
+from loom_jupyter.runs.events import Indexed, NodeText, RunState, StateChanged
+from loom_jupyter.runs.run import Request, Run
+from loom_jupyter.server.routes import BODY, handlers
+
+VERBS = ("get", "post", "put", "patch", "delete", "head")
+REVIEW = StateChanged(state=RunState.REVIEW)
+
+
+def routes() -> list[tuple[str, Any]]:
+    return [(path, handler) for path, handler, _ in handlers("/")]
+
+
+def own_verbs(handler: Any) -> list[str]:
+    own = [cls for cls in handler.__mro__ if cls.__module__.startswith("loom_jupyter")]
+    return [verb for verb in VERBS if any(verb in vars(cls) for cls in own)]
+
+
+def test_every_verb_of_every_route_asks_who_is_there(server: Any) -> None:
+    seen = 0
+    for path, handler in routes():
+        verbs = own_verbs(handler)
+        assert verbs, path
+        for verb in verbs:
+            assert "authenticated" in decorators(getattr(handler, verb)), f"{verb} {path}"
+            place = path.replace(r"([0-9A-Za-z][0-9A-Za-z_-]{0,63})", "x")
+            assert server.call(verb.upper(), place, token=None)[0] == 403
+            assert server.call(verb.upper(), place, token="wrong")[0] == 403
+            seen += 1
+    assert seen == 5
+
+
+def decorators(function: Any) -> str:
+    """Return where the layers of a decorated function were defined."""
+    names = []
+    while function is not None:
+        names.append(getattr(function.__code__, "co_qualname", function.__code__.co_filename))
+        names.append(function.__code__.co_filename + ":" + function.__code__.co_name)
+        names.extend(function.__code__.co_names)
+        function = getattr(function, "__wrapped__", None)
+    return " ".join(["authenticated" if "get_login_url" in names else "", *names])
+
+
+def test_runs_are_listed_newest_first_and_found_by_their_words(server: Any) -> None:
+    first, _ = server.store(task="Alpha tariff", run_id="20200101-000000-000-aaaa")
+    second, _ = server.store(REVIEW, task="Beta tariff", run_id="20200101-000001-000-bbbb")
+    status, answer = server.call("GET", "/loom/api/runs?q=tariff")
+    assert status == 200
+    assert [run["id"] for run in answer["runs"]] == [second, first]
+    newest = answer["runs"][0]
+    assert (newest["task"], newest["workspace"], newest["state"]) == ("Beta tariff", "parcels", "review")
+    assert [run["id"] for run in server.call("GET", "/loom/api/runs?q=ALPHA")[1]["runs"]] == [first]
+    assert [run["id"] for run in server.call("GET", f"/loom/api/runs?q=tariff&before={second}")[1]["runs"]] == [
+        first
+    ]
+    assert len(server.call("GET", "/loom/api/runs?limit=1")[1]["runs"]) == 1
+
+
+def test_only_runs_under_the_root_are_there(server: Any, tmp_path: Path) -> None:
+    inside = server.root / "link"
+    if not inside.exists():
+        inside.symlink_to(tmp_path, target_is_directory=True)
+    for root in (tmp_path, inside, server.root / ".." / "elsewhere"):
+        run_id, _ = server.store(REVIEW, task="outside", root=root)
+        assert server.call("GET", "/loom/api/runs?q=outside")[1]["runs"] == []
+        for method, tail in (("GET", "/events"), ("POST", "/control"), ("DELETE", "")):
+            body = {"action": "reject"} if method == "POST" else None
+            assert server.call(method, f"/loom/api/runs/{run_id}{tail}", body)[0] == 404
+        assert server.folder(run_id).exists()
+
+
+@pytest.mark.parametrize("bad", ["..", "%2e%2e", "a%2fb", "a%00", "x" * 65, ".hidden", "a.b", "*", "%2A"])
+def test_an_id_that_is_none_reaches_no_file(server: Any, bad: str) -> None:
+    for method, tail in (("GET", "/events"), ("POST", "/control"), ("DELETE", "")):
+        body = {"action": "stop"} if method == "POST" else None
+        assert server.call(method, f"/loom/api/runs/{bad}{tail}", body)[0] in (400, 404, 405)
+
+
+@pytest.mark.parametrize("query", ["from=-1", "from=x", "from=1e3", "from=%D9%A1", "from=" + "9" * 30])
+def test_a_number_that_is_none_is_refused(server: Any, query: str) -> None:
+    run_id, _ = server.store(REVIEW)
+    assert server.call("GET", f"/loom/api/runs/{run_id}/events?{query}")[0] == 400
+
+
+def test_events_come_as_they_are_written_and_resume_where_they_ended(server: Any) -> None:
+    run_id, log = server.store(StateChanged(state=RunState.RUNNING))
+    events = server.stream(run_id)
+    assert [next(events)["type"] for _ in range(2)] == ["started", "state"]
+    log.emit(NodeText(node=Node.CODER, text="naïve <img onerror=x>"))
+    assert next(events)["text"] == "naïve <img onerror=x>"
+    (server.folder(run_id) / "progress.jsonl").open("ab").write(b'garbage\n[1]\n{"v":1,"seq":4,"torn":"')
+    assert next(server.stream(run_id, "?from=3"))["seq"] == 3
+    again = server.stream(run_id, "", **{"Last-Event-ID": "2"})
+    assert next(again)["seq"] == 3
+    (server.folder(run_id) / "progress.jsonl").open("ab").write(b'"}\n')
+    assert next(again)["seq"] == 4
+
+
+def test_a_deleted_run_ends_its_stream(server: Any) -> None:
+    run_id, log = server.store(StateChanged(state=RunState.REJECTED))
+    log.close()
+    events = server.stream(run_id)
+    assert [next(events)["type"] for _ in range(2)] == ["started", "state"]
+    assert server.call("DELETE", f"/loom/api/runs/{run_id}")[0] == 204
+    assert list(events) == [{}]
+    assert not server.folder(run_id).exists()
+    assert server.call("DELETE", f"/loom/api/runs/{run_id}")[0] == 404
+
+
+def test_a_run_that_a_process_holds_is_not_deleted(server: Any) -> None:
+    run_id, log = server.store(REVIEW)
+    log.close()
+    handle = owner(server, run_id)
+    assert handle.own()
+    status, answer = server.call("DELETE", f"/loom/api/runs/{run_id}")
+    assert status == 409
+    assert "stop or reject it first" in answer["message"]
+    handle.release()
+    assert server.folder(run_id).exists()
+
+
+def owner(server: Any, run_id: str) -> Run:
+    folder = server.folder(run_id)
+    return Run(folder, Request.model_validate_json((folder / "run.json").read_text()))
+
+
+def test_stop_reaches_the_process_that_works(server: Any) -> None:
+    run_id, log = server.store(StateChanged(state=RunState.RUNNING))
+    log.close()
+    handle = owner(server, run_id)
+    assert handle.own()
+    answered: list[tuple[int, Any]] = []
+    path = f"/loom/api/runs/{run_id}/control"
+    asking = threading.Thread(target=lambda: answered.append(server.call("POST", path, {"action": "stop"})))
+    asking.start()
+    wait_for(lambda: handle.handle_controls() or handle.cancel.is_set())
+    asking.join(10)
+    assert answered == [(200, {"ok": True})]
+    handle.release()
+
+
+def test_a_run_whose_process_died_can_still_be_stopped(server: Any) -> None:
+    run_id, log = server.store(StateChanged(state=RunState.RUNNING))
+    log.close()
+    quiet = server.folder(run_id) / "progress.jsonl"
+    os.utime(quiet, (time.time() - 60, time.time() - 60))
+    listed = next(run for run in server.call("GET", "/loom/api/runs")[1]["runs"] if run["id"] == run_id)
+    assert (listed["state"], listed["alive"]) == ("running", False)
+    assert server.call("POST", f"/loom/api/runs/{run_id}/control", {"action": "stop"})[0] == 200
+    listed = next(run for run in server.call("GET", "/loom/api/runs")[1]["runs"] if run["id"] == run_id)
+    assert (listed["state"], listed["alive"]) == ("failed", True)
+
+
+def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data))
+    scripted_runs.install()
+    workspace = project(server.root / "accepted")
+    run = Loom(workspace).run("the small tariff")
+    wait_for(lambda: run.state is RunState.REVIEW)
+    run.release()
+    path = f"/loom/api/runs/{run.id}/control"
+    status, answer = server.call("POST", path, {"action": "accept", "paths": ["other.py"]})
+    assert status == 409
+    assert "not in the proposal" in answer["message"]
+    assert server.call("POST", path, {"action": "accept"}) == (200, {"ok": True})
+    assert (workspace / "tariff.py").read_text() == AFTER
+    assert server.call("POST", path, {"action": "undo"}) == (200, {"ok": True})
+    assert (workspace / "tariff.py").read_text() == BEFORE
+    assert server.call("POST", path, {"action": "undo"})[0] == 409
+
+
+NO_REQUEST = [
+    b"",
+    b"{",
+    b"[]",
+    b'"stop"',
+    b'{"action": "format"}',
+    b'{"action": "accept", "paths": 3}',
+    b"[" * 60_000,
+]
+
+
+@pytest.mark.parametrize("body", NO_REQUEST)
+def test_a_request_that_is_none_is_refused(server: Any, body: bytes) -> None:
+    run_id, log = server.store(REVIEW)
+    log.close()
+    assert server.call("POST", f"/loom/api/runs/{run_id}/control", body)[0] == 400
+    assert ControlReader(server.folder(run_id)).poll() == []
+
+
+def test_a_long_body_is_refused_before_it_is_read(server: Any) -> None:
+    run_id, _ = server.store(REVIEW)
+    body = json.dumps({"action": "stop", "padding": "x" * BODY}).encode()
+    with contextlib.suppress(OSError):  # it may be refused while it is being sent
+        assert server.call("POST", f"/loom/api/runs/{run_id}/control", body)[0] == 413
+    assert ControlReader(server.folder(run_id)).poll() == []
+
+
+def test_cross_site_requests_are_refused(server: Any) -> None:
+    run_id, _ = server.store(REVIEW)
+    path = f"/loom/api/runs/{run_id}/control"
+    cookie = login(server)
+    assert server.call("POST", path, {"action": "stop"}, token=None, Cookie=cookie)[0] == 403
+    assert server.call("DELETE", f"/loom/api/runs/{run_id}", token=None, Cookie=cookie)[0] == 403
+    assert server.call("GET", "/loom/api/runs", token=None, Cookie=cookie)[0] == 200
+    elsewhere = {"Cookie": cookie, "Origin": "http://elsewhere.example"}
+    assert server.call("GET", "/loom/api/runs", token=None, **elsewhere)[0] == 404
+    assert ControlReader(server.folder(run_id)).poll() == []
+
+
+def login(server: Any) -> str:
+    with urllib.request.urlopen(server.request("GET", "/api/me?token=t", token=None)) as answer:
+        return "; ".join(said.split(";")[0] for said in answer.headers.get_all("Set-Cookie"))
+
+
+def test_the_index_of_every_workspace_is_told(server: Any) -> None:
+    server.store(Indexed(files=41, changed=2, removed=0, seconds=0.1), root=server.root / "indexed")
+    told = server.call("GET", "/loom/api/index")[1]["workspaces"]
+    entry = next(entry for entry in told if entry["workspace"] == "indexed")
+    assert (entry["files"], entry["runs"]) == (41, 1)
+
+
+def test_nothing_of_a_run_is_left_in_the_way(server: Any) -> None:
+    shutil.rmtree(server.folder("gone"), ignore_errors=True)
+    folder = server.folder("gone")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{not json")
+    assert server.call("GET", "/loom/api/runs")[0] == 200
+    assert server.call("GET", "/loom/api/runs/gone/events")[0] == 404
