@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.protocol import ModelError
+from loom_jupyter.models.protocol import ModelDiedError, ModelError
 
 POLL = 0.01  # seconds between looks at the caller's cancel flag
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +104,7 @@ class Child:
     def _sound(self, answer: Answer | None) -> Answer:
         """Return an answer that is one; raise what it says otherwise."""
         if answer is None:
-            raise ModelError(self._obituary())
+            raise ModelDiedError(self._obituary())
         if "error" in answer:
             raise ModelError(answer["error"])
         if "cancelled" in answer:
@@ -139,7 +139,7 @@ class Child:
             self._child.stdin.write(json.dumps(message).encode() + b"\n")
             self._child.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise ModelError(self._obituary()) from error
+            raise ModelDiedError(self._obituary()) from error
 
     def _listen(self) -> None:
         assert self._child.stdout is not None

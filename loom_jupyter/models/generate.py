@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,7 +88,18 @@ def branch(
 ) -> Iterator[Continuation]:
     """Continue greedily from each branch, the last position first, several at a time if the engine is set to."""
     waiting = [_Path(b, len(prompt), TextStream(stop)) for b in sorted(branches, key=lambda b: b.index)]
-    engine.prefill([*prompt, *text])
+    began = time.perf_counter()
+    reused = engine.prefill([*prompt, *text])
+    first = Usage(len(prompt) + len(text), reused, 0, time.perf_counter() - began)
+    for found in _continued(engine, prompt, text, waiting, max_tokens):
+        yield replace(found, usage=first + found.usage)
+        first = Usage()
+
+
+def _continued(
+    engine: Engine, prompt: Sequence[int], text: Sequence[int], waiting: list[_Path], max_tokens: int
+) -> Iterator[Continuation]:
+    """Continue from each branch, once the main sequence holds prompt and text."""
     room = engine.n_ctx - len(engine.cached)
     limit = min(max_tokens, room)
     width = min(engine.n_seq - 1, room // limit)
@@ -179,7 +190,8 @@ class _Path:
 
     def result(self) -> Continuation:
         self.stream.close()
-        return Continuation(self.branch, self.stream.text, self.logprob, self.finish or "length")
+        used = Usage(completion_tokens=self.taken)
+        return Continuation(self.branch, self.stream.text, self.logprob, self.finish or "length", used)
 
 
 def _row(logits: Floats, token: int, top: int) -> tuple[float, list[tuple[int, float]]]:

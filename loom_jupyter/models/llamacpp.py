@@ -207,11 +207,12 @@ class LlamaCpp:
             "max_tokens": max_tokens,
         }
         with self._lock:
-            for answer in self._running().ask(request, cancel):
+            for answer in self._running(cancel).ask(request, cancel):
                 if "item" in answer:
                     item = answer["item"]
                     place = Branch(**item["branch"])
-                    yield Continuation(place, item["text"], item["logprob"], item["finish"])
+                    usage = Usage(**item["usage"])
+                    yield Continuation(place, item["text"], item["logprob"], item["finish"], usage)
 
     def _ask(
         self,
@@ -220,16 +221,16 @@ class LlamaCpp:
         on_text: Callable[[str], None] | None = None,
     ) -> Any:
         with self._lock:
-            for answer in self._running().ask(request, cancel):
+            for answer in self._running(cancel).ask(request, cancel):
                 if "text" in answer and on_text is not None:
                     on_text(answer["text"])
                 if "done" in answer:
                     return answer["done"]
         raise ModelError("The model's process gave no answer; run again.")
 
-    def _running(self) -> Child:
+    def _running(self, cancel: threading.Event | None = None) -> Child:
         if self._process is None or not self._process.alive:
-            self._start(None, None)
+            self._start(None, cancel)
         assert self._process is not None
         return self._process
 

@@ -23,6 +23,10 @@ class ModelError(LoomError):
     """The model cannot be found, loaded or run; the message says why and what to do."""
 
 
+class ModelDiedError(ModelError):
+    """The model's process ended in the middle of a call; the next call starts it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A loaded model.
@@ -129,12 +133,16 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What the model wrote after a `Branch`: the branch token's text and all after it, without the stop string."""
+    """What the model wrote after a `Branch`: the branch token's text and all after it, without the stop string.
+
+    `usage` holds the tokens of this branch; the first to come carries the prompt's, which all share.
+    """
 
     branch: Branch
     text: str
     logprob: float
     finish: Finish
+    usage: Usage = Usage()
 
 
 @runtime_checkable

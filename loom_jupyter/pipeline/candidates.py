@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Target, place
-from loom_jupyter.models.protocol import Message, Scorer, TokenScore
+from loom_jupyter.models.protocol import Message, Scorer, TokenScore, Usage
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
 from loom_jupyter.pipeline.mutations import mutated
@@ -103,10 +103,13 @@ class UnitWriter:
             max_tokens=LINE_TOKENS,
             cancel=self.talk.cancel,
         )
+        used = Usage()
         for continuation in continuations:
+            used += continuation.usage
             if continuation.finish != "length":
                 self.talk.observer.text(self.talk.node, f"… {continuation.text.strip()}\n")
                 yield from line_candidates(self.target.text, by_branch[continuation.branch], continuation.text)
+        self.talk.observer.usage(self.talk.node, used)
 
     def _messages(self, *more: Message) -> list[Message]:
         return self.talk.messages(self._prompt, *more)

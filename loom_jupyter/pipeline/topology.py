@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from loom_jupyter.context.context_map import ContextMap, Offer, place
-from loom_jupyter.models.protocol import Model
+from loom_jupyter.models.protocol import Model, ModelDiedError, ModelError
 from loom_jupyter.pipeline import architect, coder, explorer
-from loom_jupyter.pipeline.contracts import Intent, Node, Proposal
+from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.talk import Desk, Observer, Talk
+
+T = TypeVar("T")
 
 
 def run(
@@ -22,6 +25,7 @@ def run(
     budget: float,
     ask: bool = False,
     cancel: threading.Event | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Proposal:
     """Take the user's words through the three nodes.
 
@@ -44,32 +48,69 @@ def run(
     Cancelled
         If `cancel` was set.
     ModelError
-        If the model failed.
+        If the model failed, or its process died twice; the first time the node begins again.
     """
     cancel = cancel or threading.Event()
+    lives = _Lives(observer)
 
     def talk(node: Node) -> Talk:
         return Talk(model, node, request, observer, cancel)
 
-    observer.started(Node.ARCHITECT)
-    spec = architect.plan(talk(Node.ARCHITECT))
+    def explore(spec: TaskSpec) -> tuple[Sequence[Offer], ContextMap] | None:
+        offers = desk.offers(spec)
+        if not offers:
+            return None
+        chosen = explorer.choose(talk(Node.EXPLORER), offers)
+        return chosen, desk.map(spec, chosen)
+
+    spec = lives.spend(Node.ARCHITECT, lambda: architect.plan(talk(Node.ARCHITECT)))
     if ask:
         spec = spec.model_copy(update={"intent": Intent.EXPLAIN})
     observer.finished(Node.ARCHITECT, f"{spec.intent.value}: {spec.goal}", spec.model_dump(mode="json"))
 
-    observer.started(Node.EXPLORER)
-    offers = desk.offers(spec)
-    if not offers:
+    found = lives.spend(Node.EXPLORER, lambda: explore(spec))
+    if found is None:
         observer.finished(Node.EXPLORER, "no place in the workspace fits the request", {})
         return Proposal(summary="no place in the workspace fits the request; name or --tag a file")
-    chosen = explorer.choose(talk(Node.EXPLORER), offers)
-    context_map = desk.map(spec, chosen)
+    chosen, context_map = found
     observer.finished(Node.EXPLORER, _summary(context_map), _places(chosen, context_map))
 
-    observer.started(Node.CODER)
-    proposal = coder.write(talk(Node.CODER), spec, context_map, desk, budget)
+    end = clock() + budget
+    proposal = lives.spend(
+        Node.CODER, lambda: coder.write(talk(Node.CODER), spec, context_map, desk, max(0.0, end - clock()))
+    )
     observer.finished(Node.CODER, proposal.summary, {"passed": proposal.passed})
     return proposal
+
+
+class _Lives:
+    """Begins a node again, once a run, when the model's process died under it; the next call starts a new one."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._died: Node | None = None
+
+    def spend(self, node: Node, work: Callable[[], T]) -> T:
+        """Return what a node makes.
+
+        Raises
+        ------
+        ModelError
+            If the process has died twice.
+        """
+        self._observer.started(node)
+        while True:
+            try:
+                return work()
+            except ModelDiedError as error:
+                if self._died is not None:
+                    raise ModelError(
+                        f"The model's process died twice in this run, first under the {self._died.value} and then "
+                        f"under the {node.value}: take a smaller model or window. {error}"
+                    ) from error
+                self._died = node
+                self._observer.repaired(node, f"the model's process died and is started again: {error}")
+                self._observer.started(node, "again")
 
 
 def _summary(context_map: ContextMap) -> str:

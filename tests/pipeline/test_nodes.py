@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.protocol import Alternative, Branch, TokenScore
+from loom_jupyter.models.protocol import Alternative, Branch, ModelDiedError, ModelError, TokenScore
 from loom_jupyter.pipeline import architect, topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Trial
 from loom_jupyter.pipeline.talk import Talk
@@ -51,6 +51,42 @@ def test_the_request_comes_first_in_every_prompt(scripted: Any, desk: Any, heard
     run(model, desk(), heard)
     openings = {prompt[1]["content"].split("\n\n")[0] for prompt in model.prompts}
     assert openings == {"Request:\n2.0 kg costs too much"}
+
+
+def dies(_: Any) -> str:
+    raise ModelDiedError("The model's process was ended by SIGKILL.")
+
+
+@pytest.mark.parametrize("node", [Node.ARCHITECT, Node.EXPLORER])
+def test_a_model_that_dies_once_gets_the_node_again(
+    scripted: Any, desk: Any, heard: Any, unit: str, node: Node
+) -> None:
+    model = doubting(scripted, unit)
+    model.replies.insert(0 if node is Node.ARCHITECT else 1, dies)
+    proposal = run(model, desk(), heard)
+    assert proposal.passed
+    assert [told for _, told in heard.all("started")].count(node) == 2
+    assert [n for _, n, note in heard.all("repaired") if "SIGKILL" in note] == [node]
+
+
+def test_a_model_that_dies_under_the_search_is_searched_again(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    model = doubting(scripted, unit)
+    score, deaths = model.score, [dies]
+
+    def mortal(*args: Any, **options: Any) -> Any:
+        return deaths.pop()(None) if deaths else score(*args, **options)
+
+    model.score = mortal
+    assert run(model, desk(), heard).passed
+    assert [node for _, node in heard.all("started")][-2:] == [Node.CODER, Node.CODER]
+
+
+def test_a_model_that_dies_twice_is_given_up(scripted: Any, desk: Any, heard: Any) -> None:
+    with pytest.raises(ModelError, match=r"died twice .* architect and then under the explorer") as caught:
+        run(scripted([dies, PLAN, dies, CHOICE]), desk(), heard)
+    assert not isinstance(caught.value, ModelDiedError)
 
 
 def test_nonsense_three_times_never_ends_a_run(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
