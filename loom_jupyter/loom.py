@@ -131,6 +131,7 @@ class Loom:
         budget
             Seconds that the Coder may search.
         """
+        from loom_jupyter.context.secrets import masked
         from loom_jupyter.models import host
         from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.runs.run import Request, Run, new_run_id
@@ -140,7 +141,7 @@ class Loom:
             raise LoomError("The task is empty; write in the cell what should be different.")
         request = Request(
             id=new_run_id(),
-            task=text.strip(),
+            task=masked(text.strip()),
             root=str(self.root),
             tagged=tuple(tagged),
             check=self._check(check or self.settings.check),

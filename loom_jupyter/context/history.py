@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from loom_jupyter.context.secrets import masked
+
 WINDOW = 2000
 LONGEST_MESSAGE = 4000
 STATES = {
@@ -122,7 +124,7 @@ def _details(root: Path, shas: Iterable[str]) -> list[Commit]:
         touched, renamed = _names(
             [n for n in names.decode("utf-8", "surrogateescape").strip("\0\n").split("\0") if n]
         )
-        out.append(Commit(sha, int(when or 0), message.strip()[:LONGEST_MESSAGE], touched, renamed))
+        out.append(Commit(sha, int(when or 0), masked(message.strip())[:LONGEST_MESSAGE], touched, renamed))
     return out
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from loom_jupyter.context import secrets
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Rewrite, Target, place
 from loom_jupyter.edits.apply import FileChange, apply
 from loom_jupyter.edits.checks.check import CheckResult
@@ -146,6 +147,8 @@ class WorkspaceDesk:
 
     def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
         """Gate the rewrites, then run the check on them in the staged copy."""
+        if any(_touches_secret(rewrite) for rewrite in rewrites):
+            return Trial(passed=False, gate=True, reason="changes a line that holds a secret, which no model sees")
         try:
             changes = apply(rewrites, self.root)
         except EditError as error:
@@ -161,7 +164,7 @@ class WorkspaceDesk:
         return Trial(
             passed=result.passed,
             reason=result.summary,
-            output=result.output,
+            output=secrets.masked(result.output),
             score=_score(result),
             seconds=result.seconds,
         )
@@ -187,6 +190,14 @@ class WorkspaceDesk:
                 output=result.output,
             )
         )
+
+
+def _touches_secret(rewrite: Rewrite) -> bool:
+    """Whether a mask would be written; lines that the model only repeats stay the file's own."""
+    if secrets.MASK not in rewrite.text:
+        return False
+    kept = set(rewrite.target.text.splitlines())
+    return any(secrets.MASK in line and line not in kept for line in rewrite.text.splitlines())
 
 
 def _within(inner: Offer, outer: Offer) -> bool:

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from loom_jupyter.context.secrets import masked
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import EVENT, Event
 from loom_jupyter.runs.lines import LineReader, LineWriter
@@ -59,7 +61,7 @@ class EventLog:
         """
         with self._lock:
             stamp = {"seq": self._seq + 1, "ts": round(time.time(), 4), "run": self._run}
-            written = EVENT.validate_python({**event.model_dump(), **stamp})
+            written = EVENT.validate_python({**_masked(event.model_dump()), **stamp})
             try:
                 self._lines.write(EVENT.dump_json(written))
             except OSError as error:
@@ -77,6 +79,15 @@ class EventLog:
             f"The run's log {self.file} cannot be written ({error.strerror or error}); "
             "free some space or mend the folder's permissions, then run again."
         )
+
+
+def _masked(value: Any) -> Any:
+    """Return plain data without secrets: what a check prints, what a diff shows beside its lines."""
+    if isinstance(value, dict):
+        return {key: _masked(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(part) for part in value]
+    return masked(value) if type(value) is str else value
 
 
 class LogReader:

@@ -15,7 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loom_jupyter.runs import lines
-from loom_jupyter.runs.events import Failed, NodeText, Noticed, RunState, StateChanged, schema
+from loom_jupyter.runs.events import (
+    CheckFinished,
+    EvidenceRow,
+    Failed,
+    LedgerMade,
+    NodeText,
+    Noticed,
+    RankedFile,
+    RunState,
+    StateChanged,
+    schema,
+)
 from loom_jupyter.runs.log import EventLog, LogError, LogReader, read_events, tail
 
 
@@ -27,6 +38,22 @@ def test_events_come_back_as_written_with_number_time_and_run(tmp_path: Path) ->
     assert first.ts <= second.ts
     assert first.run == "r1"
     assert read_events(log.file) == [first, second]
+
+
+def test_no_secret_reaches_the_log(tmp_path: Path) -> None:
+    made = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"
+    log = EventLog(tmp_path, "r1")
+    file = RankedFile(
+        rank=1, path="a.py", score=2, rows=[EvidenceRow(path="a.py", rule="content", points=2, detail=made)]
+    )
+    log.emit(CheckFinished(stage="before", passed=False, summary=made, seconds=1.0, output=f"x\n{made}\ny\n"))
+    log.emit(LedgerMade(files=[file], total=1))
+    assert made not in log.file.read_text("utf-8")
+    first, second = read_events(log.file)
+    assert isinstance(first, CheckFinished)
+    assert first.output == "x\n<***>\ny\n"
+    assert isinstance(second, LedgerMade)
+    assert second.files[0].rows[0].detail == "<***>"
 
 
 def test_files_are_private(tmp_path: Path) -> None:

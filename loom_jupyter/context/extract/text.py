@@ -1,8 +1,10 @@
-"""Bytes to text: UTF-8 first, then what a byte order mark says, then Latin-1."""
+"""Bytes to text: UTF-8 first, then what a byte order mark says, then Latin-1. Secrets do not come through."""
 
 from __future__ import annotations
 
 import codecs
+
+from loom_jupyter.context import secrets
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -46,12 +48,21 @@ def encoding_of(data: bytes) -> str:
 
 
 def decode(data: bytes) -> str:
-    """Return the text with Unix line ends."""
+    """Return the text with Unix line ends and a mask in place of every secret.
+
+    Raises
+    ------
+    Unreadable
+        If the bytes are binary, or a private key.
+    """
     try:
         text = data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         raise Unreadable(f"not valid {error.encoding}") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if secrets.private_key_file(text):
+        raise Unreadable(secrets.KEY_FILE)
+    return secrets.masked(text)
 
 
 def minified(text: str) -> bool:
