@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,7 +173,9 @@ class Loom:
             run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
         host.unload_after(self.settings.unload_after)
-        start(run, lambda: self.index, self.settings, host.acquire)
+        own = self.settings.models
+        acquire = partial(host.acquire, named=own) if own else host.acquire
+        start(run, lambda: self.index, self.settings, acquire)
         return run
 
     def recover(self) -> list[str]:
@@ -257,7 +259,14 @@ class Loom:
         """Refuse an unknown model before the run starts, without loading anything."""
         from loom_jupyter.models.catalogue import resolve_name
 
-        return resolve_name(model or self.model)
+        name = model or self.model
+        return name if name in self.settings.models else resolve_name(name)
+
+    def _place(self) -> str | None:
+        """Return where the chosen model is: what stands for a name of the user's own, or the name itself."""
+        name = self._model_name(None)
+        own = self.settings.models.get(name or "")
+        return name if own is None else own.place
 
     # --- models -----------------------------------------------------------------------------------------------
 
@@ -276,14 +285,14 @@ class Loom:
         """Return the names that a model can be called by."""
         from loom_jupyter.models.catalogue import AUTO, entries
 
-        return [*entries(), AUTO]
+        return [*entries(), *self.settings.models, AUTO]
 
     def overview(self) -> Overview:
         """Return what this machine can load: a plan for each model of the catalogue, and for the chosen one."""
         from loom_jupyter.models import host
         from loom_jupyter.models.overview import overview
 
-        chosen = self._model_name(None)
+        chosen = self._place()
         held, loaded = host.standing(chosen)
         return overview(chosen, loaded=loaded, held=held)
 
@@ -316,7 +325,7 @@ class Loom:
             ("workspace", True, str(self.root)),
             ("data folder", True, str(self.folder)),
         ]
-        return [*rows, _doctor_model(self.model)]
+        return [*rows, _doctor_model(self._place())]
 
 
 def _doctor_llama() -> tuple[str, bool, str]:
@@ -325,8 +334,11 @@ def _doctor_llama() -> tuple[str, bool, str]:
 
 
 def _doctor_model(name: str | None) -> tuple[str, bool, str]:
+    from loom_jupyter.models.catalogue import is_url
     from loom_jupyter.models.fetch import cached
 
+    if name is not None and is_url(name):
+        return "model", True, f"the server at {name}"
     path = cached(name)
     return "model", path is not None, str(path) if path else "will be downloaded on first use"
 

@@ -7,9 +7,47 @@ import os
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from loom_jupyter.errors import SettingsError
+
+
+class NamedModel(BaseModel):
+    """One ``[tool.loom.models.NAME]`` table: a model of the user's own, called by that name.
+
+    Attributes
+    ----------
+    url
+        Address of a server, such as ``http://localhost:11434/v1``; or else
+    path
+        a GGUF file.
+    model
+        What the server calls the model; empty if it has only one.
+    window
+        Tokens: asked of Ollama and llama.cpp; said of servers that do not tell theirs.
+    key
+        Name of the key: an environment variable or an entry of the keyring. It begins with ``LOOM_``, so that no
+        project can send another secret of yours to a server of its own. Never the key itself.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s#]+$")
+    path: str | None = None
+    model: str = ""
+    window: int | None = Field(default=None, ge=256)
+    key: str | None = Field(default=None, pattern=r"^LOOM_[A-Z0-9_]+$")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> NamedModel:
+        if (self.url is None) == (self.path is None):
+            raise ValueError("give either url or path")
+        return self
+
+    @property
+    def place(self) -> str:
+        """What the model is called without its name: a path, or an address with the server's name for it."""
+        return self.path or f"{self.url}#{self.model}".removesuffix("#")
 
 
 class Settings(BaseModel):
@@ -28,6 +66,8 @@ class Settings(BaseModel):
         Seconds that one check may take before its process group is ended.
     budget
         Seconds that the Coder may search before the best candidate so far goes to review.
+    models
+        Models of the user's own, by name.
     rules
         Points that override the defaults of the rules table, by rule name.
     """
@@ -39,6 +79,7 @@ class Settings(BaseModel):
     check: str | None = None
     check_timeout: float = Field(default=120.0, gt=0)
     budget: float = Field(default=120.0, gt=0)
+    models: dict[str, NamedModel] = Field(default_factory=dict)
     rules: dict[str, float] = Field(default_factory=dict)
 
     @classmethod

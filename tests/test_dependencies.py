@@ -37,6 +37,7 @@ def declared() -> set[str]:
         *project["dependencies"],
         *project["optional-dependencies"]["local"],
         *project["optional-dependencies"]["lab"],
+        *project["optional-dependencies"]["keyring"],
     ]
     return {re.split(r"[<>=\[ ]", line, maxsplit=1)[0] for line in lines}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from loom_jupyter.models.protocol import Model, ModelError
 if TYPE_CHECKING:
     from loom_jupyter.models.plan import MemoryPlan
     from loom_jupyter.models.server import Server
+    from loom_jupyter.settings import NamedModel
 
 Progress = Callable[[str, float], None]
 POLL = 0.05  # seconds between looks at `cancel` while another run has the model
@@ -38,7 +39,7 @@ class Host:
         self._turn = threading.Lock()
         self._timer: threading.Timer | None = None
         self._model: LlamaCpp | Server | None = None
-        self._key: tuple[Path | str, int | None] | None = None
+        self._key: tuple[Path | str, int | None, str | None] | None = None
         self._auto: str | None = None  # what "auto" came to while this model is loaded
 
     @property
@@ -60,6 +61,7 @@ class Host:
         log: Path | None = None,
         *,
         n_ctx: int | None = None,
+        named: Mapping[str, NamedModel] | None = None,
     ) -> Iterator[Model]:
         """Lend the model to one run; a second caller waits for its turn.
 
@@ -76,6 +78,8 @@ class Host:
             File that receives llama.cpp's log.
         n_ctx
             Window; None takes the largest that fits.
+        named
+            Models of the user's own, by name.
 
         Raises
         ------
@@ -89,7 +93,11 @@ class Host:
                 raise Cancelled
         try:
             self._stay()
-            yield self._loaded(name_or_path, n_ctx, on_progress or _silent, cancel, log)
+            own = (named or {}).get(str(name_or_path))
+            if own is not None:
+                name_or_path, n_ctx = own.place, n_ctx or own.window
+            key = own.key if own is not None else None
+            yield self._loaded(name_or_path, n_ctx, key, on_progress or _silent, cancel, log)
         finally:
             self._leave_after_a_while()
             self._turn.release()
@@ -132,6 +140,7 @@ class Host:
         self,
         name_or_path: str | Path | None,
         n_ctx: int | None,
+        key_name: str | None,
         on_progress: Progress,
         cancel: threading.Event | None,
         log: Path | None,
@@ -141,7 +150,7 @@ class Host:
         if auto:
             name = self._best(on_progress)
         where = name if catalogue.is_url(name) else fetch.locate(name, on_progress, cancel)
-        key = (where, n_ctx)
+        key = (where, n_ctx, key_name)
         if self._model is not None and self._key == key and self._model.alive:
             with contextlib.suppress(ModelError):  # it died since: load it again
                 if log is not None:
@@ -150,9 +159,9 @@ class Host:
         self._drop()
         on_progress("plan", 0.0)
         if isinstance(where, str):
-            from loom_jupyter.models.server import Server
+            from loom_jupyter.models.ollama import connect
 
-            self._model = Server(where, n_ctx=n_ctx, cancel=cancel)
+            self._model = connect(where, n_ctx=n_ctx, key=key_name, cancel=cancel)
         else:
             self._model = LlamaCpp(
                 where,

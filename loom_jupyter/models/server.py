@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from loom_jupyter.models import keys
 from loom_jupyter.models.protocol import Finish, Message, ModelError, ModelInfo, Reply, Usage
 from loom_jupyter.models.transport import CutOffError, StatusError, Transport
 
-KEY = "LOOM_API_KEY"
 UNKNOWN_WINDOW = 8192  # tokens, where the server does not tell
 WINDOW_KEYS = ("n_ctx", "max_model_len", "context_length", "max_context_length", "n_ctx_train")
 # How a schema is asked for; a server that refuses or ignores one way gets the next.
@@ -26,6 +25,7 @@ COUNTERS: tuple[tuple[str, str, str], ...] = (
     ("/tokenize", "content", "tokens"),  # llama-server
     ("/tokenize", "prompt", "count"),  # vLLM
 )
+FORMAT_KEYS = frozenset({"response_format", "format"})
 REFUSALS = frozenset({400, 422, 500, 501})  # what servers answer to a response format that they do not know
 LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -40,7 +40,7 @@ class Server:
     n_ctx
         The server's window in tokens, where it does not tell.
     key
-        API key; None takes ``LOOM_API_KEY``.
+        Name of the key, see `loom_jupyter.models.keys`; None is ``LOOM_API_KEY``.
 
     Raises
     ------
@@ -60,16 +60,15 @@ class Server:
     ) -> None:
         base, _, name = address.partition("#")
         self.address = address
-        key = key or os.environ.get(KEY)
-        self._http = Transport(base, key)
-        self._root = Transport(_parent(base), key)
+        self._key = key or keys.DEFAULT
+        secret = keys.key_for(base, key)
+        self._http = Transport(base, secret)
+        self._root = Transport(server_root(base), secret)
         self._counter: tuple[str, str, str] | None = None
         self._looked_for_counter = False
         self._mode = 0
         self._mode_works = False
-        model = self._choose(name, cancel)
-        window = n_ctx or next((int(model[k]) for k in WINDOW_KEYS if model.get(k)), UNKNOWN_WINDOW)
-        self._info = ModelInfo(str(model["id"]), window, urlsplit(base).netloc, 0, 0)
+        self._info = self._open(name, n_ctx, cancel)
 
     @property
     def info(self) -> ModelInfo:
@@ -106,21 +105,43 @@ class Server:
         cancel: threading.Event | None = None,
     ) -> Reply:
         """Generate a reply; see `Model.chat`."""
-        body: dict[str, Any] = {
-            "model": self._info.name,
-            "messages": [*messages, {"role": "assistant", "content": prefix}] if prefix else list(messages),
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+        told = [*messages, Message(role="assistant", content=prefix)] if prefix else list(messages)
+        options: dict[str, Any] = {"temperature": temperature}
         if seed is not None:
-            body["seed"] = seed
+            options["seed"] = seed
         if stop:
-            body["stop"] = list(stop)
+            options["stop"] = list(stop)
+        body = self._body(told, max_tokens, options)
         if schema is None:
             return self._ask(body, prefix, on_text, cancel)
         return self._constrained(body, schema, prefix, on_text, cancel)
+
+    # How this kind of server is spoken with; `loom_jupyter.models.ollama` speaks in another way.
+
+    def _open(self, name: str, n_ctx: int | None, cancel: threading.Event | None) -> ModelInfo:
+        model = self._choose(name, cancel)
+        window = n_ctx or next((int(model[k]) for k in WINDOW_KEYS if model.get(k)), UNKNOWN_WINDOW)
+        return ModelInfo(str(model["id"]), window, urlsplit(self._http.base).netloc, 0, 0)
+
+    def _body(self, messages: list[Message], max_tokens: int, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "model": self._info.name,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            **options,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+    def _response_format(self, mode: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        if mode == "json_schema":
+            named = {"name": "reply", "strict": True, "schema": schema}
+            return {"response_format": {"type": "json_schema", "json_schema": named}}
+        return {"response_format": {"type": "json_object", "schema": schema}} if mode == "json_object" else {}
+
+    def _events(self, body: Mapping[str, Any], cancel: threading.Event | None) -> Iterator[dict[str, Any]]:
+        """Yield the parts of a streamed answer, in OpenAI's form."""
+        return self._http.events("/chat/completions", body, cancel)
 
     def _constrained(
         self,
@@ -132,7 +153,7 @@ class Server:
     ) -> Reply:
         """Ask in the way of constraining replies that this server understands; find it out the first time."""
         while True:
-            asked = {**body, **_response_format(MODES[self._mode], schema)}
+            asked = {**body, **self._response_format(MODES[self._mode], schema)}
             last = self._mode == len(MODES) - 1
             try:
                 reply = self._ask(asked, prefix, on_text if self._mode_works or last else None, cancel)
@@ -159,10 +180,10 @@ class Server:
     ) -> Reply:
         answer = _Answer(prefix, on_text)
         try:
-            for event in self._http.events("/chat/completions", body, cancel):
+            for event in self._events(body, cancel):
                 answer.take(event)
         except StatusError as error:
-            if "response_format" in body and error.status in REFUSALS:
+            if body.keys() & FORMAT_KEYS and error.status in REFUSALS:
                 raise
             raise self._explained(error) from error
         except (CutOffError, AttributeError, TypeError) as error:
@@ -194,9 +215,13 @@ class Server:
         sent = exact - 2 * len(messages) if exact is not None else len(LETTERS.findall(text)) * 9 // 10
         if int(told) < sent:
             raise ModelError(
-                f"The server cut the prompt: it read {int(told):,} of at least {sent:,} tokens; "
-                "raise its window (Ollama: num_ctx, llama-server: --ctx-size, vLLM: --max-model-len)."
+                f"The server cut the prompt: it read {int(told):,} of at least {sent:,} tokens; {self._remedy}."
             )
+
+    @property
+    def _remedy(self) -> str:
+        """What the user can do about too small a window."""
+        return "raise its window (Ollama: num_ctx, llama-server: --ctx-size, vLLM: --max-model-len)"
 
     def _count(self, text: str) -> int | None:
         if not self._looked_for_counter:
@@ -232,7 +257,7 @@ class Server:
     def _explained(self, error: StatusError) -> ModelError:
         place = self._http.base
         if error.status in (401, 403):
-            return ModelError(f"{place} wants a key; set {KEY} in the environment of the notebook server.")
+            return ModelError(f"{place} wants a key; set {self._key} in the environment of the notebook server.")
         if error.status in (404, 405):
             return ModelError(f"{place} knows no such model or path ({error.text}); check the address.")
         return ModelError(f"{place} refused the request ({error.status}: {error.text}).")
@@ -248,25 +273,29 @@ class _Answer:
         self.pieces: list[str] = []
         self.finish = ""
         self.usage: dict[str, Any] = {}
+        self.timings: dict[str, Any] = {}  # llama-server's and Ollama's own
 
     def take(self, event: dict[str, Any]) -> None:
         """Take one event in."""
         if "error" in event:
             raise StatusError(200, str(event["error"]))
         self.usage = event.get("usage") or self.usage
+        self.timings = event.get("timings") or self.timings
         for choice in event.get("choices", [])[:1]:
             self.finish = choice.get("finish_reason") or self.finish
             self._add(self._strip.feed(choice.get("delta", {}).get("content") or ""))
 
     def reply(self) -> Reply:
         """Return the whole of it."""
-        cached = (self.usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        details = self.usage.get("prompt_tokens_details") or {}
+        cached = details.get("cached_tokens") or self.timings.get("cache_n") or 0
+        prefill, decode = self.timings.get("prompt_ms"), self.timings.get("predicted_ms")
         usage = Usage(
             int(self.usage.get("prompt_tokens") or 0),
             int(cached),
             int(self.usage.get("completion_tokens") or len(self.pieces)),
-            self._first - self._began,
-            time.perf_counter() - self._first,
+            self._first - self._began if prefill is None else prefill / 1e3,
+            time.perf_counter() - self._first if decode is None else decode / 1e3,
         )
         finish: Finish = "length" if self.finish == "length" else "stop"
         return Reply("".join(self.pieces), finish, usage)
@@ -298,13 +327,6 @@ class _Without:
         return text.removeprefix(prefix)
 
 
-def _response_format(mode: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    if mode == "json_schema":
-        named = {"name": "reply", "strict": True, "schema": schema}
-        return {"response_format": {"type": "json_schema", "json_schema": named}}
-    return {"response_format": {"type": "json_object", "schema": schema}} if mode == "json_object" else {}
-
-
 def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
 
@@ -320,6 +342,6 @@ def _follows(text: str, schema: Mapping[str, Any]) -> bool:
     return True
 
 
-def _parent(base: str) -> str:
+def server_root(base: str) -> str:
     """Return the server's root: what is beside the OpenAI paths."""
     return base.rstrip("/").removesuffix("/v1")

@@ -79,6 +79,12 @@ class Transport:
                     return
                 yield _parse(data)
 
+    def lines(self, path: str, body: Any, cancel: threading.Event | None = None) -> Iterator[Any]:
+        """Yield the JSON of each line that answers `body`."""
+        for line in self._lines("POST", path, body, cancel):
+            if line.strip():
+                yield _parse(line)
+
     def _lines(self, method: str, path: str, body: Any, cancel: threading.Event | None) -> Iterator[bytes]:
         data = None if body is None else json.dumps(body).encode()
         call = _Call(method, self.base + path, data, self._headers)
