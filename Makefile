@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml
 	  $(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; }
 	@echo "== Installing Loom and what it needs (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable ".[lab,test]" huggingface-hub
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable ".[lab,languages,test]" huggingface-hub
 	@touch $@
 
 $(VENV)/.llama: $(VENV)/.installed

@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from loom_jupyter.context.extract.keys import GRAMMARS as KEYS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "loom_jupyter"
 # Names that differ from their distribution's, and the checks' own processes, which run in the user's environment.
@@ -38,6 +40,7 @@ def declared() -> set[str]:
         *project["optional-dependencies"]["local"],
         *project["optional-dependencies"]["lab"],
         *project["optional-dependencies"]["keyring"],
+        *project["optional-dependencies"]["languages"],
     ]
     return {re.split(r"[<>=\[ ]", line, maxsplit=1)[0] for line in lines}
 
@@ -49,4 +52,5 @@ def test_every_import_is_declared() -> None:
 
 def test_the_grammars_in_use_are_declared() -> None:
     queries = {file.stem for file in (PACKAGE / "context/extract/queries").glob("*.scm")}
-    assert {f"tree-sitter-{name}" for name in queries} <= declared()
+    named = {f"tree-sitter-{name}" for name in queries} | {m.replace("_", "-") for m in KEYS.values()}
+    assert named <= declared()

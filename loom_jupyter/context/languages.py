@@ -19,14 +19,20 @@ LANGUAGES = {
     "c": "c h",
     "cpp": "cc cpp cxx hh hpp hxx",
     "java": "java",
+    "sql": "sql ddl",
+    "julia": "jl",
+    "json": "json jsonc",
+    "toml": "toml",
+    "yaml": "yaml yml",
     "markdown": "md markdown mdx",
     "rst": "rst",
     "notebook": "ipynb",
 }
+CONFIG = ("json", "toml", "yaml")
 BY_SUFFIX = {suffix: name for name, suffixes in LANGUAGES.items() for suffix in suffixes.split()}
 
 OTHER_SOURCE = words(
-    "r jl sql rb php cs kt kts scala swift m mm lua pl pm sh bash zsh fish ps1 vue svelte astro css scss "
+    "r rb php cs kt kts scala swift m mm lua pl pm sh bash zsh fish ps1 vue svelte astro css scss "
     "sass less html htm xhtml jinja jinja2 j2 tmpl gotmpl hbs ex exs erl hs ml mli fs clj dart zig nim "
     "proto thrift graphql f f90 f95 cu cuh asm s v sv vhd tcl vim el lisp scm rkt groovy gradle cmake mk "
     "bat qml pxd pxi"
@@ -81,6 +87,6 @@ def role_of(path: str) -> Role:
         return "test"
     if suffix in DOC_SUFFIXES or any(f in DOC_FOLDERS for f in folders):
         return "doc"
-    if suffix in BY_SUFFIX or suffix in OTHER_SOURCE:
+    if BY_SUFFIX.get(suffix, "json") not in CONFIG or suffix in OTHER_SOURCE:
         return "source"
     return "config"

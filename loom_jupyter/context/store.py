@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 create table meta (version integer);
 create table files (id integer, path varchar, size bigint, mtime_ns bigint, language varchar, reason varchar,

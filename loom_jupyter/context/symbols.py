@@ -24,7 +24,7 @@ K1, LENGTH = 1.2, 0.2
 FORM, SYNONYM = 0.6, 0.3
 FLOOR, FILE = 0.02, 2.0
 MINOR = frozenset(
-    {"class", "impl", "constant", "module", "namespace", "struct", "type", "enum", "interface", "trait"}
+    {"class", "impl", "constant", "key", "module", "namespace", "struct", "type", "enum", "interface", "trait"}
 )
 
 

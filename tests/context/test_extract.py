@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loom_jupyter.context.extract import Field, extract
+from loom_jupyter.context.extract import Field, code, extract
 from loom_jupyter.context.words import terms
 
 
@@ -73,6 +74,32 @@ CASES = {
         "namespace n {\nclass C {\n  int m() { return 1; }\n};\n}\n",
         {"n.C": ("class", 2, 4), "n.C.m": ("method", 3, 3)},
     ),
+    "a.sql": (
+        "-- Orders.\nCREATE TABLE IF NOT EXISTS shop.orders (\n  id int\n);\n\nCREATE OR REPLACE VIEW recent AS\n"
+        "SELECT * FROM shop.orders;\ncreate function plus(a int) returns int\nlanguage sql as $$ select 1 $$;\n"
+        "CREATE INDEX by_id ON shop.orders (id);\nFOO BAR (;\nCREATE TABLE later (a int);\n",
+        {
+            "shop.orders": ("table", 2, 4),
+            "recent": ("view", 6, 7),
+            "plus": ("function", 8, 9),
+            "by_id": ("index", 10, 10),
+            "later": ("table", 12, 12),
+        },
+    ),
+    "a.jl": (
+        "module M\nusing LinearAlgebra\nfunction area(c::Circle)::Float64\n  c.r\nend\nf(x) = x + 1\n"
+        "function Base.show(io, x::T) where T\nend\nstruct P{T} <: Q\n  x::T\nend\nabstract type Q end\n"
+        "macro m(x)\n x\nend\nend\n",
+        {
+            "M": ("module", 1, 16),
+            "M.area": ("function", 3, 5),
+            "M.f": ("function", 6, 6),
+            "M.Base.show": ("function", 7, 8),
+            "M.P": ("struct", 9, 11),
+            "M.Q": ("type", 12, 12),
+            "M.m": ("macro", 13, 15),
+        },
+    ),
     "a.md": (
         "# One\n\ntext\n\n## Two\n\n```\n# no heading\n```\n\nThree\n=====\nend\n",
         {"One": ("section", 1, 10), "One / Two": ("section", 5, 10), "Three": ("section", 11, 13)},
@@ -84,8 +111,13 @@ CASES = {
 }
 
 
+OPTIONAL = {"a.sql": "tree_sitter_sql", "a.jl": "tree_sitter_julia"}
+
+
 @pytest.mark.parametrize("path", CASES)
 def test_symbols_have_exact_lines(path: str) -> None:
+    if path in OPTIONAL:
+        pytest.importorskip(OPTIONAL[path])
     text, expected = CASES[path]
     found = symbols(path, text)
     assert {name: found.get(name) for name in expected} == expected
@@ -94,6 +126,15 @@ def test_symbols_have_exact_lines(path: str) -> None:
 def test_broken_syntax_keeps_what_parsed() -> None:
     found = symbols("a.py", "def good():\n    pass\n\ndef bad(:\n    x = (\n\ndef later():\n    pass\n")
     assert found["good"] == ("function", 1, 2)
+
+
+def test_a_language_without_its_grammar_is_read_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tree_sitter_sql", None)
+    code.grammar.cache_clear()
+    got = extract("a.sql", b"CREATE TABLE orders (id int);\n")
+    code.grammar.cache_clear()
+    assert (got.language, got.reason, got.symbols) == ("sql", "", [])
+    assert "orders" in got.terms[Field.CONTENT]
 
 
 def test_docs_and_signatures() -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from loom_jupyter.context.count import Lexicon, Text, count
-from loom_jupyter.context.extract import code, markdown, notebook
+from loom_jupyter.context.extract import code, keys, markdown, notebook
 from loom_jupyter.context.extract.text import Unreadable, decode, minified
-from loom_jupyter.context.languages import language_of
+from loom_jupyter.context.languages import language_of, role_of
 from loom_jupyter.context.symbol import Symbol
 
 
@@ -109,6 +109,8 @@ def extract(path: str, data: bytes) -> Extracted:
     got.text = text.encode("utf-8", "replace")
     if language in ("markdown", "rst"):
         got.symbols = markdown.sections(text, language)
+    elif language in keys.GRAMMARS and role_of(path) != "generated":
+        got.symbols = keys.keys(got.text, language)
     elif language in code.GRAMMARS:
         got.symbols, got.imports = code.parse(got.text, language)
         got.prose = _prose(got.text)

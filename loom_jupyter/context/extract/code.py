@@ -23,6 +23,8 @@ GRAMMARS = {
     "cpp": ("tree_sitter_cpp", "language"),
     "java": ("tree_sitter_java", "language"),
 }
+    "sql": ("tree_sitter_sql", "language"),
+    "julia": ("tree_sitter_julia", "language"),
 QUERY_FILES = {"tsx": "typescript"}
 SIGNATURE = 160
 WRAPPERS = frozenset({"decorated_definition", "export_statement"})
