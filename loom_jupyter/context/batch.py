@@ -83,5 +83,5 @@ def pack(found: Iterable[tuple[int, int, Extracted]], lexicon: Lexicon) -> Batch
         batch.files.append(FileRow(got.path, size, mtime_ns, got.language, got.reason, got.lines, words))
     batch.vocabulary = counted.vocabulary
     batch.term, batch.file, batch.where = counted.term, counted.file, counted.where
-    batch.count, batch.line = counted.count, counted.line
+    batch.count, batch.line = counted.times, counted.line
     return batch

@@ -62,7 +62,7 @@ class Counted(NamedTuple):
     ----------
     tokens
         Number of tokens of each text, before they are split into terms.
-    term, file, where, count, line
+    term, file, where, times, line
         This term of `vocabulary` stands so often in this field of this file, first in this line. Sorted by term,
         file and field.
     """
@@ -72,7 +72,7 @@ class Counted(NamedTuple):
     term: Column
     file: Column
     where: Column
-    count: Column
+    times: Column
     line: Column
 
 

@@ -21,7 +21,7 @@ WRITTEN = st.one_of(
 
 
 def told(got: Counted) -> dict[tuple[int, int, str], tuple[int, int]]:
-    rows = zip(got.term, got.file, got.where, got.count, got.line, strict=True)
+    rows = zip(got.term, got.file, got.where, got.times, got.line, strict=True)
     return {(f, w, got.vocabulary[t]): (n, line) for t, f, w, n, line in rows}
 
 

@@ -66,7 +66,7 @@ class Extracted:
         if self.reason:
             return
         folder, _, base = self.path.rpartition("/")
-        inner = [s for s in self.symbols if s.kind not in ("section", "cell")]
+        inner = [s for s in self.symbols if s.kind not in ("section", "cell", "key")]
         heads = [s for s in self.symbols if s.kind == "section" or s.doc == "markdown"]
         pieces: dict[Field, list[tuple[int, str]]] = {
             Field.PATH: [(0, folder)],
@@ -86,7 +86,7 @@ class Extracted:
         """For each field: term → [count, first line]. Counted anew each time, to look at one file."""
         got = count(list(self.texts(0)), Lexicon())
         out: dict[int, dict[str, list[int]]] = {}
-        for term, where, times, line in zip(got.term, got.where, got.count, got.line, strict=True):
+        for term, where, times, line in zip(got.term, got.where, got.times, got.line, strict=True):
             out.setdefault(int(where), {})[got.vocabulary[term]] = [int(times), int(line)]
         return out
 

@@ -7,10 +7,11 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
+from loom_jupyter.context.extract.skeleton import QUOTED, skeleton
 from loom_jupyter.context.symbol import CALLABLE, CONTAINER, Symbol
 
 if TYPE_CHECKING:
-    from tree_sitter import Language, Node, Query
+    from tree_sitter import Language, Node, Parser, Query, Tree
 
 GRAMMARS = {
     "python": ("tree_sitter_python", "language"),
@@ -22,11 +23,12 @@ GRAMMARS = {
     "c": ("tree_sitter_c", "language"),
     "cpp": ("tree_sitter_cpp", "language"),
     "java": ("tree_sitter_java", "language"),
-}
     "sql": ("tree_sitter_sql", "language"),
     "julia": ("tree_sitter_julia", "language"),
+}
 QUERY_FILES = {"tsx": "typescript"}
 SIGNATURE = 160
+LONGEST_DOC = 400
 WRAPPERS = frozenset({"decorated_definition", "export_statement"})
 
 
@@ -78,7 +80,7 @@ def parse(data: bytes, language: str) -> Code:
         return Code([], [])
     import tree_sitter
 
-    tree = tree_sitter.Parser(known[0]).parse(data)
+    tree = _tree(tree_sitter.Parser(known[0]), data, language)
     marks: dict[tuple[int, str], _Mark] = {}
     imports: list[tuple[int, str]] = []
     for _, captures in tree_sitter.QueryCursor(known[1]).matches(tree.root_node):
@@ -91,6 +93,15 @@ def parse(data: bytes, language: str) -> Code:
         if key not in marks or marks[key].kind == "constant":
             marks[key] = mark
     return Code(_nest(sorted(marks.values(), key=lambda m: (m.start_byte, -m.end_byte))), sorted(set(imports)))
+
+
+def _tree(parser: Parser, data: bytes, language: str) -> Tree:
+    """Parse what can hold definitions, or all of it if that is not sure to give the same."""
+    if language == "python" and (bare := skeleton(data)) is not None:
+        tree = parser.parse(bare)
+        if not tree.root_node.has_error:
+            return tree
+    return parser.parse(data)
 
 
 def _mark(data: bytes, captures: dict[str, list[Node]], language: str) -> _Mark:
@@ -149,11 +160,14 @@ def _doc(data: bytes, node: Node, outer: Node, language: str) -> str:
         string = first.named_child(0)
         if string is None or string.type != "string":
             return ""
-        return _first_line(_text(data, string, 400).lstrip("rRbBuUfF").strip("\"'"))
+        quoted = QUOTED.match(data, string.start_byte)
+        end = quoted.end() if quoted else string.end_byte
+        text = data[string.start_byte : min(end, string.start_byte + LONGEST_DOC)].decode("utf-8", "replace")
+        return _first_line(text.lstrip("rRbBuUfF").strip("\"'"))
     above, top = outer.prev_named_sibling, None
     while above is not None and above.type in ("comment", "line_comment", "block_comment"):
         top, above = above, above.prev_named_sibling
-    return _first_line(_text(data, top, 400).lstrip("/*! \t")) if top is not None else ""
+    return _first_line(_text(data, top, LONGEST_DOC).lstrip("/*! \t")) if top is not None else ""
 
 
 def _first_line(text: str) -> str:
