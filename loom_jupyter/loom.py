@@ -51,6 +51,7 @@ class Loom:
         self.model = model or self.settings.model
         self._live: dict[str, Run] = {}
         self._refreshed = False
+        self._ranked: tuple[float, Ledger] | None = None
 
     @cached_property
     def folder(self) -> Path:
@@ -92,7 +93,9 @@ class Loom:
             raise LoomError("The request is empty; say what you are looking for.")
         if refresh or (refresh is None and not self._refreshed):
             self.refresh()
-        return self.index.rank(text, tagged=tuple(tagged), terms=tuple(terms))
+        ledger = self.index.rank(text, tagged=tuple(tagged), terms=tuple(terms))
+        self._ranked = (time.time(), ledger)
+        return ledger
 
     def context(self, text: str, budget: int = 4096, tagged: Sequence[str] = ()) -> ContextMap:
         """Return the Context Map that the ranking alone would give, packed into `budget` tokens."""
@@ -235,20 +238,46 @@ class Loom:
                     "files": ", ".join(f.path for f in proposed[-1].files) if proposed else "",
                 }
             )
-        return pd.DataFrame(rows, columns=columns)
+        texts = dict.fromkeys(("id", "state", "task", "model", "check", "files"), "str")
+        frame = pd.DataFrame(rows, columns=columns)
+        return frame.astype({**texts, "created": "datetime64[ms]", "seconds": "float64"})
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Query the index with SQL: its tables, ``runs``, and ``ledger``, the newest run's evidence."""
+        """Query index, ledger and runs with SQL; `tables` describes them.
+
+        ``ledger`` is the evidence of the newest ranking or run.
+        """
         if not self._refreshed:
             self.refresh()
         words = set(re.findall(r"\w+", query.lower()))
         frames = {"runs": self.runs()} if "runs" in words else {}
         if "ledger" in words:
-            last = self.last_run()
-            if last is None or last.ledger is None:
-                raise LoomError("There is no ledger yet; run a task first.")
-            frames["ledger"] = last.ledger.dataframe()
+            frames["ledger"] = self._newest_ledger().dataframe()
         return self.index.sql(query, frames)
+
+    def tables(self) -> pd.DataFrame:
+        """Return what `sql` can be asked for: table, column, type, description. A table's own row comes first."""
+        import pandas as pd
+
+        from loom_jupyter.context.tables import TABLES
+
+        rows = []
+        for name, table in TABLES.items():
+            rows.append((name, "", "", table.about))
+            types = self.sql(f"select column_name, column_type from (describe {name})")
+            for column, kind in zip(types["column_name"], types["column_type"], strict=True):
+                kind = "VARCHAR" if kind.startswith("ENUM") else kind
+                rows.append((name, column, kind.lower(), table.columns[column]))
+        return pd.DataFrame(rows, columns=["table", "column", "type", "description"], dtype="str")
+
+    def _newest_ledger(self) -> Ledger:
+        from loom_jupyter.context.ledger import Ledger
+
+        asked, ranked = self._ranked or (0.0, Ledger("", [], list, list))
+        last = self.last_run()
+        if last is not None and last.request.created > asked and last.ledger is not None:
+            return last.ledger
+        return ranked
 
     def _check(self, command: str | None) -> str | None:
         from loom_jupyter.edits.checks.discover import find_check

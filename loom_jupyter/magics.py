@@ -77,7 +77,8 @@ class LoomMagics(Magics):
             %loom undo             restore every byte that accept replaced
             %loom stop             end the run that is at work
             %loom runs [N]         the newest runs, as a DataFrame
-            %loom sql QUERY        query index, ledgers and runs
+            %loom sql QUERY        query index, ledger and runs
+            %loom sql --tables     what there is to query, column by column
             %loom model            where the model's memory goes, and which models fit here
             %loom model NAME|auto  choose a model; auto takes the largest that serves
             %loom model --unload   give its memory back

@@ -101,6 +101,11 @@ def _with_words(parser: Parser) -> None:
     parser.add_argument("words", nargs="*")
 
 
+def _with_sql(parser: Parser) -> None:
+    parser.add_argument("--tables", action="store_true")
+    _with_words(parser)
+
+
 def _with_ledger(parser: Parser) -> None:
     _with_run(parser)
     parser.add_argument("--tag", action="append", default=[])
@@ -192,6 +197,8 @@ def _runs(loom: Loom, args: argparse.Namespace) -> Any:
 
 
 def _sql(loom: Loom, args: argparse.Namespace) -> Any:
+    if args.tables:
+        return loom.tables()
     if not args.words:
         raise MisuseError("sql needs a query, such as: sql select path from files limit 5.")
     return loom.sql(" ".join(args.words))
@@ -273,7 +280,7 @@ VERBS = {
         Verb("undo", "[--run ID]", "restore the bytes that accept replaced", _with_run, _undo),
         Verb("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
         Verb("runs", "[N]", "the newest runs", _with_count, _runs),
-        Verb("sql", "QUERY", "query index, ledgers and runs", _with_words, _sql),
+        Verb("sql", "QUERY | --tables", "query index, ledger and runs, or describe them", _with_sql, _sql),
         Verb(
             "model",
             "[NAME | auto] [--unload]",

@@ -12,14 +12,14 @@ from loom_jupyter.context.extract.keys import GRAMMARS as KEYS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "loom_jupyter"
-# Names that differ from their distribution's, and the checks' own processes, which run in the user's environment.
+# Names that differ from their distribution's, and what is the user's: what checks run in, frames to look at.
 DISTRIBUTION = {
     "IPython": "ipython",
     "llama_cpp": "llama-cpp-python",
     "json_repair": "json-repair",
     "tqdm": "huggingface-hub",
 }
-OF_THE_USER = {"pytest", "loom_tracer"}
+OF_THE_USER = {"pytest", "loom_tracer", "polars", "pyarrow"}
 
 
 def imported() -> set[str]:

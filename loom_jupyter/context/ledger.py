@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import repeat
@@ -13,9 +15,13 @@ import numpy as np
 
 from loom_jupyter.context.rules import TABLE
 from loom_jupyter.context.signals import GRAIN, Piece, total
+from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
     from loom_jupyter.context.snapshot import Snapshot
 
@@ -156,7 +162,7 @@ class Ledger:
 
         rank = {path: n for n, (path, _) in enumerate(self._scores, 1)}
         rows = self.rows
-        rules = [r.name for r in TABLE]
+        rules = list(dict.fromkeys([*(r.name for r in TABLE), *(r.rule for r in rows)]))
         return pd.DataFrame(
             {
                 "rank": np.array([rank[r.path] for r in rows], np.int64),
@@ -168,6 +174,30 @@ class Ledger:
                 "symbol": pd.Series([r.symbol for r in rows], dtype="str"),
             }
         )
+
+    def polars(self) -> pl.DataFrame:
+        """Return `dataframe` as a Polars DataFrame; the rule is an enum.
+
+        Raises
+        ------
+        LoomError
+            If Polars is not installed.
+        """
+        _need("polars", "polars", "pyarrow")
+        with _connected(self) as con:
+            return con.sql("from ledger").pl()
+
+    def arrow(self) -> pa.Table:
+        """Return `dataframe` as an Arrow table; the rule is a dictionary.
+
+        Raises
+        ------
+        LoomError
+            If PyArrow is not installed.
+        """
+        _need("arrow", "pyarrow")
+        with _connected(self) as con:
+            return con.sql("from ledger").to_arrow_table()
 
     def symbols(self) -> pd.DataFrame:
         """Return one row a symbol, best first: rank, path, symbol, kind, start, end, score."""
@@ -234,6 +264,25 @@ class Ledger:
         from loom_jupyter.context.ledger_view import as_html
 
         return as_html(self)
+
+
+def _need(method: str, *modules: str) -> None:
+    missing = [m for m in modules if importlib.util.find_spec(m) is None]
+    if missing:
+        wanted = " ".join(missing)
+        raise LoomError(
+            f"ledger.{method}() needs {' and '.join(missing)}: pip install {wanted}; dataframe() needs neither."
+        )
+
+
+@contextmanager
+def _connected(ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lend a database that sees the ledger's rows as a table."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as con:
+        con.register("ledger", ledger.dataframe())
+        yield con
 
 
 def _rows(snapshot: Snapshot, pieces: Sequence[Piece], ranked: Sequence[tuple[str, float]]) -> list[Evidence]:

@@ -20,40 +20,29 @@ import numpy as np
 from loom_jupyter.context.batch import Batch, FileRow
 from loom_jupyter.context.history import Commit
 from loom_jupyter.context.symbol import Symbol
+from loom_jupyter.context.tables import TABLES, VIEWS
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-VERSION = 6
+VERSION = 7
 SCHEMA = """
 create table meta (version integer);
 create table files (id integer, path varchar, size bigint, mtime_ns bigint, language varchar, reason varchar,
-                    lines integer, words integer);
-create table symbols (file integer, place integer, name varchar, kind varchar,
-                      start_line integer, end_line integer, signature varchar, doc varchar,
-                      cell varchar, base integer);
-create table imports (file integer, line integer, text varchar);
+                    lines integer, words integer, symbols varchar, imports varchar);
+create view symbols as
+  select file, place, s->>0 as name, s->>1 as kind, (s->>2)::integer as start_line, (s->>3)::integer as end_line,
+         s->>4 as signature, s->>5 as doc, s->>6 as cell, (s->>7)::integer as base
+  from (select id as file, unnest(symbols::json[]) as s, unnest(range(json_array_length(symbols)::bigint)) as place
+        from files);
+create view imports as
+  select file, (i->>0)::integer as line, i->>1 as text
+  from (select id as file, unnest(imports::json[]) as i from files);
 create table commits (sha varchar, time bigint, message varchar, touched varchar[], renamed varchar[]);
 create table vocabulary (id integer, term varchar);
 create table postings (term integer, file integer, "where" integer, count integer, line integer);
-"""
-VIEWS = """
-create view files as
-  select path, language, size, lines, words, nullif(reason, '') as skipped from loom.files order by path;
-create view symbols as
-  select f.path, s.name as symbol, s.kind, s.start_line as "start", s.end_line as "end", s.signature, s.doc, s.cell
-  from loom.symbols s join loom.files f on f.id = s.file order by f.path, s.place;
-create view imports as
-  select f.path, i.line, i.text from loom.imports i join loom.files f on f.id = i.file order by f.path, i.line;
-create view commits as
-  select sha, make_timestamp(time * 1000000) as date, split_part(message, chr(10), 1) as subject, message, touched
-  from loom.commits order by time desc, sha;
-create view terms as
-  select v.term, f.path, ['path', 'basename', 'symbol', 'heading', 'import', 'content', 'prose'][p."where" + 1]
-         as field, p.count, p.line
-  from loom.postings p join loom.vocabulary v on v.id = p.term join loom.files f on f.id = p.file;
 """
 
 
@@ -172,8 +161,7 @@ class Store:
             except duckdb.Error as error:
                 first = str(error).strip().splitlines()[0]
                 raise QueryError(
-                    f"{first} Tables are files, symbols, imports, terms and commits; "
-                    "`describe files` lists the columns."
+                    f"{first} Tables are {', '.join(TABLES)}; `sql --tables` describes their columns."
                 ) from error
 
 
@@ -186,23 +174,18 @@ def _read(con: duckdb.DuckDBPyConnection) -> Batch:
     batch = Batch()
     place: dict[int, int] = {}
     for number, (key, *row) in enumerate(con.execute("select * from files order by path").fetchall()):
-        batch.files.append(FileRow(*row))
+        *told, symbols, imports = row
+        batch.files.append(FileRow(*told))
+        batch.symbols.folded.append(symbols)
+        batch.imports.append(imports)
         place[key] = number
-    symbols: list[list[Symbol]] = [[] for _ in batch.files]
-    for file, _, *row in con.execute("select * from symbols order by file, place").fetchall():
-        symbols[place[file]].append(Symbol(*row))
-    imports: list[list[tuple[int, str]]] = [[] for _ in batch.files]
-    for file, line, text in con.execute("select * from imports order by file, line, text").fetchall():
-        imports[place[file]].append((line, text))
-    batch.symbols = [tuple(s) for s in symbols]
-    batch.imports = [tuple(i) for i in imports]
-    words = con.execute("select id, term from vocabulary order by id").fetchall()
-    batch.vocabulary = [term for _, term in words]
+    words = con.execute("select id, term from vocabulary order by id").fetchnumpy()
+    batch.vocabulary = words["term"].tolist()
     columns = con.execute('select term, file, "where", count, line from postings').fetchnumpy()
     term, file, batch.where, batch.count, batch.line = (
         np.ascontiguousarray(columns[name], np.int32) for name in ("term", "file", "where", "count", "line")
     )
-    batch.term = _mapped(term, {key: n for n, (key, _) in enumerate(words)})
+    batch.term = _mapped(term, {key: n for n, key in enumerate(words["id"].tolist())})
     batch.file = _mapped(file, place)
     return batch
 
@@ -230,27 +213,36 @@ def _write(con: duckdb.DuckDBPyConnection, batch: Batch, gone: Collection[str]) 
     old = pd.DataFrame({"path": sorted({f.path for f in batch.files}.union(gone))}, dtype="str")
     con.register("old", old)
     con.execute("create temp table dead as select id from files where path in (select path from old)")
-    for table, key in (("postings", "file"), ("symbols", "file"), ("imports", "file"), ("files", "id")):
+    for table, key in (("postings", "file"), ("files", "id")):
         con.execute(f"delete from {table} where {key} in (select id from dead)")
     start = int(con.execute("select coalesce(max(id), -1) + 1 from files").fetchall()[0][0])
     _insert_files(con, batch, start)
-    words = pd.DataFrame(
-        {"local": np.arange(len(batch.vocabulary)), "term": pd.Series(batch.vocabulary, dtype="str")}
-    )
-    con.register("words", words)
-    con.execute(
-        "insert into vocabulary "
-        "select (select coalesce(max(id), -1) from vocabulary) + row_number() over (), w.term "
-        "from words w where w.term not in (select term from vocabulary)"
-    )
+    numbers = _number(con, batch.vocabulary)
     columns = {name: getattr(batch, name) for name in ("term", "file", "where", "count", "line")}
-    con.register("rows", pd.DataFrame(columns))
-    con.execute(
-        'insert into postings select v.id, r.file + ?, r."where", r.count, r.line from rows r '
-        "join words w on w.local = r.term join vocabulary v on v.term = w.term",
-        [start],
-    )
+    columns |= {"term": numbers[batch.term], "file": batch.file + np.int32(start)}
+    con.register("rows", pd.DataFrame(columns, copy=False))
+    con.execute("insert into postings select * from rows")
     con.execute("commit")
+
+
+def _number(
+    con: duckdb.DuckDBPyConnection, vocabulary: Sequence[str]
+) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """Return the ids of terms in the file, giving new ones to those that it does not hold."""
+    import pandas as pd
+
+    words = pd.DataFrame({"local": np.arange(len(vocabulary)), "term": pd.Series(vocabulary, dtype="str")})
+    con.register("words", words)
+    if con.execute("select 1 from vocabulary limit 1").fetchall():
+        con.execute(
+            "insert into vocabulary "
+            "select (select max(id) from vocabulary) + row_number() over (), w.term "
+            "from words w where w.term not in (select term from vocabulary)"
+        )
+    else:
+        con.execute("insert into vocabulary select local, term from words")
+    known = con.execute("select v.id from words w join vocabulary v using (term) order by w.local").fetchnumpy()
+    return np.ascontiguousarray(known["id"], np.int32)
 
 
 def _read_commits(con: duckdb.DuckDBPyConnection) -> list[Commit]:
@@ -286,11 +278,13 @@ def _write_commits(con: duckdb.DuckDBPyConnection, commits: Sequence[Commit]) ->
 def _insert_files(con: duckdb.DuckDBPyConnection, batch: Batch, start: int) -> None:
     import pandas as pd
 
-    files = [(start + n, *row) for n, row in enumerate(batch.files)]
-    symbols = [(start + n, i, *s) for n, found in enumerate(batch.symbols) for i, s in enumerate(found)]
-    imports = [(start + n, line, text) for n, found in enumerate(batch.imports) for line, text in found]
-    for table, rows in (("files", files), ("symbols", symbols), ("imports", imports)):
-        if rows:
-            con.register("rows", pd.DataFrame(rows))
-            con.execute(f"insert into {table} select * from rows")
-            con.unregister("rows")
+    files = [
+        (start + n, *row, symbols, imports)
+        for n, (row, symbols, imports) in enumerate(
+            zip(batch.files, batch.symbols.folded, batch.imports, strict=True)
+        )
+    ]
+    if files:
+        con.register("rows", pd.DataFrame(files))
+        con.execute("insert into files select * from rows")
+        con.unregister("rows")

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
 from loom_jupyter.context.index import Index
 from loom_jupyter.context.ledger import Ledger
+from loom_jupyter.errors import LoomError
 
 Open = Callable[..., Index]
 REQUEST = "tariff of a parcel"
@@ -21,6 +25,43 @@ def test_frames_have_the_promised_columns(shop: Path, opened: Open) -> None:
     assert isinstance(ledger.dataframe()["rule"].dtype, pd.CategoricalDtype)
     assert ledger.files()["rank"].tolist() == list(range(1, len(ledger) + 1))
     assert ledger.files()["score"].is_monotonic_decreasing
+
+
+def test_a_ledger_of_another_version_keeps_its_rules(shop: Path, opened: Open) -> None:
+    text = opened(shop).rank(REQUEST).to_json().replace('"term in content"', '"an older rule"')
+    frame = Ledger.from_json(text).dataframe()
+    assert "an older rule" in set(frame["rule"])
+    assert not frame["rule"].isna().any()
+
+
+def test_frames_have_sensible_dtypes(shop: Path, opened: Open) -> None:
+    ledger = opened(shop).rank(REQUEST)
+    for frame in (ledger.dataframe(), Ledger("", [], list, list).dataframe()):
+        kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
+        text = "str"
+        assert kinds == {
+            "rank": "int64", "path": text, "rule": "category", "points": "float64", "detail": text,
+            "line": "Int64", "symbol": text,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["arrow", "polars"])
+def test_other_frames_say_what_is_missing(method: str, shop: Path, opened: Open, monkeypatch: Any) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(LoomError, match=r"pip install .*pyarrow"):
+        getattr(Ledger("", [], list, list), method)()
+
+
+def test_other_frames_hold_the_same(shop: Path, opened: Open) -> None:
+    pytest.importorskip("pyarrow", reason="the user's own: heavier than all of Loom")
+    ledger = opened(shop).rank(REQUEST)
+    table = ledger.arrow()
+    assert table.column_names == list(ledger.dataframe())
+    assert table["points"].to_pylist() == ledger.dataframe()["points"].tolist()
+    pytest.importorskip("polars", reason="the user's own: heavier than all of Loom")
+    frame = ledger.polars()
+    assert frame["line"].to_list() == table["line"].to_pylist()
+    assert frame["rule"].to_list() == table["rule"].to_pylist()
 
 
 def test_lines_and_symbols_are_where_the_word_stands(shop: Path, opened: Open) -> None:
