@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loom_jupyter.errors import LoomError
 from loom_jupyter.settings import Settings, workspace_dir
@@ -176,9 +176,9 @@ class Loom:
             run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
         host.unload_after(self.settings.unload_after)
-        own = self.settings.models
-        acquire = partial(host.acquire, named=own) if own else host.acquire
-        start(run, lambda: self.index, self.settings, acquire)
+        asked = {"named": self.settings.models, "device": self.settings.device}
+        given: dict[str, Any] = {key: value for key, value in asked.items() if value}
+        start(run, lambda: self.index, self.settings, partial(host.acquire, **given))
         return run
 
     def recover(self) -> list[str]:
@@ -323,7 +323,7 @@ class Loom:
 
         chosen = self._place()
         held, loaded = host.standing(chosen)
-        return overview(chosen, loaded=loaded, held=held)
+        return overview(chosen, device=self.settings.device, loaded=loaded, held=held)
 
     def use_model(self, model: str) -> None:
         """Choose the model of the runs to come.

@@ -58,6 +58,9 @@ class Settings(BaseModel):
     model
         Catalogue name, path of a GGUF file, address of a server, ``"auto"`` for the largest that serves on this
         machine, or None for the catalogue's default.
+    device
+        Where a local model is loaded: ``"CPU"``, or a GPU's name (``"CUDA1"`` too); None takes the GPUs that
+        llama.cpp can use, if any.
     unload_after
         Seconds after which a model that no run uses gives its memory back; None keeps it until the kernel ends.
     check
@@ -75,6 +78,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str | None = None
+    device: str | None = None
     unload_after: float | None = Field(default=None, gt=0)
     check: str | None = None
     check_timeout: float = Field(default=120.0, gt=0)

@@ -56,7 +56,7 @@ def _another(room: int, besides: int) -> str:
 def _on_cpu(least: Sizes) -> str:
     cpu = find_device([], "CPU")
     enough = least.total <= cpu.free - cpu.reserve
-    return f'load it on the CPU (device="CPU": {_size(cpu.free)} free)' if enough else ""
+    return f'load it on the CPU ({_size(cpu.free)} free; device = "CPU" in [tool.loom])' if enough else ""
 
 
 def _size(size: int) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.measure import OUTPUTS
+from loom_jupyter.models.measure import OUTPUTS, PREFIXES
+from loom_jupyter.models.prefixes import WORTH, Prefixes, shared
 from loom_jupyter.models.protocol import ModelError
 from loom_jupyter.models.stop import Stop
 
@@ -79,6 +80,7 @@ class Engine:
         self.stateful = bool(lib.llama_model_is_recurrent(self.model) or lib.llama_model_is_hybrid(self.model))
         self.n_seq = 1 if self.stateful else int(lib.llama_n_seq_max(self.ctx))
         self.cached: list[int] = []
+        self.prefixes = Prefixes(PREFIXES, whole=self.stateful)
         self._batch = Batch(self.n_batch)
         self._pieces: dict[int, bytes] = {}
         lib.llama_set_abort_callback(self.ctx, ctypes.cast(stop.function, lib.ggml_abort_callback), stop.data)
@@ -146,18 +148,47 @@ class Engine:
 
     # Cache
 
-    def prefill(self, tokens: Sequence[int]) -> int:
-        """Bring the main sequence to `tokens`, logits at the last; return how many were still in the cache."""
+    def prefill(self, tokens: Sequence[int], *, passing: bool = False) -> int:
+        """Bring the main sequence to `tokens`, logits at the last; return how many need not be read again.
+
+        What is pushed out of the cache is kept for a later prompt that begins like it, unless it was `passing`.
+        """
         if not tokens or len(tokens) > self.n_ctx - 1:
             raise ModelError(
                 f"The prompt has {len(tokens):,} tokens and the model's window {self.n_ctx:,}; tag fewer files, "
                 "take smaller pieces or load the model with a larger window."
             )
+        if not passing:
+            self._turn_to(tokens)
         reused = self.keep(min(shared(self.cached, tokens), len(tokens) - 1))
         for start in range(reused, len(tokens), self.n_batch):
             chunk = tokens[start : start + self.n_batch]
             self.extend(chunk, outputs=int(start + len(chunk) == len(tokens)))
         return reused
+
+    def _turn_to(self, tokens: Sequence[int]) -> None:
+        """Exchange the main sequence for a kept one that has more in common with `tokens`."""
+        common = shared(self.cached, tokens)
+        if len(self.cached) - common >= WORTH:
+            self._save()
+        kept = self.prefixes.best(tokens, common + WORTH)
+        if kept is None:
+            return
+        self.keep(0)
+        state = (ctypes.c_uint8 * len(kept.state)).from_buffer_copy(kept.state)
+        if lib.llama_state_seq_set_data(self.ctx, state, len(kept.state), 0):
+            self.cached = list(kept.tokens)
+        else:
+            self.keep(0)
+
+    def _save(self) -> None:
+        size = lib.llama_state_seq_get_size(self.ctx, 0)
+        if not self.prefixes.fits(size):
+            return
+        state = (ctypes.c_uint8 * size)()
+        written = lib.llama_state_seq_get_data(self.ctx, state, size, 0)
+        if written:
+            self.prefixes.put(self.cached, bytes(memoryview(state)[:written]))
 
     def extend(self, tokens: Sequence[int], outputs: int = 1) -> None:
         """Append `tokens` to the main sequence, with logits for the last `outputs` of them."""
@@ -227,13 +258,6 @@ class Engine:
             raise ModelError(f"The model's window of {self.n_ctx:,} tokens is full; load it with a larger window.")
         if status != 0:
             raise ModelError(f"llama.cpp failed to evaluate the prompt (status {status}); see the model's log.")
-
-
-def shared(a: Sequence[int], b: Sequence[int]) -> int:
-    """Length of the longest common prefix."""
-    n = min(len(a), len(b))
-    differ = np.nonzero(np.asarray(a[:n]) != np.asarray(b[:n]))[0]
-    return int(differ[0]) if len(differ) else n
 
 
 def context_defaults(n_seq: int) -> Any:

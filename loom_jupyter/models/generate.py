@@ -119,7 +119,7 @@ def _one_by_one(engine: Engine, tokens: Sequence[int], waiting: list[_Path], lim
         path = waiting.pop()
         path.take(engine, path.branch.token, 0.0, limit)
         if path.finish is None:
-            engine.prefill([*tokens[: path.position], path.token])
+            engine.prefill([*tokens[: path.position], path.token], passing=True)
             path.advance(engine, engine.logits(), limit)
         while path.finish is None:
             engine.extend([path.token])

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,15 @@ Progress = Callable[[str, float], None]
 POLL = 0.05  # seconds between looks at `cancel` while another run has the model
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a model is asked for, apart from which: window, name of the key, device."""
+
+    n_ctx: int | None
+    key: str | None
+    device: str | None
+
+
 class Host:
     """Keeps a model loaded between runs and exchanges it when another is asked for.
 
@@ -39,7 +49,7 @@ class Host:
         self._turn = threading.Lock()
         self._timer: threading.Timer | None = None
         self._model: LlamaCpp | Server | None = None
-        self._key: tuple[Path | str, int | None, str | None] | None = None
+        self._key: tuple[Path | str, _How] | None = None
         self._auto: str | None = None  # what "auto" came to while this model is loaded
 
     @property
@@ -62,6 +72,7 @@ class Host:
         *,
         n_ctx: int | None = None,
         named: Mapping[str, NamedModel] | None = None,
+        device: str | None = None,
     ) -> Iterator[Model]:
         """Lend the model to one run; a second caller waits for its turn.
 
@@ -80,6 +91,8 @@ class Host:
             Window; None takes the largest that fits.
         named
             Models of the user's own, by name.
+        device
+            ``"CPU"`` or a GPU's name; None takes the GPUs that llama.cpp can use, if any.
 
         Raises
         ------
@@ -96,8 +109,8 @@ class Host:
             own = (named or {}).get(str(name_or_path))
             if own is not None:
                 name_or_path, n_ctx = own.place, n_ctx or own.window
-            key = own.key if own is not None else None
-            yield self._loaded(name_or_path, n_ctx, key, on_progress or _silent, cancel, log)
+            how = _How(n_ctx, own.key if own is not None else None, device)
+            yield self._loaded(name_or_path, how, on_progress or _silent, cancel, log)
         finally:
             self._leave_after_a_while()
             self._turn.release()
@@ -139,8 +152,7 @@ class Host:
     def _loaded(
         self,
         name_or_path: str | Path | None,
-        n_ctx: int | None,
-        key_name: str | None,
+        how: _How,
         on_progress: Progress,
         cancel: threading.Event | None,
         log: Path | None,
@@ -148,9 +160,9 @@ class Host:
         name = catalogue.resolve_name(None if name_or_path is None else str(name_or_path))
         auto = name == catalogue.AUTO
         if auto:
-            name = self._best(on_progress)
+            name = self._best(how.device, on_progress)
         where = name if catalogue.is_url(name) else fetch.locate(name, on_progress, cancel)
-        key = (where, n_ctx, key_name)
+        key = (where, how)
         if self._model is not None and self._key == key and self._model.alive:
             with contextlib.suppress(ModelError):  # it died since: load it again
                 if log is not None:
@@ -161,26 +173,27 @@ class Host:
         if isinstance(where, str):
             from loom_jupyter.models.ollama import connect
 
-            self._model = connect(where, n_ctx=n_ctx, key=key_name, cancel=cancel)
+            self._model = connect(where, n_ctx=how.n_ctx, key=how.key, cancel=cancel)
         else:
             self._model = LlamaCpp(
                 where,
-                n_ctx,
+                how.n_ctx,
                 name=fetch.name_of(where),
                 on_progress=lambda share: on_progress("load", share),
                 cancel=cancel,
                 log=log,
+                device=how.device,
             )
         self._key, self._auto = key, name if auto else None
         return self._model
 
-    def _best(self, on_progress: Progress) -> str:
+    def _best(self, device: str | None, on_progress: Progress) -> str:
         """Name the largest model that serves here; what is loaded for that reason stays."""
         if self._auto is not None and self._model is not None and self._model.alive:
             return self._auto
         self._drop()
         on_progress("plan", 0.0)
-        return overview().best
+        return overview(device=device).best
 
     def _drop(self) -> None:
         model, self._model, self._key, self._auto = self._model, None, None, None

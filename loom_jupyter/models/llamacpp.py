@@ -11,7 +11,7 @@ from typing import Any
 
 from loom_jupyter.models import gguf
 from loom_jupyter.models.child import Answer, Child
-from loom_jupyter.models.plan import MemoryPlan, check, plan_with
+from loom_jupyter.models.plan import MemoryPlan, plan_with
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,
@@ -23,6 +23,8 @@ from loom_jupyter.models.protocol import (
     TokenScore,
     Usage,
 )
+
+GIB = 1 << 30
 
 
 class LlamaCpp:
@@ -42,6 +44,8 @@ class LlamaCpp:
         File that receives llama.cpp's own log.
     cancel
         Set by another thread to stop loading.
+    device
+        ``"CPU"`` or a GPU's name; None takes the GPUs that llama.cpp can use, if any.
     sequences
         Sequences that share the KV cache, more than one to explore branches side by side; None takes what is
         fastest on the device.
@@ -69,12 +73,14 @@ class LlamaCpp:
         on_progress: Callable[[float], None] | None = None,
         log: Path | str | None = None,
         cancel: threading.Event | None = None,
+        device: str | None = None,
         sequences: int | None = None,
     ) -> None:
         self.path = Path(path)
         self._name = name or self.path.stem
         self._n_ctx = n_ctx
         self._sequences = sequences
+        self._device = device
         self._log = Path(log) if log else Path(tempfile.gettempdir()) / f"loom-model-{os.getpid()}.log"
         self.memory: list[dict[str, Any]] = []
         self._lock = threading.Lock()
@@ -235,19 +241,36 @@ class LlamaCpp:
         return self._process
 
     def _start(self, on_progress: Callable[[float], None] | None, cancel: threading.Event | None) -> None:
+        """Plan and load; once more with a fresh plan if others took the memory meanwhile."""
         self.close()
         header = gguf.read(self.path)
         gguf.check_chat(header)
+        try:
+            self._load(header, None, on_progress, cancel)
+        except _LoadError as first:
+            try:
+                self._load(header, first.plan, on_progress, cancel)
+            except _LoadError as second:
+                free, less = first.plan.available / GIB, second.plan.available / GIB
+                raise ModelError(
+                    f"{self._name} could not be loaded in two tries, with {free:.1f} and {less:.1f} GiB free on "
+                    f"{second.plan.device}: close what else uses its memory, or take a smaller model. {second}"
+                ) from second
+
+    def _load(
+        self,
+        header: gguf.Header,
+        before: MemoryPlan | None,
+        on_progress: Callable[[float], None] | None,
+        cancel: threading.Event | None,
+    ) -> None:
         child = Child(self._log)
         try:
-            plan = plan_with(child, header, n_ctx=self._n_ctx, sequences=self._sequences, cancel=cancel)
-            check(plan)
-            request = {"op": "load", "params": dict(plan.load_params), "n_seq": plan.sequences}
-            for answer in child.ask(request, cancel):
-                if "progress" in answer and on_progress is not None:
-                    on_progress(answer["progress"])
-                if "done" in answer:
-                    loaded = answer["done"]
+            plan = plan_with(
+                child, header, device=self._device, n_ctx=self._n_ctx, sequences=self._sequences, cancel=cancel
+            )
+            _check(plan, before)
+            loaded = _loaded(child, plan, on_progress, cancel)
         except BaseException:
             child.close()
             raise
@@ -255,6 +278,41 @@ class LlamaCpp:
         self._process, self._plan = child, plan
         self.memory = loaded["memory"]
         self._info = ModelInfo(self._name, loaded["n_ctx"], plan.device, plan.total, plan.available)
+
+
+class _LoadError(ModelError):
+    """A load failed although its plan fitted."""
+
+    def __init__(self, text: str, plan: MemoryPlan) -> None:
+        super().__init__(text)
+        self.plan = plan
+
+
+def _loaded(
+    child: Child, plan: MemoryPlan, on_progress: Callable[[float], None] | None, cancel: threading.Event | None
+) -> Any:
+    request = {"op": "load", "params": dict(plan.load_params), "n_seq": plan.sequences}
+    try:
+        for answer in child.ask(request, cancel):
+            if "progress" in answer and on_progress is not None:
+                on_progress(answer["progress"])
+            if "done" in answer:
+                return answer["done"]
+    except ModelError as error:
+        raise _LoadError(str(error), plan) from error
+    raise _LoadError("The model's process gave no answer.", plan)
+
+
+def _check(plan: MemoryPlan, before: MemoryPlan | None) -> None:
+    """Refuse a plan that does not fit, and one that would move to another device without a word."""
+    if before is not None and plan.device != before.device:
+        raise ModelError(
+            f"{before.device} vanished while the model was loaded; look what became of it (nvidia-smi), or set "
+            f'device = "{plan.device}" in [tool.loom] to go on without it.'
+        )
+    if not plan.fits:
+        meanwhile = "Others took memory while the model was loaded. " if before is not None else ""
+        raise ModelError(meanwhile + plan.advice)
 
 
 def _score(data: Answer) -> TokenScore:

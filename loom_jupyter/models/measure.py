@@ -14,6 +14,7 @@ from loom_jupyter.models.gguf import Header
 
 SMALLEST = 2048  # a window below this serves no task
 OUTPUTS = 32  # positions whose logits the worker may ask for at once
+PREFIXES = 128 << 20  # copies of KV prefixes, in the computer's memory
 PROCESS = 100 << 20  # Python, numpy and llama.cpp itself
 
 
@@ -148,5 +149,5 @@ def closed_form(header: Header, sequences: int, batch: int = 512) -> Measure:
 
 
 def _overhead(vocabulary: int, sequences: int) -> int:
-    """Bytes of the process itself, and of the logits that scoring a text will need."""
-    return PROCESS + max(0, OUTPUTS - sequences) * vocabulary * 4
+    """Bytes of the process itself, of kept prefixes, and of the logits that scoring a text will need."""
+    return PROCESS + PREFIXES + max(0, OUTPUTS - sequences) * vocabulary * 4

@@ -293,9 +293,3 @@ def _hint(device: Device) -> str:
         "An NVIDIA GPU is here that this build of llama-cpp-python cannot use; build it anew with: "
         'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
     )
-
-
-def check(plan: MemoryPlan) -> None:
-    """Raise `ModelError` with the plan's advice if it does not fit."""
-    if not plan.fits:
-        raise ModelError(plan.advice)

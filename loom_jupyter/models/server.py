@@ -16,7 +16,7 @@ from loom_jupyter.models.protocol import Finish, Message, ModelError, ModelInfo,
 from loom_jupyter.models.transport import CutOffError, StatusError, Transport
 
 UNKNOWN_WINDOW = 8192  # tokens, where the server does not tell
-WINDOW_KEYS = ("n_ctx", "max_model_len", "context_length", "max_context_length", "n_ctx_train")
+WINDOW_KEYS = ("n_ctx", "max_model_len", "context_length", "max_context_length")
 # How a schema is asked for; a server that refuses or ignores one way gets the next.
 MODES = ("json_schema", "json_object", "plain")
 # Ways to count tokens, by server: path beside the base address, request, key of the answer.
@@ -120,8 +120,16 @@ class Server:
 
     def _open(self, name: str, n_ctx: int | None, cancel: threading.Event | None) -> ModelInfo:
         model = self._choose(name, cancel)
-        window = n_ctx or next((int(model[k]) for k in WINDOW_KEYS if model.get(k)), UNKNOWN_WINDOW)
+        window = n_ctx or next((int(model[k]) for k in WINDOW_KEYS if model.get(k)), 0)
+        window = window or self._slot(cancel) or int(model.get("n_ctx_train") or UNKNOWN_WINDOW)
         return ModelInfo(str(model["id"]), window, urlsplit(self._http.base).netloc, 0, 0)
+
+    def _slot(self, cancel: threading.Event | None) -> int:
+        """Return the window of one of llama-server's slots, or 0; the trained one is no measure of it."""
+        try:
+            return int(self._root.get("/props", cancel)["default_generation_settings"]["n_ctx"])
+        except (StatusError, CutOffError, KeyError, TypeError, ValueError):
+            return 0
 
     def _body(self, messages: list[Message], max_tokens: int, options: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -78,6 +78,17 @@ def test_the_prefix_of_the_prompt_is_reused(tiny_model: LlamaCpp) -> None:
     assert 10 < longer.reused_tokens < longer.prompt_tokens
 
 
+def test_a_prompt_comes_back_after_another(tiny_model: LlamaCpp) -> None:
+    first: list[Message] = [{"role": "user", "content": "the weather in the north " * 12}]
+    other: list[Message] = [{"role": "user", "content": "a function of two numbers " * 12}]
+    before = tiny_model.chat(first, max_tokens=8)
+    tiny_model.chat(other, max_tokens=8)
+    again = tiny_model.chat(first, max_tokens=8)
+    assert again.text == before.text
+    assert again.usage.reused_tokens == again.usage.prompt_tokens - 1
+    assert tiny_model.chat(other, max_tokens=8).usage.reused_tokens > 250
+
+
 def test_stop_strings_end_the_reply_and_are_left_out(tiny_model: LlamaCpp) -> None:
     free = tiny_model.chat(ASK, max_tokens=40).text
     stop = free[10:12]

@@ -95,7 +95,7 @@ def test_auto_loads_the_best_and_keeps_it(
     class Found:
         best = str(tiny_gguf)
 
-    monkeypatch.setattr("loom_jupyter.models.host.overview", lambda: asked.append(1) or Found)
+    monkeypatch.setattr("loom_jupyter.models.host.overview", lambda **_: asked.append(1) or Found)
     host = Host()
     for _ in range(2):
         with host.acquire("auto", log=tmp_path / "log") as model:

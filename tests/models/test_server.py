@@ -19,7 +19,7 @@ import pytest
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import transport
 from loom_jupyter.models.host import Host
-from loom_jupyter.models.protocol import Message, Model, ModelError
+from loom_jupyter.models.protocol import Message, Model, ModelError, Usage
 from loom_jupyter.models.server import Server, _Without
 
 ASK: list[Message] = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "the weather today"}]
@@ -119,15 +119,16 @@ class Faulty:
         self.handlers: list[Handle] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.pages: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "max_model_len": 4096}]}}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.headers.append(dict(self.headers))
-                if self.path != "/v1/models":
+                if self.path in outer.pages:
+                    answer(self, outer.pages[self.path])
+                else:
                     refuse(self, 404, "no such path")
-                    return
-                answer(self, {"data": [{"id": "m", "max_model_len": 4096}]})
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -221,6 +222,30 @@ def test_what_is_not_transient_is_said_at_once(faulty: Faulty, handle: Handle, s
     with pytest.raises(ModelError, match=says_so):
         Server(faulty.address).chat(ASK, max_tokens=9)
     assert len(faulty.bodies) == tries
+
+
+def test_the_window_is_what_is_served(faulty: Faulty) -> None:
+    assert Server(faulty.address).info.n_ctx == 4096
+    assert Server(faulty.address, n_ctx=2048).info.n_ctx == 2048
+    faulty.pages["/v1/models"] = {"data": [{"id": "m", "meta": {"n_ctx_train": 131_072}}]}
+    assert Server(faulty.address).info.n_ctx == 131_072
+    faulty.pages["/props"] = {"total_slots": 4, "default_generation_settings": {"n_ctx": 8192}}
+    assert Server(faulty.address).info.n_ctx == 8192  # llama-server's slots share its window
+
+
+def test_a_server_s_own_figures_are_the_usage(faulty: Faulty) -> None:
+    def handle(request: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        request.send_response(200)
+        request.end_headers()
+        usage = {"prompt_tokens": 90, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 70}}
+        timings = {"prompt_ms": 250.0, "predicted_ms": 1500.0, "cache_n": 70}
+        first = {"choices": [{"delta": {"content": "fine"}, "finish_reason": "stop"}]}
+        for event in (first, {"choices": [], "usage": usage, "timings": timings}):
+            request.wfile.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        request.wfile.write(b"data: [DONE]\n\n")
+
+    faulty.handlers = [handle]
+    assert Server(faulty.address).chat(ASK, max_tokens=9).usage == Usage(90, 70, 3, 0.25, 1.5)
 
 
 def test_garbage_is_an_error(faulty: Faulty) -> None:
