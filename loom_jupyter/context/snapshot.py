@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from loom_jupyter.context.batch import Batch
+from loom_jupyter.context.batch import Batch, Symbols
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.languages import Role, role_of
 from loom_jupyter.context.symbol import CALLABLE, Symbol
@@ -188,7 +188,7 @@ def _merge(parts: Iterable[tuple[Batch, NDArray[np.int32], Sequence[int]]]) -> B
         place[np.asarray(chosen, np.int64)] = np.arange(offset, offset + len(chosen), dtype=np.int32)
         offset += len(chosen)
         out.files += [batch.files[n] for n in chosen]
-        out.symbols += [batch.symbols[n] for n in chosen]
+        out.symbols.folded += [batch.symbols.folded[n] for n in chosen]
         out.imports += [batch.imports[n] for n in chosen]
         file = place[batch.file] if len(batch.files) else batch.file
         keep = file >= 0
@@ -197,10 +197,13 @@ def _merge(parts: Iterable[tuple[Batch, NDArray[np.int32], Sequence[int]]]) -> B
     place = np.empty(len(order), np.int32)
     place[np.asarray(order, np.int64)] = np.arange(len(order), dtype=np.int32)
     out.files = [out.files[n] for n in order]
-    out.symbols = [out.symbols[n] for n in order]
+    out.symbols = Symbols(out.symbols.folded[n] for n in order)
     out.imports = [out.imports[n] for n in order]
     term, file, where, count, line = (np.concatenate([c[i] for c in columns]) for i in range(5))
     file = place[file] if len(order) else file
-    by = np.argsort((term.astype(np.int64) << 32) | (file.astype(np.int64) << 4) | where, kind="stable")
-    out.term, out.file, out.where, out.count, out.line = term[by], file[by], where[by], count[by], line[by]
+    key = (term.astype(np.int64) << 32) | (file.astype(np.int64) << 4) | where
+    if (key[1:] < key[:-1]).any():
+        by = np.argsort(key, kind="stable")
+        term, file, where, count, line = (column[by] for column in (term, file, where, count, line))
+    out.term, out.file, out.where, out.count, out.line = term, file, where, count, line
     return out

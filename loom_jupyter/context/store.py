@@ -19,7 +19,6 @@ import numpy as np
 
 from loom_jupyter.context.batch import Batch, FileRow
 from loom_jupyter.context.history import Commit
-from loom_jupyter.context.symbol import Symbol
 from loom_jupyter.context.tables import TABLES, VIEWS
 from loom_jupyter.errors import LoomError
 
@@ -180,7 +179,7 @@ def _read(con: duckdb.DuckDBPyConnection) -> Batch:
         batch.imports.append(imports)
         place[key] = number
     words = con.execute("select id, term from vocabulary order by id").fetchnumpy()
-    batch.vocabulary = words["term"].tolist()
+    batch.vocabulary = list(words["term"])
     columns = con.execute('select term, file, "where", count, line from postings').fetchnumpy()
     term, file, batch.where, batch.count, batch.line = (
         np.ascontiguousarray(columns[name], np.int32) for name in ("term", "file", "where", "count", "line")
