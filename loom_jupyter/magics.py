@@ -120,9 +120,10 @@ class LoomMagics(Magics):
         # Something to see before anything heavy is imported.
         shown = panel(task, live=self._live)
         try:
-            run = self.workspace().run(
+            loom = self.workspace()
+            run = loom.run(
                 task,
-                tagged=args.tag,
+                tagged=[_from(loom.root, tag) for tag in args.tag],
                 check=args.check,
                 apply=args.apply,
                 ask=args.ask,
@@ -152,6 +153,14 @@ class LoomMagics(Magics):
         if root not in self._looms:
             self._looms[root] = Loom(root)
         return self._looms[root]
+
+
+def _from(root: Path, tag: str) -> str:
+    """Return a tag as the workspace names it, where it names a file as seen from the current directory."""
+    here = Path.cwd() / tag
+    if (root / tag).exists() or not here.exists() or not here.resolve().is_relative_to(root):
+        return tag
+    return here.resolve().relative_to(root).as_posix()
 
 
 def _task_parser() -> Parser:

@@ -71,6 +71,16 @@ def test_a_cell_returns_at_once_and_the_run_reaches_review(shell: InteractiveShe
     assert (run.request.check, run.request.tagged) == ("pytest -q", ("tariff.py",))
 
 
+def test_a_tag_may_be_a_path_as_the_notebook_sees_it(
+    shell: InteractiveShell, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "notebooks").mkdir()
+    monkeypatch.chdir(here / "notebooks")
+    run = start(shell, "--tag ../tariff.py --tag tariff.py")
+    assert run.request.tagged == ("tariff.py", "tariff.py")
+    assert run.wait(30)
+
+
 def test_accept_writes_and_undo_restores_the_bytes(shell: InteractiveShell, here: Path) -> None:
     start(shell).wait(10)
     assert "+    if weight <= 2:" in str(ask(shell, "diff"))

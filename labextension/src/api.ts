@@ -1,0 +1,116 @@
+/** Loom's routes of the Jupyter server. */
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type { Action, RunState } from './events';
+
+/** A run, as a list shows it. */
+export interface RunSummary {
+  id: string;
+  task: string;
+  /** The workspace as the Contents API names it; `.` is the server's root. */
+  workspace: string;
+  created: number;
+  touched: number;
+  state: RunState;
+  reason: string;
+  /** False if it should be at work, but its process has ended. */
+  alive: boolean;
+  files: string[];
+  passed: boolean | null;
+  check: string | null;
+  model: string | null;
+}
+
+/** How the index of a workspace stood at its newest run. */
+export interface IndexState {
+  workspace: string;
+  runs: number;
+  files: number | null;
+  indexed: number | null;
+}
+
+/** What the server refused, in its own words. */
+export class RefusedError extends Error {
+  constructor(
+    readonly status: number,
+    message: string
+  ) {
+    super(message);
+  }
+}
+
+/** A client of the routes. */
+export class Api {
+  constructor(private readonly settings: ServerConnection.ISettings) {}
+
+  /** Return the newest runs whose task holds all `words`. */
+  async runs(words = '', before = '', limit = 50): Promise<RunSummary[]> {
+    const query = URLExt.objectToQueryString({
+      q: words,
+      before,
+      limit: String(limit)
+    });
+    const answer = await this.request(`runs${query}`);
+    return ((await answer.json()) as { runs: RunSummary[] }).runs;
+  }
+
+  /** Return the state of the workspaces' indexes. */
+  async index(): Promise<IndexState[]> {
+    const answer = await this.request('index');
+    return ((await answer.json()) as { workspaces: IndexState[] }).workspaces;
+  }
+
+  /** Ask something of a run; resolves when it is done, rejects with the reason if it is refused. */
+  async control(run: string, action: Action, asked: Asked = {}): Promise<void> {
+    await this.request(`runs/${encodeURIComponent(run)}/control`, {
+      method: 'POST',
+      body: JSON.stringify({ action, ...asked })
+    });
+  }
+
+  /** Delete a run. */
+  async remove(run: string): Promise<void> {
+    await this.request(`runs/${encodeURIComponent(run)}`, { method: 'DELETE' });
+  }
+
+  /** Open the stream of a run's events from number `from` on. */
+  async events(
+    run: string,
+    from: number,
+    signal: AbortSignal
+  ): Promise<ReadableStream<Uint8Array>> {
+    const path = `runs/${encodeURIComponent(run)}/events?from=${from}`;
+    const { body } = await this.request(path, { signal });
+    if (!body) {
+      throw new RefusedError(500, 'The server sent no stream.');
+    }
+    return body;
+  }
+
+  private async request(
+    path: string,
+    init: RequestInit = {}
+  ): Promise<Response> {
+    const url = URLExt.join(this.settings.baseUrl, 'loom/api') + '/' + path;
+    const answer = await ServerConnection.makeRequest(url, init, this.settings);
+    if (!answer.ok) {
+      throw new RefusedError(answer.status, await reason(answer));
+    }
+    return answer;
+  }
+}
+
+/** What an accept may be limited to. */
+export interface Asked {
+  paths?: string[];
+}
+
+async function reason(answer: Response): Promise<string> {
+  try {
+    const said = (await answer.json()) as { message?: string };
+    return said.message ?? answer.statusText;
+  } catch {
+    return answer.statusText; // no JSON: a proxy's page
+  }
+}

@@ -1,0 +1,39 @@
+import { type JSX, useEffect, useRef } from 'react';
+
+import { mount } from '../merge';
+import { useHost } from '../host';
+import type { Part } from '../view/diff';
+
+interface Props {
+  path: string;
+  parts: readonly Part[];
+  /** Side by side, or one under the other. */
+  split: boolean;
+}
+
+/** A file's change in read-only editors. */
+export function Diff({ path, parts, split }: Props): JSX.Element {
+  const { trans, language } = useHost();
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    let over = false;
+    let close = () => {};
+    void language(path).then(found => {
+      if (!over && place.current) {
+        close = mount(place.current, parts, { split, language: found });
+      }
+    });
+    return () => {
+      over = true;
+      close();
+    };
+  }, [path, parts, split, language]);
+  return (
+    <div
+      ref={place}
+      className="jp-Loom-diff"
+      role="region"
+      aria-label={trans.__('Changes of %1', path)}
+    />
+  );
+}

@@ -1,0 +1,43 @@
+/** What the sidebar asks of JupyterLab. */
+import type { Extension } from '@codemirror/state';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { createContext, useContext } from 'react';
+
+import type { ProposedFile } from './events';
+import type { Drafts } from './drafts';
+import type { LoomModel } from './model';
+import type { Draft } from './task';
+
+/** JupyterLab, as far as the sidebar needs it. Paths are relative to the shown run's workspace. */
+export interface Host {
+  readonly trans: TranslationBundle;
+  readonly model: LoomModel;
+  readonly drafts: Drafts;
+  /** Open a file at a line (from 1). */
+  readonly open: (path: string, line?: number | null) => void;
+  /** Hand a task to Loom in the active notebook, or in a console. */
+  readonly run: (draft: Draft) => Promise<void>;
+  /** Let the user pick files to tag. */
+  readonly pick: () => Promise<string[]>;
+  /** Write the proposal; unsaved edits in its files are the user's to save first. */
+  readonly accept: (paths: string[] | null) => Promise<void>;
+  /** Take it back. */
+  readonly undo: () => Promise<void>;
+  /** Show a file's change side by side in the main area. */
+  readonly compare: (file: ProposedFile) => void;
+  /** Ask whether a run may be deleted, and delete it. */
+  readonly remove: (run: string) => Promise<boolean>;
+  /** Return the editor's language for a path. */
+  readonly language: (path: string) => Promise<Extension | null>;
+}
+
+export const HostContext = createContext<Host | null>(null);
+
+/** Return the host of the sidebar that a component is in. */
+export function useHost(): Host {
+  const host = useContext(HostContext);
+  if (!host) {
+    throw new Error('This component belongs into the sidebar.');
+  }
+  return host;
+}

@@ -1,0 +1,146 @@
+/** The sidebar's host: JupyterLab itself. */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, MainAreaWidget, showDialog } from '@jupyterlab/apputils';
+import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import type { IDocumentManager } from '@jupyterlab/docmanager';
+import { FileDialog, type IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
+import type { Extension } from '@codemirror/state';
+
+import { Comparison } from './comparison';
+import { Documents, contentsPath } from './documents';
+import type { Drafts } from './drafts';
+import type { ProposedFile } from './events';
+import type { Host } from './host';
+import { loomIcon } from './icon';
+import type { LoomModel } from './model';
+import { start } from './start';
+import type { Draft } from './task';
+
+/** The parts of JupyterLab that the host stands on; those that may be missing are null. */
+export interface Parts {
+  app: JupyterFrontEnd;
+  documents: IDocumentManager;
+  translator: ITranslator;
+  languages: IEditorLanguageRegistry | null;
+  notebooks: INotebookTracker | null;
+  files: IDefaultFileBrowser | null;
+}
+
+/** Carries out what the sidebar's components ask. */
+export class LabHost implements Host {
+  constructor(
+    private readonly parts: Parts,
+    readonly model: LoomModel,
+    readonly drafts: Drafts
+  ) {
+    this.trans = parts.translator.load('loom_jupyter');
+    this.documents = new Documents(parts.app, parts.documents, this.trans);
+  }
+
+  readonly trans: TranslationBundle;
+  private readonly documents: Documents;
+
+  open = (path: string, line?: number | null): void => {
+    void this.documents.open(this.path(path), line);
+  };
+
+  run = async (draft: Draft): Promise<void> => {
+    const { app, notebooks, files } = this.parts;
+    await start(app, notebooks, draft, files?.model.path ?? '');
+    this.model.expect();
+  };
+
+  pick = async (): Promise<string[]> => {
+    const { documents, files, translator } = this.parts;
+    const { value } = await FileDialog.getOpenFiles({
+      manager: documents,
+      translator,
+      title: this.trans.__('Files that matter'),
+      defaultPath: files?.model.path ?? '',
+      filter: ({ type }) => (type === 'directory' ? null : { score: 1 })
+    });
+    return (value ?? [])
+      .filter(file => file.type !== 'directory')
+      .map(file => file.path);
+  };
+
+  accept = async (paths: string[] | null): Promise<void> => {
+    const touched = paths ?? this.proposed();
+    const files = touched.map(path => this.path(path));
+    if (await this.documents.settle(files)) {
+      if (await this.model.ask('accept', paths ? { paths } : {})) {
+        await this.documents.reload(files);
+      }
+    }
+  };
+
+  undo = async (): Promise<void> => {
+    const files = this.proposed().map(path => this.path(path));
+    if (await this.model.ask('undo')) {
+      await this.documents.reload(files);
+    }
+  };
+
+  compare = (file: ProposedFile): void => {
+    const id = `loom-compare-${this.model.shown}-${file.path}`;
+    const { shell } = this.parts.app;
+    const open = [...shell.widgets('main')].find(widget => widget.id === id);
+    if (!open) {
+      const content = new Comparison(this, file);
+      const widget = new MainAreaWidget({ content });
+      widget.id = id;
+      widget.title.label = file.path.split('/').at(-1) ?? file.path;
+      widget.title.caption = this.trans.__('What Loom proposes: %1', file.path);
+      widget.title.icon = loomIcon;
+      widget.title.closable = true;
+      shell.add(widget, 'main');
+    }
+    shell.activateById(id);
+  };
+
+  remove = async (run: string): Promise<boolean> => {
+    const { button } = await showDialog({
+      title: this.trans.__('Delete this run?'),
+      body: this.trans.__(
+        'Its log and its evidence go, and with them the Undo of what it wrote. Your files stay as they are.'
+      ),
+      buttons: [
+        Dialog.cancelButton({ label: this.trans.__('Cancel') }),
+        Dialog.warnButton({ label: this.trans.__('Delete') })
+      ]
+    });
+    if (!button.accept) {
+      return false;
+    }
+    try {
+      await this.model.remove(run);
+      return true;
+    } catch (error) {
+      await showDialog({
+        title: this.trans.__('The run stays'),
+        body: error instanceof Error ? error.message : String(error),
+        buttons: [Dialog.okButton()]
+      });
+      return false;
+    }
+  };
+
+  language = async (path: string): Promise<Extension | null> => {
+    const { languages } = this.parts;
+    const found = path.endsWith('.ipynb')
+      ? languages?.findByName('python')
+      : languages?.findByFileName(path);
+    const loaded = found ? await languages?.getLanguage(found) : null;
+    return loaded?.support ?? null;
+  };
+
+  private path(path: string): string {
+    return contentsPath(this.model.summary?.workspace ?? '', path);
+  }
+
+  private proposed(): string[] {
+    return (this.model.view.proposal?.files ?? []).map(file => file.path);
+  }
+}

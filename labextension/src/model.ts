@@ -1,0 +1,278 @@
+/** The sidebar's state: the runs there are, and the one that is shown. */
+import { Poll } from '@lumino/polling';
+import type { IDisposable } from '@lumino/disposable';
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import {
+  type Api,
+  type Asked,
+  type IndexState,
+  RefusedError,
+  type RunSummary
+} from './api';
+import type { Action } from './events';
+import { follow } from './follow';
+import { reduce } from './view/reduce';
+import { EMPTY, type RunView, atWork } from './view/view';
+
+/** What may be wrong with the connection. */
+export type Trouble = '' | 'lost' | 'missing';
+
+const FRAME = 60;
+const CALM = 3_000;
+const EAGER = 300;
+/** Milliseconds in which a run that was just asked for may appear. */
+const PATIENCE = 30_000;
+
+/** Runs, as the server tells of them; says through `changed` when there is something new to show. */
+export class LoomModel implements IDisposable {
+  constructor(private readonly api: Api) {
+    this.poll = new Poll({
+      name: 'loom:runs',
+      auto: false,
+      factory: () => this.refresh(),
+      frequency: { interval: CALM, backoff: true, max: 30_000 },
+      standby: 'when-hidden'
+    });
+    document.addEventListener('visibilitychange', this.onVisibility);
+  }
+
+  runs: readonly RunSummary[] = [];
+  /** Whether the list was read at least once. */
+  ready = false;
+  view: RunView = EMPTY;
+  /** The run that is shown; it stays the newest one as long as none was chosen. */
+  shown: string | null = null;
+  chosen = false;
+  trouble: Trouble = '';
+  /** What was refused last, in the server's words. */
+  refusal = '';
+  /** What is being asked of the shown run. */
+  asking: Action | null = null;
+  index: readonly IndexState[] = [];
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get isDisposed(): boolean {
+    return this.disposed;
+  }
+
+  /** The list's entry of the run that is shown. */
+  get summary(): RunSummary | null {
+    const found = this.runs.find(run => run.id === this.shown);
+    return found ?? (this.picked?.id === this.shown ? this.picked : null);
+  }
+
+  /** Begin to look for runs. */
+  start(): Promise<void> {
+    return this.poll.start();
+  }
+
+  dispose(): void {
+    if (!this.disposed) {
+      this.disposed = true;
+      this.poll.dispose();
+      this.leave?.abort();
+      clearTimeout(this.frame);
+      document.removeEventListener('visibilitychange', this.onVisibility);
+      Signal.clearData(this);
+    }
+  }
+
+  /** Show a run; null follows the newest one again. */
+  choose(run: RunSummary | null): void {
+    this.chosen = run !== null;
+    this.picked = run;
+    this.show(run?.id ?? this.runs[0]?.id ?? null);
+    this.tell();
+  }
+
+  /** Look for a new run at once and often, since one was just asked for; show it when it comes. */
+  expect(): void {
+    this.chosen = false;
+    this.expected = {
+      after: this.runs[0]?.id ?? '',
+      until: Date.now() + PATIENCE
+    };
+    this.poll.frequency = { interval: EAGER, backoff: true, max: 30_000 };
+    void this.poll.refresh();
+  }
+
+  /** Ask something of the run that is shown. */
+  async ask(action: Action, asked: Asked = {}): Promise<boolean> {
+    const run = this.shown;
+    if (run === null || this.asking) {
+      return false;
+    }
+    this.asking = action;
+    this.refusal = '';
+    this.tell();
+    try {
+      await this.api.control(run, action, asked);
+      return true;
+    } catch (error) {
+      this.refusal = error instanceof Error ? error.message : String(error);
+      return false;
+    } finally {
+      this.asking = null;
+      void this.poll.refresh();
+      this.tell();
+    }
+  }
+
+  /** Delete a run. */
+  async remove(run: string): Promise<void> {
+    await this.api.remove(run);
+    this.runs = this.runs.filter(other => other.id !== run);
+    if (this.shown === run) {
+      this.choose(null);
+    }
+    this.tell();
+  }
+
+  /** Return runs whose tasks hold all `words`, older than `before`. */
+  search(words: string, before = ''): Promise<RunSummary[]> {
+    return this.api.runs(words, before);
+  }
+
+  private async refresh(): Promise<void> {
+    try {
+      const known = this.runs.length;
+      this.runs = await this.api.runs();
+      if (!this.ready || this.runs.length !== known) {
+        this.index = await this.api.index();
+      }
+      this.ready = true;
+      if (this.trouble === 'missing') {
+        this.trouble = '';
+      }
+    } catch (error) {
+      const missing = error instanceof RefusedError && error.status === 404;
+      this.trouble = missing ? 'missing' : 'lost';
+      this.tell();
+      throw error; // the poll waits longer then
+    }
+    this.settle();
+    this.tell();
+  }
+
+  /** Show what the list calls for. */
+  private settle(): void {
+    const newest = this.runs[0]?.id ?? null;
+    const { expected } = this;
+    if (
+      expected &&
+      (newest !== expected.after || Date.now() > expected.until)
+    ) {
+      this.expected = null;
+      this.poll.frequency = { interval: CALM, backoff: true, max: 30_000 };
+    }
+    if (!this.chosen) {
+      this.show(newest);
+    }
+    this.resume();
+  }
+
+  private show(run: string | null): void {
+    if (run === this.shown) {
+      return;
+    }
+    this.leave?.abort();
+    this.leave = null;
+    this.shown = run;
+    this.view = EMPTY;
+    this.refusal = '';
+    this.resume();
+  }
+
+  /** Follow the shown run as long as something can still happen to it and somebody looks. */
+  private resume(): void {
+    if (this.shown === null || this.leave || document.hidden || this.complete) {
+      return;
+    }
+    const run = this.shown;
+    const leave = (this.leave = new AbortController());
+    const mine = () => this.leave === leave;
+    void follow(
+      this.api,
+      run,
+      {
+        lastSeq: () => this.view.lastSeq,
+        take: events => {
+          if (mine()) {
+            this.view = events.reduce(reduce, this.view);
+            this.rest();
+            this.soon();
+          }
+        },
+        connected: holds => {
+          if (mine()) {
+            this.trouble = holds ? '' : 'lost';
+            this.soon();
+          }
+        }
+      },
+      leave.signal
+    ).then(gone => {
+      if (mine()) {
+        this.leave = null;
+        if (gone) {
+          this.choose(null);
+        }
+      }
+    });
+  }
+
+  /** Whether the shown view already holds all that the list knows of. */
+  private get complete(): boolean {
+    const { summary, view } = this;
+    return (
+      summary !== null &&
+      view.state === summary.state &&
+      !atWork(view.state) &&
+      view.state !== 'review'
+    );
+  }
+
+  /** Browsers allow few connections a server: keep none for a run that is over. */
+  private rest(): void {
+    const { state } = this.view;
+    if (!atWork(state) && state !== 'review' && this.complete) {
+      this.leave?.abort();
+      this.leave = null;
+    }
+  }
+
+  private readonly onVisibility = (): void => {
+    if (document.hidden) {
+      this.leave?.abort();
+      this.leave = null;
+    } else {
+      this.resume();
+    }
+  };
+
+  private soon(): void {
+    if (this.frame === undefined) {
+      this.frame = window.setTimeout(() => this.tell(), FRAME);
+    }
+  }
+
+  private tell(): void {
+    clearTimeout(this.frame);
+    this.frame = undefined;
+    if (!this.disposed) {
+      this._changed.emit();
+    }
+  }
+
+  private readonly poll: Poll;
+  private readonly _changed = new Signal<this, void>(this);
+  private picked: RunSummary | null = null;
+  private leave: AbortController | null = null;
+  private expected: { after: string; until: number } | null = null;
+  private frame: number | undefined;
+  private disposed = false;
+}

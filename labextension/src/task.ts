@@ -1,0 +1,70 @@
+/** The cell that hands a task to Loom. */
+
+/** What the task box holds. */
+export interface Draft {
+  task: string;
+  /** Paths as the Contents API names them. */
+  tags: readonly string[];
+  check: string;
+  model: string;
+  apply: boolean;
+  ask: boolean;
+}
+
+export const BLANK: Draft = {
+  task: '',
+  tags: [],
+  check: '',
+  model: '',
+  apply: false,
+  ask: false
+};
+
+/** The line that a notebook needs before its first task. */
+export const LOAD = '%load_ext loom_jupyter';
+
+/** Return the `%%loom` cell of a draft. Tags are given as paths relative to `folder`, the notebook's. */
+export function cell(draft: Draft, folder: string): string {
+  const words = ['%%loom'];
+  for (const tag of draft.tags) {
+    words.push('--tag', quoted(relative(tag, folder)));
+  }
+  if (draft.check.trim()) {
+    words.push('--check', quoted(draft.check.trim()));
+  }
+  if (draft.model.trim()) {
+    words.push('--model', quoted(draft.model.trim()));
+  }
+  if (draft.ask) {
+    words.push('--ask');
+  } else if (draft.apply) {
+    words.push('--apply');
+  }
+  return `${words.join(' ')}\n${draft.task.trim()}`;
+}
+
+/** Quote a word for a shell-like line, where it needs it. */
+export function quoted(word: string): string {
+  if (/^[\w./:@%+=#-]+$/.test(word)) {
+    return word;
+  }
+  return `"${word.replace(/[\r\n]+/g, ' ').replace(/(["\\])/g, '\\$1')}"`;
+}
+
+/** Return `path` as seen from `folder`. */
+export function relative(path: string, folder: string): string {
+  const [from, to] = [split(folder), split(path)];
+  let same = 0;
+  while (
+    same < from.length &&
+    same < to.length - 1 &&
+    from[same] === to[same]
+  ) {
+    same += 1;
+  }
+  return [...from.slice(same).map(() => '..'), ...to.slice(same)].join('/');
+}
+
+function split(path: string): string[] {
+  return path.split('/').filter(part => part && part !== '.');
+}
