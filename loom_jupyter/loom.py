@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import sys
@@ -358,8 +357,11 @@ class Loom:
 
 
 def _doctor_llama() -> tuple[str, bool, str]:
-    found = importlib.util.find_spec("llama_cpp") is not None
-    return "llama-cpp-python", found, "found" if found else 'pip install "loom-jupyter[local]"'
+    from loom_jupyter.models.build import installed
+    from loom_jupyter.models.device import unused_gpu
+
+    hint = unused_gpu() if installed() else 'pip install "loom-jupyter[local]"'
+    return "llama-cpp-python", not hint, hint or "found"
 
 
 def _doctor_model(name: str | None) -> tuple[str, bool, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -110,6 +112,19 @@ def find(listed: Sequence[Mapping[str, Any]], wanted: str | None = None) -> Devi
 def shares_memory(kind: int, identifier: str) -> bool:
     """Whether a GPU of this ggml type and short name works in the computer's own memory."""
     return kind == 2 or identifier.startswith(("Metal", "MTL")) or sys.platform == "darwin"
+
+
+def unused_gpu() -> str:
+    """Return how to use an NVIDIA GPU that is here and that this build cannot use; empty if all is well."""
+    spec = importlib.util.find_spec("llama_cpp")
+    if shutil.which("nvidia-smi") is None or spec is None or spec.origin is None:
+        return ""
+    if any(Path(spec.origin).parent.glob("lib/*cuda*")):
+        return ""
+    return (
+        "An NVIDIA GPU is here that this build of llama-cpp-python cannot use; build it anew with: "
+        'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
+    )
 
 
 def _ram() -> tuple[int, int]:

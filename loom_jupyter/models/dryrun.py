@@ -90,7 +90,10 @@ class DryRun:
         self._n_seq = n_seq
         self._model = lib.llama_model_load_from_file(path.encode(), params)
         if not self._model:
-            raise ModelError(f"llama.cpp could not load {Path(path).name}; its log says why.")
+            raise ModelError(
+                f"llama.cpp could not load {Path(path).name}: its architecture may be newer than this "
+                "llama-cpp-python (update it), or the file is damaged; its log says which."
+            )
 
     def measure(self, load_params: Mapping[str, Any], kv: str) -> list[dict[str, Any]]:
         """Return the bytes in each kind of memory for one window and one type of KV cache.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from loom_jupyter.models import estimate
 from loom_jupyter.models.advice import advice
 from loom_jupyter.models.child import Child
-from loom_jupyter.models.device import Device, find
+from loom_jupyter.models.device import Device, find, unused_gpu
 from loom_jupyter.models.estimate import Shape
 from loom_jupyter.models.gguf import Header, read
 from loom_jupyter.models.measure import SMALLEST, DryRunMeasure, Measure, Sizes, closed_form
@@ -209,7 +208,7 @@ class _Task:
             kv_type=kv,
             measured=dry_run is not None,
             doubt=_doubt(header, sizes, Shape(window, kv, many)) if dry_run else "",
-            hint=_hint(target),
+            hint="" if target.gpu else unused_gpu(),
             capacity=target.total,
             spread=tuple((g.name, n, g.free, g.total) for g, n in zip(target.gpus, sizes.spread, strict=False)),
         )
@@ -283,13 +282,4 @@ def _doubt(header: Header, sizes: Sizes, shape: Shape) -> str:
     return (
         f"llama.cpp's KV cache of {header.architecture} takes {sizes.kv:,} bytes, the closed form says "
         f"{expected:,}; the plan goes by llama.cpp."
-    )
-
-
-def _hint(device: Device) -> str:
-    if device.gpu or shutil.which("nvidia-smi") is None:
-        return ""
-    return (
-        "An NVIDIA GPU is here that this build of llama-cpp-python cannot use; build it anew with: "
-        'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
     )

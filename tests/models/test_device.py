@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +71,25 @@ def test_what_a_loaded_model_holds_counts_as_free() -> None:
     again = find(TWO).regained(4 * GIB)
     assert again.free == 36 * GIB
     assert [g.free for g in again.gpus] == [12 * GIB, 24 * GIB]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A build of llama-cpp-python on a machine with an NVIDIA GPU."""
+    (tmp_path / "lib").mkdir()
+    spec = ModuleSpec("llama_cpp", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/nvidia-smi")
+    return tmp_path / "lib"
+
+
+def test_a_gpu_that_the_build_cannot_use_is_said(here: Path) -> None:
+    (here / "libggml-cpu.so").touch()
+    assert "-DGGML_CUDA=on" in device.unused_gpu()
+    (here / "libggml-cuda.so").touch()
+    assert device.unused_gpu() == ""
+
+
+def test_no_gpu_no_hint(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert device.unused_gpu() == ""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import transport
 from loom_jupyter.models.host import Host
+from loom_jupyter.models.ollama import connect
 from loom_jupyter.models.protocol import Message, Model, ModelError, Usage
 from loom_jupyter.models.server import Server, _Without
 
@@ -37,30 +39,103 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def address(tiny_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """llama-cpp-python's own server, with the synthetic model."""
-    pytest.importorskip("llama_cpp")
-    pytest.importorskip("fastapi")
-    pytest.importorskip("starlette_context")
+@contextmanager
+def served(model: Path, log: Path) -> Iterator[str]:
+    """Run llama-cpp-python's own server."""
     port = free_port()
-    log = (tmp_path_factory.mktemp("server") / "log").open("wb")
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(tiny_gguf), "--model_alias", "tiny"]
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "tiny"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--n_ctx", "1024", "--n_threads", "1"]
     env = {**os.environ, "GGML_NO_BACKTRACE": "1"}
-    server = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+    with log.open("wb") as sink:
+        server = subprocess.Popen(command, stdout=sink, stderr=sink, env=env)
     deadline = time.monotonic() + 60
     while True:
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 break
-        assert server.poll() is None, Path(log.name).read_text()
+        assert server.poll() is None, log.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}/v1"
-    server.kill()
-    server.wait()
-    log.close()
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def address(tiny_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the synthetic model."""
+    for needed in ("llama_cpp", "fastapi", "starlette_context"):
+        pytest.importorskip(needed)
+    with served(tiny_gguf, tmp_path_factory.mktemp("server") / "log") as place:
+        yield place
+
+
+@pytest.mark.model
+def test_a_real_model_behind_a_real_server(small_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    with served(small_model, tmp_path / "log") as place:
+        server = connect(place)
+        ask: list[Message] = [{"role": "user", "content": "A Python function that returns the larger of two."}]
+        reply = server.chat(ask, max_tokens=120, prefix="```python\n", stop=["\n```"])
+        assert "def " in reply.text
+        assert reply.usage.prompt_tokens > 10
+        chosen = server.chat(ask, max_tokens=60, schema=CHOICE)
+        assert json.loads(chosen.text)["file"] in ("F1", "F2")
+        with pytest.raises(ModelError, match="maximum context length is 1024"):
+            server.chat([{"role": "user", "content": "word " * 3000}], max_tokens=10)
+
+
+@pytest.mark.parametrize("after", [0, 700])
+def test_a_connection_that_breaks_between_us_and_a_real_server(address: str, after: int) -> None:
+    """Before the answer begins it is tried again; in its middle it is said."""
+    with Breaking(address, after) as proxy:
+        server = Server(proxy.address)
+        proxy.breaks = 1
+        if after:
+            with pytest.raises(ModelError, match="broke off"):
+                server.chat(ASK, max_tokens=40)
+        else:
+            assert server.chat(ASK, max_tokens=40).usage.completion_tokens > 0
+            assert proxy.breaks == 0
+
+
+class Breaking:
+    """Passes connections on to a server, and cuts some after so many bytes of the answer."""
+
+    def __init__(self, address: str, after: int) -> None:
+        self._to = int(address.rsplit(":", 1)[1].partition("/")[0])
+        self._after, self.breaks = after, 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Breaking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._pass, args=(self._listening.accept()[0],), daemon=True).start()
+
+    def _pass(self, near: socket.socket) -> None:
+        left, self.breaks = (self._after, self.breaks - 1) if self.breaks else (1 << 30, 0)
+        with near, socket.create_connection(("127.0.0.1", self._to)) as far, suppress(OSError):
+            threading.Thread(target=self._forward, args=(near, far), daemon=True).start()
+            while left > 0 and (data := far.recv(min(left, 4096))):
+                near.sendall(data)
+                left -= len(data)
+            near.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def _forward(near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while data := near.recv(4096):
+                far.sendall(data)
 
 
 def test_a_real_server_is_a_model(address: str) -> None:
