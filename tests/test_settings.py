@@ -6,6 +6,7 @@ import pytest
 
 from loom_jupyter import Loom
 from loom_jupyter.errors import SettingsError
+from loom_jupyter.models import host
 from loom_jupyter.settings import Settings
 
 OWN = """
@@ -61,6 +62,7 @@ def test_a_table_that_makes_no_sense_is_refused_without_its_secret(tmp_path: Pat
 
 def test_the_run_s_file_names_the_model_and_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOM_TEAM", "sk-secret-123")
+    monkeypatch.setattr(host._host, "idle", None)
     (tmp_path / "a.py").write_text("x = 1\n")
     # A port that nothing listens on: the run fails, and everything that it wrote is looked at.
     run = Loom(project(tmp_path, OWN.replace("http://gpu.example.org:11434", "http://127.0.0.1:1"))).run("x is 2")
@@ -69,3 +71,4 @@ def test_the_run_s_file_names_the_model_and_holds_no_key(tmp_path: Path, monkeyp
     written = "".join(f.read_text("utf-8", "replace") for f in run.folder.iterdir() if f.is_file())
     assert '"model": "team"' in written
     assert "sk-secret-123" not in written
+    assert host._host.idle == 600  # unload_after
