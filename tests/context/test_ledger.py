@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from loom_jupyter.context import ledger_view
 from loom_jupyter.context.index import Index
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.errors import LoomError
@@ -98,6 +99,25 @@ def test_html_is_escaped_and_scriptless(make: Callable[..., Path], opened: Open)
     assert "&lt;b&gt;" in body
     assert not re.search(r"\son\w+=", body)
     assert body.count("<details>") == body.count("</details>") == 2
+
+
+def test_bars_add_up_by_rule_and_have_a_legend(shop: Path, opened: Open) -> None:
+    ledger = opened(shop).rank(REQUEST)
+    for path, score in ledger.scores:
+        if score > 0:
+            assert sum(ledger_view.gains(ledger.evidence(path)).values()) == pytest.approx(score)
+    style, body = ledger._repr_html_().split("</style>")
+    best = ledger.evidence(ledger.scores[0][0])
+    legend = body.split("<div class='k'>")[1]
+    for rule in {r.rule for r in best if r.points > 0}:
+        (name,) = set(re.findall(rf"<i class='c (r\d+)'></i> {re.escape(rule)}<", legend))
+        assert f".{name}{{" in style
+    assert "--jp-ui-font-color1" in style
+
+
+def test_evidence_of_another_version_is_shown(shop: Path, opened: Open) -> None:
+    text = opened(shop).rank(REQUEST).to_json().replace('"term in content"', '"an older rule"')
+    assert "an older rule" in Ledger.from_json(text)._repr_html_()
 
 
 def test_text_shows_the_score(shop: Path, opened: Open) -> None:
