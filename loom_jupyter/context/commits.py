@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDEST = 30
+FADED = 8
 K1 = 1.2
 LENGTH = 0.75
 OTHER_FORM = 0.7
@@ -105,6 +106,23 @@ class Past:
     def touches(self) -> NDArray[np.int64]:
         """How many of the commits touched each file."""
         return np.bincount(self._touches[0], minlength=len(self.number))
+
+    def lately(self, half: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return how much the last commits touched each file, and how many of them did.
+
+        Parameters
+        ----------
+        half
+            Commits after which a touch counts half; those more than eight times as far back do not count, nor
+            those that touched very many files.
+        """
+        files, starts = self._touches
+        sizes = np.diff(starts)
+        age = np.repeat(np.arange(sizes.size), sizes)
+        near = (age < half * FADED) & np.repeat(sizes <= WIDEST, sizes)
+        files, age = files[near], age[near]
+        weight = np.bincount(files, 0.5 ** (age / half), len(self.number)).astype(np.float64)
+        return weight, np.bincount(files, minlength=len(self.number)).astype(np.int64)
 
     @cached_property
     def words(self) -> NDArray[np.float64]:

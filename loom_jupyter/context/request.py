@@ -20,6 +20,9 @@ CODE = re.compile(
     r"`([^`\n]+)`|(?<!\w)(--?[a-zA-Z][\w-]+)|\b(\w+)\(|\b(\w+(?:\.\w+)+)"
     r"|\b([A-Za-z]\w*_\w*|_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z0-9]+[A-Z]\w*|[A-Z]{2,}[a-z]\w*)\b"
 )
+SCOPE = re.compile(r"([\w./@+-]+)(?:\(([\w./@+, -]+)\))?!?:\s")
+FOLDER = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)+/?")
+SCOPE_SHARE = 0.55
 ABOUT = {
     "test": re.compile(
         r"\b(unit|regression)?[- ]?tests?\b|\btesting\b|\bfixtures?\b|\btest suite\b", re.IGNORECASE
@@ -89,20 +92,34 @@ class Request:
         return out
 
     @cached_property
-    def code(self) -> tuple[str, ...]:
-        """Words written like code: in backticks, with underscores or inner capitals, called, or a flag."""
-        out: dict[str, None] = {}
-        for match in CODE.finditer(self.text):
-            for token in TOKEN.findall(next(g for g in match.groups() if g)):
-                word = token.lower().strip("_")
-                if len(word) > 2 and not word.isdigit():
-                    out.setdefault(word)
-        return tuple(out)
+    def folders(self) -> dict[str, float]:
+        """Folders that the first line may name, in lower case: paths, and the scope before a colon."""
+        first = self.text.strip().split("\n")[0].lower()
+        scope = SCOPE.match(first)
+        named = [name for part in scope.groups() if part for name in part.split(",")] if scope else []
+        out = {name.strip(" ./"): SCOPE_SHARE for name in named}
+        out |= {match.strip("./"): 1.0 for match in FOLDER.findall(first)}
+        return {name: share for name, share in out.items() if len(name) > 1}
 
     @cached_property
-    def pairs(self) -> tuple[str, ...]:
+    def code(self) -> dict[str, float]:
+        """Words written like code: in backticks, with underscores or inner capitals, called, or a flag.
+
+        Those after the first line weigh less.
+        """
+        out: dict[str, float] = {}
+        for place, line in enumerate(self.text.strip().split("\n")):
+            for match in CODE.finditer(line):
+                for token in TOKEN.findall(next(g for g in match.groups() if g)):
+                    word = token.lower().strip("_")
+                    if len(word) > 2 and not word.isdigit():
+                        out.setdefault(word, REST if place else 1.0)
+        return out
+
+    @cached_property
+    def pairs(self) -> dict[str, float]:
         """Neighbouring words as one identifier would join them, words in the singular too."""
-        out: dict[str, None] = {}
+        out: dict[str, float] = {}
         for line in self.text.split("\n"):
             found = [t.lower() for t in TOKEN.findall(line)]
             for left, right in pairwise(found):
@@ -110,8 +127,8 @@ class Request:
                     continue
                 for a in dict.fromkeys((left, left.removesuffix("s"))):
                     for b in dict.fromkeys((right, right.removesuffix("s"))):
-                        out.update({f"{a}_{b}": None, f"{a}{b}": None})
-        return tuple(out)[:MOST_PAIRS]
+                        out.update({f"{a}_{b}": 1.0, f"{a}{b}": 1.0})
+        return dict(list(out.items())[:MOST_PAIRS])
 
     @cached_property
     def plain(self) -> float:

@@ -34,6 +34,7 @@ class Rule:
 TABLE = (
     Rule("tagged", 40, "mention", "You named this file with a tag."),
     Rule("path mentioned", 24, "mention", "The request names this file or its path."),
+    Rule("folder named", 8, "mention", "The request names the folder, as a path or as the scope before a colon."),
     Rule("named by the check", 20, "check", "The check's output points at this line."),
     Rule("changed in git", 8, "git", "The file differs from the last commit."),
     Rule("term in path", 10, "term", "A word of the request stands in the path; rare words count more."),
@@ -49,14 +50,15 @@ TABLE = (
     ),
     Rule("term in prose", 0.25, "term", "A word of the request stands in a comment, docstring or message."),
     Rule("synonym", 1, "term", "Another word for one of the request stands here."),
-    Rule("identifier used", 8, "symbol", "An identifier of the request is used here, exactly as written."),
+    Rule("identifier used", 3, "symbol", "An identifier of the request is used here, exactly as written."),
     Rule("identifier defined", 2, "symbol", "An identifier of the request is defined here."),
     Rule("words joined", 3, "symbol", "Neighbouring words of the request are one identifier here."),
     Rule("similar commit", 2, "history", "An earlier commit that touched this file says something similar."),
     Rule("named in fitting docs", 2, "term", "Documentation that fits the request names what is defined here."),
-    Rule("path in words", 4, "term", "The path is made of words of the request."),
-    Rule("good company", 8, "term", "The best files of this folder fit the request."),
-    Rule("often changed", 5, "history", "Many of the last commits touched this file."),
+    Rule("path in words", 3, "term", "The path is made of words of the request."),
+    Rule("good company", 5, "term", "The best files of this folder fit the request."),
+    Rule("just changed", 4.5, "history", "The very last commits touched this file."),
+    Rule("often changed", 5.5, "history", "Many of the last few hundred commits touched this file."),
     Rule("term from the Architect", 2, "term", "A word that the Architect added stands here."),
     Rule("test, counts less", -0.6, "term", "A test counts less unless the request is about tests."),
     Rule("documentation, counts less", -0.7, "term", "Documentation counts less unless the request is about it."),
@@ -64,8 +66,12 @@ TABLE = (
 )
 # Points of the rules 'term in …' except 'term from the Architect' are weights of a field: together, saturated and
 # weighed by rarity, they give the best file FIELDS points. The points of the rules after them go to the file that
-# shows most of the evidence; the others get their share.
+# shows most of the evidence; the others get their share. How they were chosen: tests/benchmarks/README.md.
 FIELDS = 24.0
+# What the points are multiplied with when the request is in plain words: those share less with the code, so that
+# folders and documentation tell more, and what happened to be changed tells less.
+PLAIN = {"good company": 1.6, "named in fitting docs": 1.0, "just changed": 0.5, "often changed": 0.5}
+CODE = {"named in fitting docs": 0.0}
 
 
 def rules(overrides: Mapping[str, float]) -> dict[str, Rule]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loom_jupyter.context.commits import Past
+from loom_jupyter.context.commits import FADED, Past
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.fields import ORDER, Fields, Hits
 from loom_jupyter.context.request import Request
-from loom_jupyter.context.rules import FIELDS, Rule
+from loom_jupyter.context.rules import CODE, FIELDS, PLAIN, Rule
 from loom_jupyter.context.words import terms
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 GRAIN = 128  # Points are whole 1/128: exact in binary, so that rows add up to the score in any order.
 COMPANY = 3
 TELLING = 10  # a shorter history does not tell which files change often
+LATELY = {"just changed": 5, "often changed": 200}  # half-life in commits
 SIMILAR = 20
 PAGES = 4
 DEMOTED = {
@@ -157,6 +158,7 @@ def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> It
     size = len(snapshot.paths)
     fields = Fields(snapshot, given.past, rules, given.request.plain)
     request = given.request
+    rules = _fitted(rules, request.plain)
     hits = fields.look_up((a.term, a.weight) for a in request.asked)
     first = _sum(size, [(h.file, h.worth) for h in hits])
     best = float(first.max()) if size else 0.0
@@ -172,11 +174,19 @@ def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> It
         yield from (_architect(h, rules["term from the Architect"], own) for h in more)
     if given.past is not None and hits:
         yield from _similar(given.past, fields, [(h.term, h.weight) for h in hits], rules["similar commit"])
+    yield from _folders(snapshot, request, rules["folder named"])
     if best:
         yield from _documented(snapshot, first / best, rules["named in fitting docs"])
         yield _company(snapshot, first / best, rules["good company"])
         if given.past is not None and len(given.past.shas) >= TELLING:
-            yield _often(given.past, first > 0, rules["often changed"])
+            for name, half in LATELY.items():
+                yield _lately(given.past, half, first > 0, rules[name])
+
+
+def _fitted(rules: Mapping[str, Rule], plain: float) -> dict[str, Rule]:
+    """Return the rules with the points that fit a request's kind of language."""
+    share = {name: (1 - plain) * CODE.get(name, 1.0) + plain * PLAIN.get(name, 1.0) for name in (*CODE, *PLAIN)}
+    return {name: replace(r, points=r.points * share.get(name, 1.0)) for name, r in rules.items()}
 
 
 def _sum(size: int, parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> NDArray[np.float64]:
@@ -209,7 +219,7 @@ def _identifiers(snapshot: Snapshot, request: Request, rules: Mapping[str, Rule]
         ("words joined", request.pairs, (Field.PATH, Field.BASENAME, Field.SYMBOL, Field.CONTENT)),
     ):
         found = []
-        for word in wanted:
+        for word, share in wanted.items():
             places = snapshot.lookup(word)
             if not places.file.size:
                 continue
@@ -217,7 +227,9 @@ def _identifiers(snapshot: Snapshot, request: Request, rules: Mapping[str, Rule]
             files = places.file[here].astype(np.int64)
             if files.size:
                 rarity = math.log(1 + (size - files.size + 0.5) / (files.size + 0.5))
-                found.append((word, files, np.full(files.size, rarity), places.line[here].astype(np.int64)))
+                found.append(
+                    (word, files, np.full(files.size, rarity * share), places.line[here].astype(np.int64))
+                )
         best = _sum(size, [(f, w) for _, f, w, _ in found]).max() if size else 0.0
         for word, files, worth, line in found:
             yield _piece(name, word, files, worth * (rules[name].points / best), line)
@@ -282,11 +294,20 @@ def _company(snapshot: Snapshot, share: NDArray[np.float64], rule: Rule) -> Piec
     return _piece(rule.name, names, files, mean[folders[files]] * (rule.points / float(mean.max())))
 
 
-def _often(past: Past, fits: NDArray[np.bool_], rule: Rule) -> Piece:
-    touched = np.log1p(past.touches)
-    files = (fits & (touched > 0)).nonzero()[0]
-    names = [f"{n} of the last {len(past.shas):,} commits" for n in past.touches[files].tolist()]
-    return _piece(rule.name, names, files, touched[files] * (rule.points / (float(touched.max()) or 1.0)))
+def _folders(snapshot: Snapshot, request: Request, rule: Rule) -> Iterator[Piece]:
+    for name, share in request.folders.items():
+        files = [n for n, low in enumerate(snapshot.lower) if f"/{name}/" in f"/{low.rpartition('/')[0]}/"]
+        yield _equal(rule, name, files, share=share)
+
+
+def _lately(past: Past, half: int, fits: NDArray[np.bool_], rule: Rule) -> Piece:
+    """What the last commits touched, with a half-life in commits; the first touch tells most."""
+    weight, times = past.lately(half)
+    worth = np.log1p(10 * weight)
+    files = (fits & (worth > 0)).nonzero()[0]
+    of = f"of the last {min(half * FADED, len(past.shas)):,} commits"
+    names = [f"{n} {of}" for n in times[files].tolist()]
+    return _piece(rule.name, names, files, worth[files] * (rule.points / (float(worth.max()) or 1.0)))
 
 
 def _demoted(

@@ -70,7 +70,7 @@ def test_identifiers_and_joined_words(shop: Path, opened: Open, write: Do) -> No
     write(shop, {"src/rates.py": "def small_parcel_rate():\n    return 1\n\n\ndef parcel_rate():\n    return 2\n"})
     index = opened(shop)
     found = rules_of(index, "`parcel_rate` is wrong", "src/rates.py")
-    assert found["identifier used"] == 8
+    assert found["identifier used"] == 3
     assert found["identifier defined"] == 2
     assert rules_of(index, "the parcel rate is wrong", "src/rates.py")["words joined"] > 0
 
@@ -83,7 +83,8 @@ def test_documentation_leads_to_what_it_names(shop: Path, opened: Open, write: D
             "src/hours.py": "def opening_calendar():\n    return []\n",
         },
     )
-    ledger = opened(shop).rank("closing over easter")
+    request = "when I am closing over easter the shop is not what I would have liked it to be in the spring"
+    ledger = opened(shop).rank(request)
     row = next(r for r in ledger.evidence("src/hours.py") if r.rule == "named in fitting docs")
     assert row.detail == "docs/holiday.md"
 
@@ -95,6 +96,43 @@ def test_plain_words_meet_their_synonyms(shop: Path, opened: Open, write: Do) ->
     assert "synonym" in rules_of(opened(shop), request, "src/view.py")
     assert read("Fix folder rendering").plain == 0
     assert read("why does `folder` not show up when I open it in the morning as I do all the time").plain == 0
+
+
+def test_code_after_the_first_line_weighs_less(shop: Path, opened: Open) -> None:
+    def points(request: str) -> float:
+        rows = opened(shop).rank(request).evidence("src/tariff.py")
+        return next(r.points for r in rows if (r.rule, r.detail) == ("identifier used", "tariff"))
+
+    assert read("`Parcel`\n\nnot `tariff`").code == {"parcel": 1.0, "tariff": 0.3}
+    assert points("`Parcel`\n\nnot `tariff`") < points("`Parcel` not `tariff`")
+
+
+@pytest.mark.parametrize(
+    ("request_", "share"),
+    [
+        ("clean up shop/till a bit", 1.0),
+        ("till: clean up", 0.55),
+        ("fix(till)!: clean up", 0.55),
+        ("clean up\n\nshop/till", 0.0),
+        ("clean up op/till", 0.0),
+    ],
+)
+def test_folder_named(shop: Path, opened: Open, write: Do, request_: str, share: float) -> None:
+    write(shop, {"shop/till/drawer.py": "def clean():\n    return 0\n"})
+    found = rules_of(opened(shop), request_, "shop/till/drawer.py")
+    assert found.get("folder named", 0.0) == pytest.approx(8 * share, abs=0.01)
+
+
+def test_what_was_just_changed_counts(shop: Path, opened: Open, write: Do, git: Do) -> None:
+    for n in range(12):
+        write(shop, {"src/parcel.py": f"class Parcel:\n    weight = {n}.0\n"})
+        git(shop, "commit", "-qam", f"Weigh {n}")
+    write(shop, {"README.md": "# Shop\n\nSells parcels.\n"})
+    git(shop, "commit", "-qam", "Tell")
+    rows = opened(shop).rank("the parcel").evidence("src/parcel.py")
+    found = {r.rule: r for r in rows}
+    assert found["just changed"].points > 0
+    assert found["often changed"].detail == "13 of the last 14 commits"
 
 
 def test_mention_after_the_first_line_weighs_less(shop: Path, opened: Open) -> None:
