@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,55 +49,96 @@ def git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes | None
 
 
 class Working(NamedTuple):
-    """A git work tree as it is.
+    """How a git work tree differs from the last commit.
 
     Attributes
     ----------
-    names
-        Files that git tracks or would track below the workspace; a nested repository is one name.
     changed
-        Files that differ from the last commit, with how.
+        Files that differ, with how.
+    untracked
+        Those of them that git does not track but would; a nested repository is one name.
     head
         Id of the current commit; empty where there is none.
     """
 
-    names: list[str]
     changed: dict[str, str]
+    untracked: list[str]
     head: str
 
 
-def working(root: Path) -> Working | None:
-    """Ask git for the state of the work tree; None where there is none that can be used."""
-    flags = ["--porcelain=v2", "--branch", "-z", "-uall", "--no-renames", "--ignore-submodules=all"]
-    prefix = _prefix(root)
-    status, tracked = _both(root, ["status", *flags, "--", "."], ["ls-files", "-z"])
-    if prefix is None or status is None or tracked is None:
-        return None
-    names = [os.fsdecode(n) for n in tracked.split(b"\0") if n]
-    seen, sha = dict[str, str](), ""
-    for entry in os.fsdecode(status).split("\0"):
-        kind, _, rest = entry.partition(" ")
-        if kind == "#" and rest.startswith("branch.oid "):
-            sha = rest.removeprefix("branch.oid ").replace("(initial)", "")
-        elif kind in ("1", "u", "?"):
-            path = rest.split(" ", {"1": 7, "u": 9, "?": 0}[kind])[-1].removeprefix(prefix)
-            seen[path] = "untracked" if kind == "?" else STATES.get(rest[:2].strip(".")[:1], "changed")
-            if kind == "?":
-                names.append(path)
-    return Working(names, seen, sha)
+class Tracked:
+    """The files below a workspace that git tracks; listed again only when git's own index was written."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.prefix = ""
+        self._file = ""
+        self._stamp: object = None
+        self._names: list[str] | None = None
+
+    def names(self) -> list[str] | None:
+        """Return their names, each once; None where there is no work tree that can be used."""
+        stamp = self._look()
+        if stamp is None or stamp != self._stamp:
+            where = git(Path(self.root), "rev-parse", "--show-prefix", "--git-path", "index")
+            prefix, _, file = os.fsdecode(where or b"").removesuffix("\n").rpartition("\n")
+            self.prefix, self._file = prefix, f"{self.root}/{file}" if not file.startswith("/") else file
+            self._stamp = self._look()
+            listed = git(Path(self.root), "ls-files", "-z") if where else None
+            self._names = list(dict.fromkeys(_split(listed))) if listed is not None else None
+        return self._names
+
+    def _look(self) -> object:
+        """Return what changes when git's index is written, or another repository takes over."""
+        try:
+            info = Path(self._file).stat()
+            own = os.lstat(f"{self.root}/.git").st_ino if os.path.lexists(f"{self.root}/.git") else 0
+        except OSError:
+            return None
+        return info.st_mtime_ns, info.st_size, info.st_ino, own
 
 
-def _prefix(root: Path) -> str | None:
-    """Return the workspace's folder within its repository, with a slash; empty at the top."""
-    answer = git(root, "rev-parse", "--show-prefix")
-    return os.fsdecode(answer).removesuffix("\n") if answer is not None else None
+class Status:
+    """A running ``git status``, which takes most of a refresh; other work can be done beside it."""
+
+    def __init__(self, root: str) -> None:
+        flags = ["--porcelain=v2", "--branch", "-z", "-uall", "--no-renames", "--ignore-submodules=all"]
+        command = ["git", "--no-optional-locks", "-C", root, "status", *flags, "--", "."]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def finish(self, prefix: str) -> Working | None:
+        """Wait for the answer; None where git refuses.
+
+        Parameters
+        ----------
+        prefix
+            The workspace's folder within its repository, with a slash; empty at the top.
+        """
+        answer, _ = self._process.communicate()
+        if self._process.returncode:
+            return None
+        changed, untracked, head = dict[str, str](), list[str](), ""
+        for entry in _split(answer):
+            kind, _, rest = entry.partition(" ")
+            if kind == "#" and rest.startswith("branch.oid "):
+                head = rest.removeprefix("branch.oid ").replace("(initial)", "")
+            elif kind in ("1", "u", "?"):
+                path = rest.split(" ", {"1": 7, "u": 9, "?": 0}[kind])[-1].removeprefix(prefix)
+                changed[path] = "untracked" if kind == "?" else STATES.get(rest[:2].strip(".")[:1], "changed")
+                if kind == "?":
+                    untracked.append(path)
+        return Working(changed, untracked, head)
+
+    def stop(self) -> None:
+        """End git if it is still at it."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
-def _both(root: Path, first: Sequence[str], second: Sequence[str]) -> tuple[bytes | None, bytes | None]:
-    """Run two git commands at the same time."""
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(git, root, *second)
-        return git(root, *first), other.result()
+def _split(answer: bytes) -> list[str]:
+    return [os.fsdecode(part) for part in answer.split(b"\0") if part]
 
 
 def commits(root: Path, known: Mapping[str, Commit]) -> list[Commit]:

@@ -14,7 +14,7 @@ from loom_jupyter.context import history, pack
 from loom_jupyter.context.commits import CommitLog, Past
 from loom_jupyter.context.context_map import ContextMap, Offer
 from loom_jupyter.context.gather import gather
-from loom_jupyter.context.history import Commit
+from loom_jupyter.context.history import Commit, Tracked
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.context.request import read
 from loom_jupyter.context.rules import rules
@@ -81,6 +81,7 @@ class Index:
         self._store = Store(folder)
         self._lock = threading.Lock()
         self._state: _State | None = None
+        self._tracked = Tracked(str(self.root))
         self._log = CommitLog()
         self._unsaved: set[str] = set()
         self._untold: list[Commit] = []
@@ -97,7 +98,7 @@ class Index:
         with self._lock:
             notices: list[str] = []
             before = self._state.snapshot if self._state is not None else self._load(notices)
-            seen = scan(self.root, cancel)
+            seen = scan(self.root, cancel, self._tracked)
             known = {f.path: (f.size, f.mtime_ns) for f in before.batch.files}
             stale = [f for f in seen.files if known.get(f.path) != (f.size, f.mtime_ns)]
             gone = known.keys() - {f.path for f in seen.files}

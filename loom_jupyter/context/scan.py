@@ -9,16 +9,19 @@ import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 
-from loom_jupyter.context import history
+from loom_jupyter.context.history import Status, Tracked
 from loom_jupyter.context.words import words
 from loom_jupyter.errors import Cancelled
 
 LARGEST = 1_000_000
+REMEMBERED = 200_000
+NOT_UTF8 = "name is not valid UTF-8"
 LARGEST_DATA = 256_000
 DATA_SUFFIXES = words("csv tsv json xml svg yaml yml lock map snap geojson log")
 EXCLUDED = words(
@@ -83,33 +86,59 @@ class Scan:
     notices: list[str] = field(default_factory=list)
 
 
-def scan(root: Path, cancel: threading.Event | None = None) -> Scan:
-    """List the files of `root` that git does not ignore, with size and time; no file is read."""
-    seen = Scan()
+def scan(root: Path, cancel: threading.Event | None = None, tracked: Tracked | None = None) -> Scan:
+    """List the files of `root` that git does not ignore, with size and time; no file is read.
+
+    Parameters
+    ----------
+    tracked
+        What git tracked the last time.
+    """
     base = os.path.realpath(root)
-    tree = history.working(Path(base))
-    if tree is not None and not tree.names and _ignored_itself(base):
-        tree = None
-    if tree is None:
+    seen = _by_git(base, tracked or Tracked(base), cancel)
+    if seen is None:
+        seen = Scan()
         seen.notices.append("not a git repository: the evidence 'changed in git' and 'history' is missing")
-        names: Iterable[str] = _walk(base, "", [], seen)
-    else:
-        seen.git, seen.changed, seen.head = True, tree.changed, tree.head
-        names = _expand(base, tree.names, seen)
-    for number, name in enumerate(sorted(set(names))):
-        if cancel is not None and number % 512 == 0 and cancel.is_set():
-            raise Cancelled
-        _look(base, name, seen)
+        _look_at(base, _walk(base, "", [], seen), seen, cancel)
+    seen.files.sort()
     seen.skipped.sort()
     return seen
 
 
+def _by_git(base: str, tracked: Tracked, cancel: threading.Event | None) -> Scan | None:
+    """Ask git; None where there is no work tree, or one that ignores the folder."""
+    try:
+        status = Status(base)
+    except OSError:
+        return None
+    seen = Scan(git=True)
+    try:
+        names = tracked.names()
+        if names is None:
+            return None
+        _look_at(base, _expand(base, names, seen), seen, cancel)
+        tree = status.finish(tracked.prefix)
+    finally:
+        status.stop()
+    if tree is None or (not (names or tree.untracked) and _ignored_itself(base)):
+        return None
+    _look_at(base, _expand(base, tree.untracked, seen), seen, cancel)
+    seen.changed, seen.head = tree.changed, tree.head
+    return seen
+
+
+def _look_at(base: str, names: Iterable[str], seen: Scan, cancel: threading.Event | None) -> None:
+    for number, name in enumerate(names):
+        if cancel is not None and number % 512 == 0 and cancel.is_set():
+            raise Cancelled
+        _look(base, name, seen)
+
+
 def _look(base: str, name: str, seen: Scan) -> None:
     """Sort one name into files or skipped."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        seen.skipped.append(Skipped(os.fsencode(name).decode("utf-8", "replace"), "name is not valid UTF-8"))
+    told = _told_by_name(name)
+    if told == NOT_UTF8:
+        seen.skipped.append(Skipped(os.fsencode(name).decode("utf-8", "replace"), NOT_UTF8))
         return
     try:
         info = os.lstat(f"{base}/{name}")
@@ -118,22 +147,37 @@ def _look(base: str, name: str, seen: Scan) -> None:
     except OSError as error:
         seen.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
         return
-    base_name = name.rsplit("/", 1)[-1].lower()
-    suffix = base_name.rpartition(".")[2]
+    reason = ""
     if stat.S_ISLNK(info.st_mode):
         reason = "symbolic link"
     elif not stat.S_ISREG(info.st_mode):
         reason = "not a regular file"
-    elif base_name in SECRET or suffix in SECRET_SUFFIXES or SECRET_ENV.fullmatch(base_name):
-        reason = "may hold secrets"
-    elif suffix in BINARY:
-        reason = "binary"
-    elif info.st_size > (LARGEST_DATA if suffix in DATA_SUFFIXES else LARGEST):
+    elif told:
+        reason = told
+    elif info.st_size > LARGEST_DATA and info.st_size > (LARGEST_DATA if _is_data(name) else LARGEST):
         reason = f"too large ({info.st_size:,} bytes)"
+    if reason:
+        seen.skipped.append(Skipped(name, reason))
     else:
         seen.files.append(Found(name, info.st_size, info.st_mtime_ns))
-        return
-    seen.skipped.append(Skipped(name, reason))
+
+
+@lru_cache(REMEMBERED)
+def _told_by_name(name: str) -> str:
+    """Return why a file of this name is not indexed; empty where the name is no reason."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return NOT_UTF8
+    base_name = name.rsplit("/", 1)[-1].lower()
+    suffix = base_name.rpartition(".")[2]
+    if base_name in SECRET or suffix in SECRET_SUFFIXES or SECRET_ENV.fullmatch(base_name):
+        return "may hold secrets"
+    return "binary" if suffix in BINARY else ""
+
+
+def _is_data(name: str) -> bool:
+    return name.rsplit("/", 1)[-1].lower().rpartition(".")[2] in DATA_SUFFIXES
 
 
 def _git_listing(base: str) -> list[str] | None:
@@ -157,7 +201,7 @@ def _ignored_itself(base: str) -> bool:
 def _expand(base: str, names: list[str], seen: Scan) -> Iterator[str]:
     """Drop excluded folders; look into submodules and nested repositories, which git lists as one entry."""
     for name in names:
-        if not EXCLUDED.isdisjoint(name.split("/")):
+        if _excluded(name):
             continue
         if name.endswith("/") or _is_folder(f"{base}/{name}"):
             inner = name.rstrip("/")
@@ -166,6 +210,11 @@ def _expand(base: str, names: list[str], seen: Scan) -> Iterator[str]:
                 yield f"{inner}/{below}"
         else:
             yield name
+
+
+@lru_cache(REMEMBERED)
+def _excluded(name: str) -> bool:
+    return not EXCLUDED.isdisjoint(name.split("/"))
 
 
 def _is_folder(path: str) -> bool:
