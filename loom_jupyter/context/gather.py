@@ -83,9 +83,9 @@ def gather(root: Path, files: Sequence[Found], cancel: threading.Event | None = 
 def _chunks(files: Sequence[Found]) -> list[list[Found]]:
     """Cut into pieces of about equal size, the largest files first, so that no worker ends late."""
     out: list[list[Found]] = []
-    size = CHUNK
+    size = 0
     for f in sorted(files, key=lambda f: (-f.size, f.path)):
-        if size + f.size > CHUNK or len(out[-1]) >= 400:
+        if not out or size + f.size > CHUNK or len(out[-1]) >= 400:
             out.append([])
             size = 0
         out[-1].append(f)

@@ -63,3 +63,8 @@ def test_file_that_vanishes_is_left_out(tree: Path) -> None:
     files = scan(tree).files
     (tree / "f3.py").unlink()
     assert "f3.py" not in Snapshot().merged((), gather(tree, files)).number
+
+
+def test_an_empty_file_alone_is_read(make: Make) -> None:
+    root = make({"__init__.py": ""})
+    assert Snapshot().merged((), gather(root, scan(root).files)).paths == ["__init__.py"]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import textwrap
@@ -62,7 +61,7 @@ def test_four_processes_on_one_workspace(make: Callable[..., Path], tmp_path: Pa
     for child in children:
         out, err = child.communicate(timeout=120)
         assert child.returncode == 0, err
-        assert float(out) < 30.0
+        assert float(out) < 10.0  # the goal is 2 s, measured by tests/benchmarks/index_speed.py
     assert Store(folder).load() is not None
 
 
@@ -80,21 +79,86 @@ def test_nobody_waits_while_another_process_writes(shop: Path, tmp_path: Path, o
     assert opened(shop, folder).refresh().changed == 40
 
 
+KILLED = 50
+REFRESH = textwrap.dedent(
+    """
+    import sys, pathlib
+    from loom_jupyter.context.index import Index
+    from loom_jupyter.settings import Settings
+    root, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    print("ready", flush=True)
+    for turn in range(1000):
+        for n in range(20):
+            (root / f"own{n}.py").write_text(f"def made_{turn}_{n}(): pass\\n" * 9)
+        Index(root, Settings(), folder).refresh()
+    """
+)
+
+
 @pytest.mark.slow
-def test_killed_refresh_leaves_a_usable_index(make: Callable[..., Path], tmp_path: Path, opened: Open) -> None:
+def test_refresh_killed_at_fifty_moments_leaves_a_usable_index(
+    make: Callable[..., Path], tmp_path: Path, opened: Open
+) -> None:
     root = make({f"f{n}.py": f"def common_{n}():\n    return {n}\n" * 20 for n in range(120)})
     folder = tmp_path / "data"
     opened(root, folder).refresh()
     rnd = random.Random(5)
-    for turn in range(8):
-        child = start(root, folder, turn, 50)
-        time.sleep(0.4 + rnd.random() * 0.8)
-        child.send_signal(signal.SIGKILL)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", REFRESH, str(root), str(folder)]
+    for _ in range(KILLED):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(rnd.random() * 0.5)
+        child.kill()
         child.communicate()
         index = opened(root, folder)
-        assert len(index.refresh().notices) == 1  # only "not a git repository"
+        report = index.refresh()
+        assert len(report.notices) == 1  # only "not a git repository"
+        assert report.changed <= 20
         assert len(index.rank("common_3"))
     assert opened(root, folder).refresh().changed == 0
+
+
+FULL = textwrap.dedent(
+    """
+    import sys, pathlib, resource, signal
+    from loom_jupyter.context.index import Index
+    from loom_jupyter.settings import Settings
+    root, folder, limit = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    index = Index(root, Settings(), folder)
+    report = index.refresh()
+    print(len([n for n in report.notices if "could not be saved" in n]), report.changed)
+    print(len(index.rank("more_3")), len(index.sql("select * from files where path like 'more%'")))
+    """
+)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_full_disk_leaves_the_index_as_it_was(
+    make: Callable[..., Path], tmp_path: Path, opened: Open, write: Do, share: float
+) -> None:
+    root = make({f"f{n}.py": f"def common_{n}():\n    return {n}\n" * 20 for n in range(60)})
+    folder = tmp_path / "data"
+    opened(root, folder).refresh()
+    before = (folder / "index.duckdb").read_bytes()
+    write(root, {f"more{n}.py": f"def more_{n}(): pass\n" for n in range(40)})
+    limit = str(int(len(before) * share))
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(root), str(folder), limit],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        check=False,
+    )
+    assert done.stdout.split() == ["1", "40", "1", "40"], done.stderr
+    assert (folder / "index.duckdb").read_bytes() == before
+    assert [f.name for f in folder.iterdir() if "draft" in f.name] == []
+    index = opened(root, folder)
+    assert index.refresh().changed == 40
+    assert len(index.rank("more_3"))
 
 
 def test_damaged_truncated_and_older_files_are_rebuilt(shop: Path, tmp_path: Path, opened: Open) -> None:
