@@ -28,6 +28,8 @@ EXCLUDED = words(
     ".git .hg .svn .jj node_modules .venv __pycache__ .ipynb_checkpoints .mypy_cache .ruff_cache "
     ".pytest_cache .hypothesis .tox .nox .eggs .terraform .idea .DS_Store"
 )
+# Of these the user is told; the others hold nothing that anybody wrote.
+INSTALLED = words("node_modules .venv .tox .nox .eggs .terraform")
 BINARY = words(
     "png jpg jpeg gif bmp ico webp avif tif tiff psd pdf zip gz bz2 xz zst 7z rar tar whl egg jar war "
     "class so dylib dll exe o a lib obj pyc pyo pyd wasm woff woff2 ttf otf eot mp3 mp4 m4a m4v mov avi "
@@ -84,6 +86,14 @@ class Scan:
     changed: dict[str, str] = field(default_factory=dict)
     head: str = ""
     notices: list[str] = field(default_factory=list)
+    _left_out: set[str] = field(default_factory=set)
+
+    def leave_out(self, folder: str, inside: str = "") -> None:
+        """Name a folder of installed packages once, instead of its files."""
+        path = f"{inside}{folder}/"
+        if folder.rsplit("/", 1)[-1] in INSTALLED and path not in self._left_out:
+            self._left_out.add(path)
+            self.skipped.append(Skipped(path, "folder of installed packages"))
 
 
 def scan(root: Path, cancel: threading.Event | None = None, tracked: Tracked | None = None) -> Scan:
@@ -198,23 +208,28 @@ def _ignored_itself(base: str) -> bool:
     return done.returncode == 0
 
 
-def _expand(base: str, names: list[str], seen: Scan) -> Iterator[str]:
+def _expand(base: str, names: list[str], seen: Scan, inside: str = "") -> Iterator[str]:
     """Drop excluded folders; look into submodules and nested repositories, which git lists as one entry."""
     for name in names:
-        if _excluded(name):
+        if (folder := _excluded(name)) is not None:
+            seen.leave_out(folder, inside)
             continue
         if name.endswith("/") or _is_folder(f"{base}/{name}"):
             inner = name.rstrip("/")
             listed = _git_listing(f"{base}/{inner}") if Path(base, inner, ".git").exists() else []
-            for below in _expand(f"{base}/{inner}", listed or [], seen):
+            for below in _expand(f"{base}/{inner}", listed or [], seen, f"{inside}{inner}/"):
                 yield f"{inner}/{below}"
         else:
             yield name
 
 
 @lru_cache(REMEMBERED)
-def _excluded(name: str) -> bool:
-    return not EXCLUDED.isdisjoint(name.split("/"))
+def _excluded(name: str) -> str | None:
+    """Return the outermost folder of a name that is left out, or None."""
+    parts = name.split("/")
+    if EXCLUDED.isdisjoint(parts):
+        return None
+    return "/".join(parts[: next(n for n, part in enumerate(parts) if part in EXCLUDED) + 1])
 
 
 def _is_folder(path: str) -> bool:
@@ -240,7 +255,10 @@ def _walk(base: str, folder: str, specs: list[tuple[str, GitIgnoreSpec]], seen: 
     for entry in entries:
         name = f"{folder}/{entry.name}" if folder else entry.name
         below = entry.is_dir(follow_symlinks=False)
-        if entry.name in EXCLUDED or _ignored(name + "/" if below else name, specs):
+        if entry.name in EXCLUDED:
+            seen.leave_out(name)
+            continue
+        if _ignored(name + "/" if below else name, specs):
             continue
         if below:
             yield from _walk(base, name, specs, seen)

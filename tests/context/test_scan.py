@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+import tempfile
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from loom_jupyter.context.index import Index
 from loom_jupyter.context.scan import scan
@@ -94,3 +99,119 @@ def test_secrets_stay_out(make: Make) -> None:
     )
     assert names(root) == {".env.example", "envelope.py"}
     assert {s.reason for s in scan(root).skipped} == {"may hold secrets"}
+
+
+def test_installed_packages_are_named_once(make: Make, git: Do) -> None:
+    files = {"a.py": "x", "vendor/lib.py": "x", "web/node_modules/x/i.js": "x", "web/node_modules/y/i.js": "x"}
+    root = make({**files, "inner/node_modules/z.js": "x", "inner/b.py": "x", "__pycache__/a.pyc": "x"})
+    expected = [("inner/node_modules/", "folder of installed packages")]
+    expected += [("web/node_modules/", "folder of installed packages")]
+    assert [tuple(s) for s in scan(root).skipped] == expected
+    git(root / "inner", "init", "-q")
+    git(root, "init", "-q")
+    assert [tuple(s) for s in scan(root).skipped] == expected
+    assert names(root) == {"a.py", "vendor/lib.py", "inner/b.py"}
+
+
+def test_huge_data_files_are_named_and_not_read(make: Make, opened: Callable[..., Index]) -> None:
+    root = make({"a.py": "x = 1\n"})
+    for name in ("table.csv", "points.txt", "weights", "model.safetensors"):
+        with (root / name).open("wb") as file:
+            file.truncate(200_000_000)
+    tracemalloc.start()
+    report = opened(root).refresh()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report.files == 1
+    assert {s.path for s in report.skipped} == {"table.csv", "points.txt", "weights", "model.safetensors"}
+    assert most < 50_000_000
+
+
+def test_links_in_a_circle_end(make: Make, git: Do) -> None:
+    root = make({"a/x.py": "x", "b/y.py": "x"})
+    (root / "a/to_b").symlink_to("../b")
+    (root / "b/to_a").symlink_to("../a")
+    (root / "own").symlink_to("own")
+    for _ in range(2):
+        assert names(root) == {"a/x.py", "b/y.py"}
+        assert {s.path for s in scan(root).skipped} == {"a/to_b", "b/to_a", "own"}
+        git(root, "init", "-q")
+        git(root, "add", "-A")
+
+
+def test_generated_files_are_read_or_named(make: Make, opened: Callable[..., Index]) -> None:
+    root = make(
+        {
+            "package-lock.json": '{\n "lockfileVersion": 3\n}\n',
+            "yarn.lock": "x:\n" * 100_000,
+            "app.min.js": "function a(){return 1}\n",
+            "app.js.map": '{"version":3,"mappings":"' + "AAAA;" * 10_000 + '"}',
+        }
+    )
+    index = opened(root)
+    skipped = {s.path: s.reason for s in index.refresh().skipped}
+    assert skipped.keys() == {"yarn.lock", "app.js.map"}
+    assert index.sql("select path from symbols")["path"].tolist() == ["app.min.js"]
+
+
+def test_other_encodings_are_indexed(make: Make, opened: Callable[..., Index]) -> None:
+    text = "def stra\xdfe():\n    return 'Gr\xf6\xdfe'\n"
+    root = make({f"{e}.py": text.encode(e) for e in ("latin-1", "utf-16", "utf-16-le", "utf-8-sig")})
+    found = opened(root).sql("select distinct symbol from symbols")
+    assert found["symbol"].tolist() == ["stra\xdfe"]
+
+
+def test_odd_names_come_through(make: Make, git: Do, opened: Callable[..., Index]) -> None:
+    odd = [
+        "with space.py",
+        "line\nbreak.py",
+        "\U0001f642/na\xefve.py",
+        "quote'\".py",
+        "-dash.py",
+        "tab\t.py",
+        "#x.py",
+    ]
+    root = make(dict.fromkeys(odd, "def odd_one():\n    pass\n"))
+    for _ in range(2):
+        index = opened(root)
+        assert sorted(index.rank("odd_one").files()["path"]) == sorted(odd)
+        assert sorted(index.sql("select path from symbols")["path"]) == sorted(odd)
+        git(root, "init", "-q")
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Be a user to whom permissions apply."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_what_may_not_be_read_is_named(request: pytest.FixtureRequest, opened: Callable[..., Index]) -> None:
+    top = Path(tempfile.mkdtemp())
+    try:
+        root = top / "work"
+        (root / "closed").mkdir(parents=True)
+        (root / "closed/a.py").write_text("x = 1\n")
+        (root / "locked.py").write_text("x = 1\n")
+        (root / "open.py").write_text("x = 1\n")
+        (top / "data").mkdir()
+        for path, mode in ((top, 0o755), (top / "data", 0o777), (root / "closed", 0), (root / "locked.py", 0)):
+            path.chmod(mode)
+        request.getfixturevalue("nobody")
+        report = opened(root, top / "data").refresh()
+        assert report.files == 1
+        assert [tuple(s) for s in report.skipped] == [
+            ("closed/", "folder cannot be read: Permission denied"),
+            ("locked.py", "cannot be read: Permission denied"),
+        ]
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        (root / "closed").chmod(0o755)
+        shutil.rmtree(top)
