@@ -1,7 +1,7 @@
 """Measure the ranking on real commits and requests: table, ablation, and weights chosen without the repository.
 
     python -m tests.benchmarks.ranking --scorer evaluate.py --cases dev.jsonl requests.jsonl --repos DIR \
-        [--repo owner/name] [--pieces FILE] [--ablate] [--held-out]
+        [--repo owner/name] [--pieces FILE] [--terms FILE] [--ablate] [--held-out]
 
 `--scorer` is the file that defines how a case is checked out, asked and scored. Every case is ranked once and the
 points of each rule are kept (`--pieces` keeps them between calls), so that a ranking without a rule, or with other
@@ -62,8 +62,10 @@ class Ranked:
     of: int
 
 
-def gather(repo: str, cases: Sequence[dict], clones: Path, scorer: ModuleType) -> Iterator[Ranked]:
-    """Check each case's parent out, refresh the index and rank."""
+def gather(
+    repo: str, cases: Sequence[dict], clones: Path, scorer: ModuleType, terms: dict[str, list[str]]
+) -> Iterator[Ranked]:
+    """Check each case's parent out, refresh the index and rank; `terms` are the Architect's, by commit."""
     clone = scorer.clone_of(clones, repo)
     if clone is None:
         print(f"{repo}: no clone, skipped", file=sys.stderr)
@@ -82,7 +84,7 @@ def gather(repo: str, cases: Sequence[dict], clones: Path, scorer: ModuleType) -
                 text = scorer.message(clone, case["commit"])
                 asked = {"full": text, "nopath": scorer.without_paths(text, case["gold"])}
                 for variant, query in {"request": case["request"]}.items() if "request" in case else asked.items():
-                    yield rank(index, repo, variant, query, case["gold"])
+                    yield rank(index, repo, variant, query, case["gold"], terms.get(case["commit"], ()))
         finally:
             subprocess.run(
                 ["git", "-C", str(clone), "worktree", "remove", "--force", str(tree)],
@@ -91,9 +93,11 @@ def gather(repo: str, cases: Sequence[dict], clones: Path, scorer: ModuleType) -
             )
 
 
-def rank(index: Index, repo: str, variant: str, query: str, gold: Sequence[str]) -> Ranked:
+def rank(
+    index: Index, repo: str, variant: str, query: str, gold: Sequence[str], terms: Sequence[str] = ()
+) -> Ranked:
     """Rank one query and keep the points by rule."""
-    ledger = index.rank(query)
+    ledger = index.rank(query, terms=terms)
     kept = list(
         dict.fromkeys([p for p, _ in ledger.scores[:DEPTH]] + [p for p in gold if p in index.snapshot.number])
     )
@@ -185,6 +189,7 @@ def main() -> None:
     parser.add_argument("--repos", type=Path, required=True)
     parser.add_argument("--repo", action="append")
     parser.add_argument("--pieces", type=Path)
+    parser.add_argument("--terms", type=Path)
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument("--held-out", action="store_true")
     args = parser.parse_args()
@@ -199,7 +204,8 @@ def main() -> None:
             case = json.loads(line)
             if not args.repo or case["repo"] in args.repo:
                 wanted[case["repo"]].append(case)
-        cases = [r for repo, some in wanted.items() for r in gather(repo, some, args.repos, scorer)]
+        terms = json.loads(args.terms.read_text("utf-8")) if args.terms else {}
+        cases = [r for repo, some in wanted.items() for r in gather(repo, some, args.repos, scorer, terms)]
         if args.pieces:
             args.pieces.write_bytes(pickle.dumps(cases))
     print("as it is")
