@@ -28,7 +28,8 @@ TINTS = (100, 72, 50, 86, 61, 40, 79, 55, 93, 67, 45)
 MOST_ROWS = 24
 STYLE = """
 .loom-ledger{--fg:var(--jp-ui-font-color1,var(--vscode-foreground,inherit));
---dim:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,#888));
+--dim:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,
+color-mix(in srgb,currentColor 70%,transparent)));
 --line:var(--jp-border-color2,var(--vscode-panel-border,#8885));--ground:var(--jp-layout-color1,Canvas);
 font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.4;color:var(--fg);
 max-width:68em;container-type:inline-size}

@@ -14,7 +14,8 @@ create view refs as
   select s.name as symbol, d.path as defined_in, f.path, if(f.id = d.id, null, p.line) as line,
          p.count - if(f.id = d.id, s.times, 0) as count
   from (select name, file, trim(lower(split_part(name, '.', -1)), '_') as term, count(*) as times
-        from loom.symbols where kind not in ('section', 'cell', 'key') group by all) s
+        from loom.symbols where kind not in ('section', 'cell', 'key') and not ends_with(name, '__')
+        group by all) s
   join loom.files d on d.id = s.file
   join loom.vocabulary v on v.term = s.term
   join loom.postings p on p.term = v.id and p."where" = 5
@@ -66,7 +67,7 @@ TABLES = {
         },
     ),
     "refs": Table(
-        "one row a symbol and file whose words hold its bare name; other things of that name count too",
+        "one row a symbol and file whose words hold its bare name, whatever bears it; no __dunders__",
         {
             "symbol": "qualified name of what is defined",
             "defined_in": "path of the file that defines it",
