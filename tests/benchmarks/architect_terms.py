@@ -1,6 +1,7 @@
 """Ask for the search terms of every request: ``python -m tests.benchmarks.architect_terms MODEL OUT``.
 
-It is the Architect that is asked, in its own prompt. Writes ``{commit: [term, ...]}`` for `tests.benchmarks.ranking --terms`, which measures what they add.
+It is the Architect that is asked, in its own prompt. Writes ``{commit: [term, ...]}`` for
+`tests.benchmarks.ranking --terms`, which measures what they add.
 """
 
 from __future__ import annotations
