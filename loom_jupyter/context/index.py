@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -103,9 +104,13 @@ class Index:
             stale = [f for f in seen.files if known.get(f.path) != (f.size, f.mtime_ns)]
             gone = known.keys() - {f.path for f in seen.files}
             after = before
-            if stale or gone:
-                after = before.merged(gone, gather(self.root, stale, cancel))
-            past = self._look_back(after, seen.head) if seen.git else None
+            with ThreadPoolExecutor(1) as beside:
+                new = seen.git and (self._state is None or seen.head != self._state.head)
+                told = beside.submit(history.commits, self.root, self._log.commits) if new else None
+                if stale or gone:
+                    after = before.merged(gone, gather(self.root, stale, cancel))
+                found = told.result() if told is not None else None
+            past = self._look_back(after, found) if seen.git else None
             self._state = _State(after, seen.changed, past, seen.head)
             self._unsaved |= gone.union(f.path for f in stale)
             worth = max(len(self._unsaved), len(self._untold))
@@ -121,12 +126,12 @@ class Index:
                 (*seen.notices, *notices),
             )
 
-    def _look_back(self, snapshot: Snapshot, head: str) -> Past:
-        """Read the commits that are new since the last time."""
-        before = self._state
-        if before is not None and before.past is not None and head == before.head:
-            return before.past if before.snapshot is snapshot else replace(before.past, number=snapshot.number)
-        found = history.commits(self.root, self._log.commits)
+    def _look_back(self, snapshot: Snapshot, found: Sequence[Commit] | None) -> Past:
+        """Take in the commits before; None where they are those of the last time."""
+        before = self._state.past if self._state is not None else None
+        if found is None and before is not None:
+            return replace(before, number=snapshot.number) if before.number is not snapshot.number else before
+        found = found or ()
         self._untold += [c for c in found if c.sha not in self._log.commits]
         self._log.add(found)
         return Past(self._log, tuple(c.sha for c in found), snapshot.number)

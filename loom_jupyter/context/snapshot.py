@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -156,6 +156,8 @@ class Snapshot:
     def part(self, paths: Collection[str]) -> Batch:
         """Return the batch of some files only, with a vocabulary of its own."""
         wanted = set(paths)
+        if wanted >= self.number.keys():
+            return replace(self.batch, vocabulary=self.vocabulary.terms)
         out = _merge([(self.batch, self.batch.term, [n for n, p in enumerate(self.paths) if p in wanted])])
         used, places = np.unique(out.term, return_inverse=True)
         out.term = places.astype(np.int32)

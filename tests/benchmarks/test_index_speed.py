@@ -6,7 +6,6 @@ import random
 import shutil
 import statistics
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,74 +13,16 @@ import pytest
 
 from loom_jupyter.context.index import Index
 from loom_jupyter.settings import Settings
+from tests.benchmarks.growth_plot import draw
+from tests.benchmarks.index_speed import WORDS, repository, seconds
 
 pytestmark = pytest.mark.slow
-FILES = 2000
-WORDS = [
-    "parcel",
-    "tariff",
-    "weight",
-    "depot",
-    "scale",
-    "stamp",
-    "letter",
-    "route",
-    "driver",
-    "customs",
-    "address",
-    "invoice",
-    "refund",
-    "label",
-    "sorter",
-    "belt",
-    "scanner",
-    "van",
-    "bicycle",
-    "zone",
-    "price",
-    "limit",
-    "queue",
-    "shift",
-    "track",
-    "signature",
-    "window",
-    "counter",
-    "mailbox",
-    "carrier",
-]
-
-
-def seconds(work: Callable[[], object], times: int = 5) -> float:
-    """Best time of several runs: what the work costs when nothing else gets in its way."""
-    best = float("inf")
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository of 2,000 Python files, 12 MB."""
-    root = tmp_path_factory.mktemp("speed") / "tree"
-    rnd = random.Random(7)
-    for n in range(FILES):
-        folder = root / rnd.choice(WORDS) / rnd.choice(WORDS)
-        folder.mkdir(parents=True, exist_ok=True)
-        body = "".join(
-            f"def {rnd.choice(WORDS)}_{rnd.choice(WORDS)}_{i}({rnd.choice(WORDS)}):\n"
-            f'    """{" ".join(rnd.choices(WORDS, k=8))}."""\n'
-            f"    {rnd.choice(WORDS)} = {rnd.choice(WORDS)}_{rnd.choice(WORDS)}({n}, {i})\n"
-            f"    return {rnd.choice(WORDS)}\n\n\n"
-            for i in range(30)
-        )
-        (folder / f"{rnd.choice(WORDS)}_{n}.py").write_text(body)
-    for command in (["init", "-q"], ["add", "-A"]):
-        subprocess.run(["git", "-C", str(root), *command], check=True)
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "-C", str(root), *identity, "commit", "-q", "-m", "Start"], check=True)
-    return root
+    return repository(tmp_path_factory.mktemp("speed") / "tree")
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +65,10 @@ def test_rank_takes_milliseconds(index: Index, record_property: Callable[[str, o
     median = statistics.median(seconds(lambda text=text: index.rank(text), 1) for text in requests)
     record_property("rank ms", round(1000 * median, 1))
     assert median < 0.2  # The goal is 20 ms on a quiet machine.
+
+
+def test_growth_is_drawn() -> None:
+    drawn = draw([(1000, 2.5, 20.0, 90.0), (100_000, 80.0, 900.0, 1200.0)])
+    assert drawn.startswith("<svg")
+    assert drawn.count("<polyline") == 3
+    assert "100,000" in drawn
