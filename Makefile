@@ -8,7 +8,7 @@ DEMO_MODEL ?= qwen2.5-coder-1.5b
 TEST_MODEL ?= qwen2.5-coder-0.5b
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab sidebar test unit lint web model-demo model-test bench bench-edits clean
+.PHONY: help demo lab sidebar test unit lint web model-demo model-test bench bench-edits bench-index clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
@@ -78,3 +78,7 @@ bench-edits: model-demo
 	@$(BIN)/python -m pytest -q -m bench
 	@$(BIN)/python -m tests.benchmarks.edits.run --model $(DEMO_MODEL) $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.single_agent --model $(DEMO_MODEL) $(BENCH)
+
+# The index against ctags and git status, and its growth to 100,000 files. BENCH="--tree DIR" measures a real tree.
+bench-index: $(VENV)/.installed
+	@$(BIN)/python -m tests.benchmarks.index_speed --plot docs/index-growth.svg $(BENCH)
