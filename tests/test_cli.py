@@ -83,6 +83,7 @@ def test_other_verbs_print_tables_and_sentences(here: Path, capsys: pytest.Captu
         "runs": "review",
         "status": "Waits for your review",
         "sql select path from files order by path": "tariff.py",
+        "sql --tables": "first line there",
         "model": "qwen2.5-coder-1.5b",
         "index": "files indexed",
         "doctor": "workspace",

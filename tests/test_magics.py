@@ -115,6 +115,9 @@ def test_status_runs_index_sql_model_and_doctor(shell: InteractiveShell, here: P
     assert list(ask(shell, "runs 5")["id"]) == [run.id]
     assert "files indexed" in str(ask(shell, "index"))
     assert list(ask(shell, "sql select path from files order by path")["path"])[-1] == "tariff.py"
+    assert {"files", "refs", "ledger", "runs"} <= set(ask(shell, "sql --tables")["table"])
+    assert list(ask(shell, "sql select id from runs")["id"]) == [run.id]
+    assert len(ask(shell, "sql select * from ledger where points > 0"))
     assert "qwen2.5-coder-1.5b" in str(ask(shell, "model"))
     assert "workspace" in str(ask(shell, "doctor"))
     assert "restore" in str(ask(shell, "help undo"))
