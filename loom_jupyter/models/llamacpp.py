@@ -121,6 +121,8 @@ class LlamaCpp:
             )
         import psutil
 
+        if self.pid is None:
+            return 0
         try:
             used = psutil.Process(self.pid).memory_info()
         except psutil.Error:
