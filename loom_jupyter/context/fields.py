@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from loom_jupyter.context.snapshot import Snapshot
 
-K1 = (3.0, 1.5)
+K1 = 3.0
+# For a request in code or as a headline, and for one in plain words, whose words meet long files by chance.
 OTHER_FORM = (0.5, 0.7)
-SYNONYM = (0.0, 0.3)
+SYNONYM = (0.0, 0.45)
+OTHER_LENGTH = (0.3, 0.6)
 # What the rule's points are multiplied with when the request is in plain words, which seldom stand in paths.
 PLAIN = {
     Field.PATH: 0.1,
@@ -33,7 +35,6 @@ PLAIN = {
     Field.PROSE: 1.0,
 }
 LENGTH = {Field.PATH: 0.0, Field.BASENAME: 0.0}
-OTHER_LENGTH = 0.3
 MESSAGE_LENGTH = 0.75
 BASENAME = 0.8
 MOST_POSTINGS = 400_000
@@ -92,13 +93,13 @@ class Fields:
         self._path_weight = weights[Field.PATH]
         weights[Field.BASENAME] *= BASENAME
         self.message = rules[HISTORY].points
-        self._k1, self._form, self._synonym = (
-            (1 - plain) * code + plain * words for code, words in (K1, OTHER_FORM, SYNONYM)
+        self._form, self._synonym, length = (
+            (1 - plain) * code + plain * words for code, words in (OTHER_FORM, SYNONYM, OTHER_LENGTH)
         )
         self._synonym *= rules[SYNONYMS].points
         self._weight = np.array([weights.get(name, 0.0) for name in Field])
         self._rule = np.array([ORDER.index(RULES[name]) if name in RULES else 0 for name in Field])
-        self._shortness = snapshot.shortness(tuple(LENGTH.get(name, OTHER_LENGTH) for name in Field))
+        self._shortness = snapshot.shortness(tuple(LENGTH.get(name, round(length, 2)) for name in Field))
         if past is not None and past.words.any():
             mean = past.words[past.words > 0].mean()
             self._told = 1 - MESSAGE_LENGTH + MESSAGE_LENGTH * past.words / mean
@@ -143,7 +144,7 @@ class Fields:
         whole = np.bincount(file, amount, self.size)
         holders = int(np.count_nonzero(whole))
         rarity = math.log(1 + (self.size - holders + 0.5) / (holders + 0.5))
-        worth = weight * rarity * amount / (self._k1 + whole[file])
+        worth = weight * rarity * amount / (K1 + whole[file])
         in_path = (rule == ORDER.index("term in path")).nonzero()[0]
         strength = np.minimum(1.0, amount[in_path] / (BASENAME * self._path_weight or 1.0))
         return Hits(term, weight, rarity, file, rule, worth, first, (file[in_path], weight * rarity * strength))

@@ -12,8 +12,10 @@ from loom_jupyter.context.words import STOP, TOKEN, stem, terms, words
 MOST_TERMS = 96
 MOST_PAIRS = 400
 REST = 0.3
-PLAIN_WORDS = 9
-PLAIN_SHARE = (0.3, 0.45)
+PLAIN_WORDS = 7
+# Share of words like 'the' and 'does' at which a sentence begins to be plain and is wholly so.
+PLAIN_SHARE = (0.1, 0.3)
+HEADLINE_SHARE = (0.3, 0.45)
 ROUTINE_SHARE = 0.3
 PATH = re.compile(r"[\w.@+-]*(?:[/\\][\w.@+-]+)+|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,9}\b")
 CODE = re.compile(
@@ -40,6 +42,13 @@ ABOUT = {
 ROUTINE = words(
     "fix fixes fixed add adds added update updates updated remove removes removed make makes change changes "
     "changed improve improved support allow ensure handle avoid bug issue error"
+)
+# Verbs that begin the headline of a change.
+HEADLINE = words(
+    "build bump clarify clean convert correct create delete deprecate disable display document drop enable "
+    "expose honor implement include introduce invert log merge migrate move pass prevent print put raise read "
+    "refactor rename render replace require return revert send set show simplify skip start strip switch test "
+    "tweak upgrade use warn"
 )
 
 
@@ -133,13 +142,14 @@ class Request:
     @cached_property
     def plain(self) -> float:
         """How much this is a sentence in plain words (1) rather than a headline or code (0)."""
-        if self.code or self.mentions:
+        first = self.text.strip().split("\n")[0]
+        found = [t.lower() for t in TOKEN.findall(first)]
+        if self.code or self.mentions or len(found) < PLAIN_WORDS:
             return 0.0
-        found = [t.lower() for t in TOKEN.findall(self.text.strip().split("\n")[0])]
-        if len(found) < PLAIN_WORDS:
-            return 0.0
+        opening = next((t for t in found if t.isalpha()), "")
+        low, high = HEADLINE_SHARE if SCOPE.match(first) or stem(opening) in HEADLINE_STEMS else PLAIN_SHARE
         share = sum(t in STOP for t in found) / len(found)
-        return min(1.0, max(0.0, (share - PLAIN_SHARE[0]) / (PLAIN_SHARE[1] - PLAIN_SHARE[0])))
+        return min(1.0, max(0.0, (share - low) / (high - low)))
 
     def about(self, role: str) -> bool:
         """Whether the first line speaks of tests, documentation or configuration."""
@@ -147,6 +157,7 @@ class Request:
 
 
 ROUTINE_STEMS = frozenset(stem(w) for w in ROUTINE)
+HEADLINE_STEMS = ROUTINE_STEMS | {stem(w) for w in HEADLINE}
 
 
 def read(text: str) -> Request:
