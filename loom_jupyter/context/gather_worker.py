@@ -17,7 +17,7 @@ from loom_jupyter.context.languages import language_of
 from loom_jupyter.context.scan import Found
 from loom_jupyter.errors import Cancelled
 
-NICE = 5
+NICE = 10
 
 
 def read_all(root: Path, files: Sequence[Found], stop: threading.Event, lexicon: Lexicon | None = None) -> Batch:
