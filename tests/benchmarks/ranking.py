@@ -13,23 +13,18 @@ from __future__ import annotations
 
 import argparse
 import collections
-import importlib.util
 import json
 import pickle
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from loom_jupyter.context.fields import ORDER
 from loom_jupyter.context.index import Index
 from loom_jupyter.context.rules import TABLE
-from loom_jupyter.settings import Settings
+from tests.benchmarks import commits
 
 VARIANTS = ("full", "nopath", "request")
 DEPTH = 300
@@ -60,37 +55,6 @@ class Ranked:
     given: np.ndarray
     gold: np.ndarray
     of: int
-
-
-def gather(
-    repo: str, cases: Sequence[dict], clones: Path, scorer: ModuleType, terms: dict[str, list[str]]
-) -> Iterator[Ranked]:
-    """Check each case's parent out, refresh the index and rank; `terms` are the Architect's, by commit."""
-    clone = scorer.clone_of(clones, repo)
-    if clone is None:
-        print(f"{repo}: no clone, skipped", file=sys.stderr)
-        return
-    cases = sorted(cases, key=lambda c: int(scorer.git(clone, "log", "-1", "--format=%ct", c["parent"])))
-    with tempfile.TemporaryDirectory() as folder:
-        tree, data = Path(folder, "tree"), Path(folder, "data")
-        data.mkdir()
-        scorer.git(clone, "worktree", "add", "--detach", "--force", "--no-checkout", str(tree), cases[0]["parent"])
-        try:
-            index, before = Index(tree, Settings(), data), None
-            for case in cases:
-                scorer.switch(tree, before, case["parent"])
-                before = case["parent"]
-                index.refresh()
-                text = scorer.message(clone, case["commit"])
-                asked = {"full": text, "nopath": scorer.without_paths(text, case["gold"])}
-                for variant, query in {"request": case["request"]}.items() if "request" in case else asked.items():
-                    yield rank(index, repo, variant, query, case["gold"], terms.get(case["commit"], ()))
-        finally:
-            subprocess.run(
-                ["git", "-C", str(clone), "worktree", "remove", "--force", str(tree)],
-                check=False,
-                capture_output=True,
-            )
 
 
 def rank(
@@ -196,16 +160,14 @@ def main() -> None:
     if args.pieces and args.pieces.exists():
         cases = pickle.loads(args.pieces.read_bytes())
     else:
-        spec = importlib.util.spec_from_file_location("scorer", args.scorer)
-        scorer = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(scorer)
-        wanted = collections.defaultdict(list)
-        for line in "".join(f.read_text("utf-8") for f in args.cases).splitlines():
-            case = json.loads(line)
-            if not args.repo or case["repo"] in args.repo:
-                wanted[case["repo"]].append(case)
+        rules = commits.scorer(args.scorer)
         terms = json.loads(args.terms.read_text("utf-8")) if args.terms else {}
-        cases = [r for repo, some in wanted.items() for r in gather(repo, some, args.repos, scorer, terms)]
+        cases = [
+            rank(index, repo, variant, query, case["gold"], terms.get(case["commit"], ()))
+            for repo, some in commits.by_repo(args.cases, args.repo).items()
+            for case, queries, index, _ in commits.visit(repo, some, args.repos, rules)
+            for variant, query in queries.items()
+        ]
         if args.pieces:
             args.pieces.write_bytes(pickle.dumps(cases))
     print("as it is")
