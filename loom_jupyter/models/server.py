@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from loom_jupyter.models import keys
+from loom_jupyter.models.continued import Continued
 from loom_jupyter.models.protocol import Finish, Message, ModelError, ModelInfo, Reply, Usage
 from loom_jupyter.models.transport import CutOffError, StatusError, Transport
 
@@ -109,12 +110,12 @@ class Server:
         options: dict[str, Any] = {"temperature": temperature}
         if seed is not None:
             options["seed"] = seed
-        if stop:
+        if stop and not prefix:  # what ends a block would end a reply that opens its own
             options["stop"] = list(stop)
         body = self._body(told, max_tokens, options)
         if schema is None:
-            return self._ask(body, prefix, on_text, cancel)
-        return self._constrained(body, schema, prefix, on_text, cancel)
+            return self._ask(body, prefix, stop, on_text, cancel)
+        return self._constrained(body, schema, prefix, stop, on_text, cancel)
 
     # How this kind of server is spoken with; `loom_jupyter.models.ollama` speaks in another way.
 
@@ -156,6 +157,7 @@ class Server:
         body: dict[str, Any],
         schema: Mapping[str, Any],
         prefix: str,
+        stop: Sequence[str],
         on_text: Callable[[str], None] | None,
         cancel: threading.Event | None,
     ) -> Reply:
@@ -164,7 +166,7 @@ class Server:
             asked = {**body, **self._response_format(MODES[self._mode], schema)}
             last = self._mode == len(MODES) - 1
             try:
-                reply = self._ask(asked, prefix, on_text if self._mode_works or last else None, cancel)
+                reply = self._ask(asked, prefix, stop, on_text if self._mode_works or last else None, cancel)
             except StatusError as error:
                 if error.status not in REFUSALS or last:
                     raise self._explained(error) from error
@@ -183,10 +185,11 @@ class Server:
         self,
         body: dict[str, Any],
         prefix: str,
+        stop: Sequence[str],
         on_text: Callable[[str], None] | None,
         cancel: threading.Event | None,
     ) -> Reply:
-        answer = _Answer(prefix, on_text)
+        answer = _Answer(Continued(prefix, stop), on_text)
         try:
             for event in self._events(body, cancel):
                 answer.take(event)
@@ -274,8 +277,8 @@ class Server:
 class _Answer:
     """What has come of one streamed answer."""
 
-    def __init__(self, prefix: str, on_text: Callable[[str], None] | None) -> None:
-        self._strip = _Without(prefix)
+    def __init__(self, said: Continued, on_text: Callable[[str], None] | None) -> None:
+        self._said = said
         self._on_text = on_text
         self._began = self._first = time.perf_counter()
         self.pieces: list[str] = []
@@ -291,7 +294,7 @@ class _Answer:
         self.timings = event.get("timings") or self.timings
         for choice in event.get("choices", [])[:1]:
             self.finish = choice.get("finish_reason") or self.finish
-            self._add(self._strip.feed(choice.get("delta", {}).get("content") or ""))
+            self._add(self._said.feed(choice.get("delta", {}).get("content") or ""))
 
     def reply(self) -> Reply:
         """Return the whole of it."""
@@ -305,8 +308,9 @@ class _Answer:
             self._first - self._began if prefill is None else prefill / 1e3,
             time.perf_counter() - self._first if decode is None else decode / 1e3,
         )
-        finish: Finish = "length" if self.finish == "length" else "stop"
-        return Reply("".join(self.pieces), finish, usage)
+        self._add(self._said.close())
+        finish: Finish = "length" if self.finish == "length" and not self._said.stopped else "stop"
+        return Reply(self._said.text, finish, usage)
 
     def _add(self, piece: str) -> None:
         if not piece:
@@ -316,23 +320,6 @@ class _Answer:
         self.pieces.append(piece)
         if self._on_text is not None:
             self._on_text(piece)
-
-
-class _Without:
-    """Leaves out the prefix where a server repeats it instead of going on after it."""
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self._begun = ""  # what may be the beginning of the prefix
-
-    def feed(self, piece: str) -> str:
-        if not self._prefix:
-            return piece
-        self._begun += piece
-        if self._prefix.startswith(self._begun) and self._begun != self._prefix:
-            return ""
-        text, prefix, self._prefix, self._begun = self._begun, self._prefix, "", ""
-        return text.removeprefix(prefix)
 
 
 def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
