@@ -104,6 +104,7 @@ export class Api {
 /** What an accept may be limited to. */
 export interface Asked {
   paths?: string[];
+  hunks?: Record<string, number[]>;
 }
 
 async function reason(answer: Response): Promise<string> {

@@ -7,6 +7,7 @@ import type { INotebookTracker } from '@jupyterlab/notebook';
 import { aboutCell, aboutError } from './cells';
 import type { Host } from './host';
 import { loomIcon } from './icon';
+import { choice } from './view/choice';
 import { atWork } from './view/view';
 
 export const FOCUS = 'loom:focus';
@@ -49,7 +50,8 @@ export function addCommands(
   commands.addCommand('loom:accept', {
     label: trans.__('Accept the Changes'),
     isEnabled: () => state() === 'review',
-    execute: () => host.accept(null)
+    execute: () =>
+      host.accept(choice(model.view.proposal?.files ?? [], model.left))
   });
   commands.addCommand('loom:reject', {
     label: trans.__('Reject the Changes'),

@@ -7,6 +7,7 @@ import type { ProposedFile } from './events';
 import type { Drafts } from './drafts';
 import type { LoomModel } from './model';
 import type { Draft } from './task';
+import type { Choice } from './view/choice';
 
 /** JupyterLab, as far as the sidebar needs it. Paths are relative to the shown run's workspace. */
 export interface Host {
@@ -19,8 +20,8 @@ export interface Host {
   readonly run: (draft: Draft) => Promise<void>;
   /** Let the user pick files to tag. */
   readonly pick: () => Promise<string[]>;
-  /** Write the proposal; unsaved edits in its files are the user's to save first. */
-  readonly accept: (paths: string[] | null) => Promise<void>;
+  /** Write what was chosen of the proposal; unsaved edits in its files are the user's to save first. */
+  readonly accept: (chosen: Choice) => Promise<void>;
   /** Take it back. */
   readonly undo: () => Promise<void>;
   /** Show a file's change side by side in the main area. */

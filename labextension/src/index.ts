@@ -11,6 +11,7 @@ import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -19,6 +20,7 @@ import { FOCUS, addCommands } from './commands';
 import { Drafts } from './drafts';
 import { LabHost } from './lab';
 import { LoomModel } from './model';
+import { remember } from './remember';
 import { LoomSidebar } from './sidebar';
 import { StatusItem } from './statusbar';
 
@@ -38,7 +40,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     ICommandPalette,
     ILauncher,
     IStatusBar,
-    ILayoutRestorer
+    ILayoutRestorer,
+    IStateDB
   ],
   activate
 };
@@ -54,7 +57,8 @@ function activate(
   palette: ICommandPalette | null,
   launcher: ILauncher | null,
   statusBar: IStatusBar | null,
-  restorer: ILayoutRestorer | null
+  restorer: ILayoutRestorer | null,
+  state: IStateDB | null
 ): void {
   const model = new LoomModel(new Api(app.serviceManager.serverSettings));
   const drafts = new Drafts();
@@ -81,8 +85,12 @@ function activate(
     align: 'left',
     rank: 600
   });
-  void useDefaults(settings, drafts);
-  void app.started.then(() => model.start());
+  const defaults = useDefaults(settings, drafts).catch((reason: unknown) => {
+    console.warn('Loom begins without its settings', reason);
+  });
+  void defaults
+    .then(() => state && remember(state, model, drafts))
+    .then(() => model.start());
 }
 
 /** Begin drafts with the check and the model of the settings. */

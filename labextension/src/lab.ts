@@ -17,6 +17,7 @@ import { loomIcon } from './icon';
 import type { LoomModel } from './model';
 import { start } from './start';
 import type { Draft } from './task';
+import type { Choice } from './view/choice';
 
 /** The parts of JupyterLab that the host stands on; those that may be missing are null. */
 export interface Parts {
@@ -66,13 +67,16 @@ export class LabHost implements Host {
       .map(file => file.path);
   };
 
-  accept = async (paths: string[] | null): Promise<void> => {
-    const touched = paths ?? this.proposed();
-    const files = touched.map(path => this.path(path));
-    if (await this.documents.settle(files)) {
-      if (await this.model.ask('accept', paths ? { paths } : {})) {
-        await this.documents.reload(files);
-      }
+  accept = async (chosen: Choice): Promise<void> => {
+    const files = chosen.paths.map(path => this.path(path));
+    const asked = chosen.whole
+      ? {}
+      : { paths: chosen.paths, hunks: chosen.hunks };
+    if (
+      (await this.documents.settle(files)) &&
+      (await this.model.ask('accept', asked))
+    ) {
+      await this.documents.reload(files);
     }
   };
 

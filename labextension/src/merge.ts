@@ -13,13 +13,15 @@ const MOST_PARTS = 60;
 interface Options {
   split: boolean;
   language: Extension | null;
+  /** What the editors are called, for those who do not see them. */
+  label: string;
 }
 
 /** Show parts of a diff in `place`; returns what takes them away again. */
 export function mount(
   place: HTMLElement,
   parts: readonly Part[],
-  { split, language }: Options
+  { split, language, label }: Options
 ): () => void {
   const views = parts.slice(0, MOST_PARTS).map(part => {
     const [a, b] = [block(side(part, '-')), block(side(part, '+'))];
@@ -27,7 +29,7 @@ export function mount(
       jupyterTheme,
       EditorState.readOnly.of(true),
       EditorView.editable.of(false),
-      EditorView.contentAttributes.of({ tabindex: '0' }),
+      EditorView.contentAttributes.of({ tabindex: '0', 'aria-label': label }),
       ...(language ? [language] : [])
     ];
     if (split) {

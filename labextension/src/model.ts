@@ -50,6 +50,8 @@ export class LoomModel implements IDisposable {
   /** What is being asked of the shown run. */
   asking: Action | null = null;
   index: readonly IndexState[] = [];
+  /** Hunks of the proposal that are not to be accepted. */
+  left: ReadonlySet<string> = new Set();
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -74,7 +76,7 @@ export class LoomModel implements IDisposable {
     if (!this.disposed) {
       this.disposed = true;
       this.poll.dispose();
-      this.leave?.abort();
+      this.leaving?.abort();
       clearTimeout(this.frame);
       document.removeEventListener('visibilitychange', this.onVisibility);
       Signal.clearData(this);
@@ -98,6 +100,20 @@ export class LoomModel implements IDisposable {
     };
     this.poll.frequency = { interval: EAGER, backoff: true, max: 30_000 };
     void this.poll.refresh();
+  }
+
+  /** Leave hunks out of what is accepted, or take them in again. */
+  leave(hunks: readonly string[], out: boolean): void {
+    const left = new Set(this.left);
+    for (const hunk of hunks) {
+      if (out) {
+        left.add(hunk);
+      } else {
+        left.delete(hunk);
+      }
+    }
+    this.left = left;
+    this.tell();
   }
 
   /** Ask something of the run that is shown. */
@@ -179,22 +195,28 @@ export class LoomModel implements IDisposable {
     if (run === this.shown) {
       return;
     }
-    this.leave?.abort();
-    this.leave = null;
+    this.leaving?.abort();
+    this.leaving = null;
     this.shown = run;
     this.view = EMPTY;
+    this.left = new Set();
     this.refusal = '';
     this.resume();
   }
 
   /** Follow the shown run as long as something can still happen to it and somebody looks. */
   private resume(): void {
-    if (this.shown === null || this.leave || document.hidden || this.complete) {
+    if (
+      this.shown === null ||
+      this.leaving ||
+      document.hidden ||
+      this.complete
+    ) {
       return;
     }
     const run = this.shown;
-    const leave = (this.leave = new AbortController());
-    const mine = () => this.leave === leave;
+    const leaving = (this.leaving = new AbortController());
+    const mine = () => this.leaving === leaving;
     void follow(
       this.api,
       run,
@@ -214,10 +236,10 @@ export class LoomModel implements IDisposable {
           }
         }
       },
-      leave.signal
+      leaving.signal
     ).then(gone => {
       if (mine()) {
-        this.leave = null;
+        this.leaving = null;
         if (gone) {
           this.choose(null);
         }
@@ -240,15 +262,15 @@ export class LoomModel implements IDisposable {
   private rest(): void {
     const { state } = this.view;
     if (!atWork(state) && state !== 'review' && this.complete) {
-      this.leave?.abort();
-      this.leave = null;
+      this.leaving?.abort();
+      this.leaving = null;
     }
   }
 
   private readonly onVisibility = (): void => {
     if (document.hidden) {
-      this.leave?.abort();
-      this.leave = null;
+      this.leaving?.abort();
+      this.leaving = null;
     } else {
       this.resume();
     }
@@ -271,7 +293,7 @@ export class LoomModel implements IDisposable {
   private readonly poll: Poll;
   private readonly _changed = new Signal<this, void>(this);
   private picked: RunSummary | null = null;
-  private leave: AbortController | null = null;
+  private leaving: AbortController | null = null;
   private expected: { after: string; until: number } | null = null;
   private frame: number | undefined;
   private disposed = false;

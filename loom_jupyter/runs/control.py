@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,13 +20,20 @@ class ControlError(LoomError):
     """A request could not be handed to a run."""
 
 
-def send(folder: Path, action: Action | str, paths: Sequence[str] | None = None) -> str:
+def send(
+    folder: Path,
+    action: Action | str,
+    paths: Sequence[str] | None = None,
+    hunks: Mapping[str, Sequence[int]] | None = None,
+) -> str:
     """Ask the run in `folder` for an action.
 
     Parameters
     ----------
     paths
         For accept: only these files. None means all.
+    hunks
+        For accept: of these files only these hunks, by their position from 0.
 
     Returns
     -------
@@ -39,7 +46,10 @@ def send(folder: Path, action: Action | str, paths: Sequence[str] | None = None)
         If the run's folder is gone or cannot be written.
     """
     request = Control(
-        id=uuid.uuid4().hex[:12], action=Action(action), paths=None if paths is None else list(paths)
+        id=uuid.uuid4().hex[:12],
+        action=Action(action),
+        paths=None if paths is None else list(paths),
+        hunks=None if hunks is None else {path: list(numbers) for path, numbers in hunks.items()},
     )
     try:
         with closing(LineWriter(folder / CONTROL)) as file:

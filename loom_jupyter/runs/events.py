@@ -318,6 +318,8 @@ class Control(BaseModel):
         Chosen by the writer; the acknowledging event carries it.
     paths
         For accept: only these files. None means all.
+    hunks
+        For accept: of these files only these hunks, by their position from 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -325,6 +327,7 @@ class Control(BaseModel):
     id: str = Field(min_length=1, max_length=64)
     action: Action
     paths: list[str] | None = None
+    hunks: dict[str, list[int]] | None = None
 
 
 def schema() -> dict[str, Any]:

@@ -22,7 +22,7 @@ def carry_out(run: Run, control: Control) -> ControlHandled:
         if control.action is Action.STOP:
             _stop(run)
         elif control.action is Action.ACCEPT:
-            accept(run, control.paths)
+            accept(run, control.paths, control.hunks)
         elif control.action is Action.REJECT:
             _reject(run)
         else:
@@ -32,10 +32,11 @@ def carry_out(run: Run, control: Control) -> ControlHandled:
     return ControlHandled(id=control.id, action=control.action, ok=True)
 
 
-def accept(run: Run, paths: list[str] | None = None) -> None:
+def accept(run: Run, paths: list[str] | None = None, hunks: dict[str, list[int]] | None = None) -> None:
     """Write the proposal, journalled, if every file still is what the map recorded."""
     from loom_jupyter.edits.accept import accept as write
     from loom_jupyter.edits.apply import apply
+    from loom_jupyter.edits.diff import select
 
     proposal = run.proposal
     # With --apply a run is accepted while it is still running.
@@ -43,12 +44,16 @@ def accept(run: Run, paths: list[str] | None = None) -> None:
         raise RunError(_cannot(run, "accept"))
     rewrites = run.stored_proposal().rewrites
     known = {rewrite.target.path for rewrite in rewrites}
-    if paths is not None and (unknown := sorted(set(paths) - known)):
+    if unknown := sorted({*(paths or ()), *(hunks or ())} - known):
         raise RunError(f"{unknown[0]} is not in the proposal; it holds {', '.join(sorted(known))}.")
     chosen = [r for r in rewrites if paths is None or r.target.path in paths]
     if not chosen:
         raise RunError("the proposal changes no file; there is nothing to accept.")
-    write(apply(chosen, Path(run.request.root)), run.folder / "journal", Path(run.request.root))
+    changes = [
+        select(change, hunks[change.path]) if hunks and change.path in hunks else change
+        for change in apply(chosen, Path(run.request.root))
+    ]
+    write(changes, run.folder / "journal", Path(run.request.root))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))
 
 

@@ -185,15 +185,22 @@ class Run:
             self.cancel.set()
         self._ask(Action.STOP)
 
-    def accept(self, paths: list[str] | None = None) -> None:
-        """Write the proposal into the workspace (only `paths`, if given).
+    def accept(self, paths: list[str] | None = None, hunks: dict[str, list[int]] | None = None) -> None:
+        """Write the proposal into the workspace.
+
+        Parameters
+        ----------
+        paths
+            Only these files.
+        hunks
+            Of these files only these hunks, by their position from 0.
 
         Raises
         ------
         LoomError
             If there is nothing to accept, or a file changed since the proposal was made; nothing is written then.
         """
-        self._ask(Action.ACCEPT, paths)
+        self._ask(Action.ACCEPT, paths, hunks)
 
     def reject(self) -> None:
         """Drop the proposal."""
@@ -209,8 +216,10 @@ class Run:
         """
         self._ask(Action.UNDO)
 
-    def _ask(self, action: Action, paths: list[str] | None = None) -> None:
-        control_id = control.send(self.folder, action, paths)
+    def _ask(
+        self, action: Action, paths: list[str] | None = None, hunks: dict[str, list[int]] | None = None
+    ) -> None:
+        control_id = control.send(self.folder, action, paths, hunks)
         with self._changed:
             mine = self.owned or self._adopt()
             if mine and self.tend():

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lab import SETUP, Lab, Notebook
-from scripted_runs import AFTER, BEFORE, project
+from scripted_runs import AFTER, BEFORE, DIFF, TWICE, project, whole
 
 import loom_jupyter
+from loom_jupyter.pipeline.contracts import Node
+from loom_jupyter.runs import events as ev
+from loom_jupyter.runs.log import EventLog
+from loom_jupyter.runs.run import Request, new_run_id
 
 BUILT = Path(loom_jupyter.__file__).parent / "labextension" / "package.json"
 pytestmark = [
@@ -19,6 +24,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not BUILT.exists() and not os.environ.get("CI"), reason="not built: make sidebar"),
 ]
+AXE = Path(loom_jupyter.__file__).parents[1] / "labextension/node_modules/axe-core/axe.min.js"
 TASK = "parcel_price(weight=2.0) should cost the small tariff"
 
 
@@ -43,12 +49,26 @@ class Sidebar:
     def button(self, name: str) -> Any:
         return self.place.get_by_role("button", name=name, exact=True)
 
+    def store(self, events: list[ev.Event], task: str = TASK) -> Path:
+        """Put a run on disk that no process owns, and return its folder."""
+        run_id = new_run_id()
+        folder = self.notebook.lab.data / "loom" / "stored" / "runs" / run_id
+        folder.mkdir(parents=True)
+        request = Request(id=run_id, task=task, root=str(self.notebook.lab.work), created=time.time())
+        (folder / "run.json").write_text(request.model_dump_json())
+        log = EventLog(folder, run_id)
+        for event in events:
+            log.emit(event)
+        log.close()
+        return folder
+
     def says(self, text: str) -> None:
         self.place.locator(".jp-Loom-where", has_text=text).wait_for()
 
 
 @pytest.fixture
 def notebook(lab: Lab, page: Any) -> Notebook:
+    shutil.rmtree(lab.data / "loom", ignore_errors=True)
     project(lab.work)
     notebook = Notebook(lab, page, f"s{time.time_ns()}.ipynb", [SETUP, ""])
     notebook.run(0)
@@ -76,3 +96,213 @@ def test_a_task_from_the_first_word_to_accept_and_undo(sidebar: Sidebar) -> None
     sidebar.says("Undone")
     assert (sidebar.notebook.lab.work / "tariff.py").read_text() == BEFORE
     assert sidebar.notebook.errors == []
+
+
+def test_stop_works_while_another_cell_runs_and_after_the_kernel_died(sidebar: Sidebar) -> None:
+    sidebar.ask("slow")
+    sidebar.button("Stop").wait_for()
+    sidebar.notebook.do("widget.content.widgets.at(-1).model.sharedModel.setSource('import time; time.sleep(20)')")
+    cells = sidebar.notebook.do("return widget.content.widgets.length;")
+    sidebar.notebook.run(cells - 1, wait=False)
+    sidebar.page.wait_for_timeout(500)
+    pressed = time.monotonic()
+    sidebar.button("Stop").click()
+    sidebar.says("Stopped")
+    assert time.monotonic() - pressed < 3
+
+    sidebar.notebook.do("await widget.context.sessionContext.restartKernel();")
+    sidebar.notebook.run(0)
+    sidebar.ask("slow again")
+    sidebar.place.locator(".jp-Loom-asked", has_text="slow again").wait_for()
+    sidebar.place.locator(".jp-Loom-step.jp-mod-done", has_text="Explorer").wait_for()
+    sidebar.notebook.do("await widget.context.sessionContext.shutdown();")
+    sidebar.place.locator(".jp-Loom-notice", has_text="has ended").wait_for()
+    sidebar.button("Stop").click()
+    sidebar.says("Failed, nothing was written")
+
+
+def test_a_page_loaded_again_and_a_second_tab_show_the_same(sidebar: Sidebar) -> None:
+    sidebar.ask("slow")
+    sidebar.place.locator(".jp-Loom-step.jp-mod-done", has_text="Explorer").wait_for()
+    sidebar.place.get_by_role("textbox", name="What should be different").fill("not yet sent")
+    sidebar.page.wait_for_timeout(1200)
+    sidebar.notebook.save()
+    second = sidebar.page.context.browser.new_page()
+    second.goto(f"http://127.0.0.1:{sidebar.notebook.lab.port}/lab?token=t")
+    second.wait_for_function("window.jupyterapp?.commands?.hasCommand('loom:focus')", timeout=60_000)
+    second.evaluate("window.jupyterapp.commands.execute('loom:focus')")
+    second.locator(".jp-Loom-step.jp-mod-done", has_text="Explorer").wait_for()
+    sidebar.page.reload()
+    sidebar.show()
+    sidebar.place.locator(".jp-Loom-step.jp-mod-done", has_text="Explorer").wait_for()
+    assert sidebar.place.get_by_role("textbox", name="What should be different").input_value() == "not yet sent"
+    sidebar.button("Stop").click()
+    sidebar.says("Stopped")
+    second.locator(".jp-Loom-where", has_text="Stopped").wait_for()
+    second.close()
+
+
+def test_one_hunk_is_accepted_and_an_open_file_shows_it(sidebar: Sidebar) -> None:
+    sidebar.notebook.do("await app.commands.execute('docmanager:open', {path: 'tariff.py'});")
+    sidebar.ask("change it twice")
+    sidebar.says("Waits for your review")
+    sidebar.place.get_by_role("checkbox", name="line 2").uncheck()
+    sidebar.button("Accept chosen").click()
+    sidebar.says("Accepted")
+    only = TWICE.replace("weight <= 2", "weight < 2")
+    assert (sidebar.notebook.lab.work / "tariff.py").read_text() == only
+    shown = "[...window.jupyterapp.shell.widgets('main')].find(w => w.context?.path === 'tariff.py')"
+    sidebar.page.wait_for_function(f"{shown}.context.model.sharedModel.getSource().includes('7.5')")
+
+
+def test_unsaved_edits_are_never_lost(sidebar: Sidebar) -> None:
+    sidebar.ask()
+    sidebar.says("Waits for your review")
+    shown = "[...window.jupyterapp.shell.widgets('main')].find(w => w.context?.path === 'tariff.py')"
+    sidebar.notebook.do("await app.commands.execute('docmanager:open', {path: 'tariff.py'});")
+    sidebar.page.wait_for_function(f"{shown}?.context.model.sharedModel.getSource().includes('weight')")
+    sidebar.page.locator(".jp-FileEditor .cm-content").click()
+    sidebar.page.keyboard.press("Control+a")
+    sidebar.page.keyboard.type("mine = 1")
+    sidebar.page.wait_for_function(f"{shown}.context.model.dirty")
+    sidebar.button("Accept").click()
+    sidebar.page.locator(".jp-Dialog", has_text="Unsaved edits").get_by_role("button", name="Cancel").click()
+    assert (sidebar.notebook.lab.work / "tariff.py").read_text() == BEFORE
+    sidebar.button("Accept").click()
+    sidebar.page.get_by_role("button", name="Save and accept").click()
+    sidebar.place.get_by_role("alert").wait_for()
+    assert (sidebar.notebook.lab.work / "tariff.py").read_text() == "mine = 1"
+    sidebar.button("Reject").click()
+    sidebar.says("Rejected")
+
+
+def test_evidence_is_sorted_filtered_and_leads_to_the_line(sidebar: Sidebar) -> None:
+    rows = [ev.EvidenceRow(path=p, rule=r, points=n, detail=p, line=3, family=f) for p, r, n, f in LEDGER]
+    files = [ev.RankedFile(rank=n, path=row.path, score=row.points, rows=[row]) for n, row in enumerate(rows, 1)]
+    sidebar.store([*whole(ev.RunState.REJECTED)[:-1], ev.LedgerMade(files=files, total=9), REJECTED], "the ledger")
+    sidebar.place.locator(".jp-Loom-asked", has_text="2 kg").wait_for()
+    paths = sidebar.place.locator(".jp-Loom-fileHead .jp-Loom-path bdi")
+    evidence = sidebar.place.get_by_role("region", name="Evidence")
+    assert paths.all_inner_texts()[:3] == ["tariff.py", "b.py", "a.py"]
+    evidence.get_by_role("combobox", name="Sort by").select_option("path")
+    assert paths.all_inner_texts()[:3] == ["a.py", "b.py", "tariff.py"]
+    evidence.get_by_role("searchbox").fill("symbol")
+    assert evidence.locator(".jp-Loom-file").count() == 1
+    evidence.get_by_role("searchbox").fill("")
+    evidence.get_by_role("button", name="git").click()
+    assert evidence.locator(".jp-Loom-file").count() == 2
+    evidence.get_by_role("button", name="tariff.py", exact=True).click()
+    sidebar.page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget?.content?.editor?.getCursorPosition().line === 2"
+    )
+
+
+LEDGER = [
+    ("tariff.py", "path mentioned", 24.0, "mention"),
+    ("b.py", "changed in git", 8.0, "git"),
+    ("a.py", "term in symbol", 7.0, "symbol"),
+]
+REJECTED = ev.StateChanged(state=ev.RunState.REJECTED)
+
+
+def test_text_is_never_markup_and_nothing_is_hidden(sidebar: Sidebar) -> None:
+    bad = "<img src=x onerror='window.hurt=1'>\x1b[31m\u202egpj.exe " + "x" * 1_000_000
+    row = ev.EvidenceRow(path=bad[:300], rule=bad, points=5, detail=bad, line=1, family=bad)
+    change = f"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-{bad}\n+{bad}y\n"
+    sidebar.store(
+        [
+            ev.Started(task=bad, root="/x", check=bad, model=bad[:400], budget=1, tagged=[bad]),
+            ev.NodeText(node=Node.CODER, text=bad),
+            ev.NodeRepaired(node=Node.CODER, note=bad),
+            ev.NodeFinished(node=Node.ARCHITECT, summary=bad, seconds=1),
+            ev.LedgerMade(files=[ev.RankedFile(rank=1, path=bad[:300], score=5, rows=[row])], total=1),
+            ev.CandidateTried(number=1, limit=2, place=bad, kind=bad, verdict="failed", reason=bad, seconds=1),
+            ev.CheckFinished(stage="proposal", passed=False, summary=bad, seconds=1, output=bad),
+            ev.Noticed(text=bad),
+            ev.ProposalMade(
+                summary=bad,
+                files=[ev.ProposedFile(path=bad[:300], added=1, removed=1, diff=change)],
+                passed=False,
+                answer=bad,
+            ),
+            ev.Failed(text=bad),
+            ev.StateChanged(state=ev.RunState.FAILED, reason=bad),
+        ],
+        "hostile",
+    )
+    sidebar.place.locator(".jp-Loom-notice", has_text="onerror").wait_for()
+    for more in sidebar.place.locator("details > summary").all():
+        more.click()
+    sidebar.place.locator(".jp-Loom-unfold").first.click()
+    sidebar.place.locator(".cm-editor", has_text="onerror").first.wait_for()
+    assert sidebar.page.evaluate("window.hurt") is None
+    assert sidebar.place.locator("img").count() == 0
+    text = sidebar.place.inner_text()
+    assert "\u202e" not in text
+    assert "⟨U+202E⟩" in text
+    assert len(text) < 100_000
+
+
+def test_a_run_is_found_again_and_deleted(sidebar: Sidebar) -> None:
+    folder = sidebar.store(whole(ev.RunState.REJECTED), "the zebra crossing")
+    sidebar.store(whole(ev.RunState.REJECTED), "something newer")
+    sidebar.place.locator(".jp-Loom-asked", has_text="2 kg").wait_for()
+    sidebar.button("History of runs").click()
+    sidebar.place.get_by_role("searchbox").fill("ZEBRA")
+    sidebar.place.locator(".jp-Loom-past", has_text="zebra").click()
+    sidebar.button("Newest run").wait_for()
+    sidebar.button("History of runs").click()
+    sidebar.place.get_by_role("searchbox").fill("zebra")
+    sidebar.place.get_by_role("button", name="Delete the run: the zebra crossing").click()
+    sidebar.page.locator(".jp-Dialog").get_by_role("button", name="Delete").click()
+    sidebar.place.get_by_text("No run holds these words.").wait_for()
+    assert not folder.exists()
+
+
+def test_a_console_is_opened_where_no_notebook_is(lab: Lab, page: Any) -> None:
+    project(lab.work)
+    page.goto(f"http://127.0.0.1:{lab.port}/lab?reset&token=t")
+    page.wait_for_function("window.jupyterapp?.commands?.hasCommand('loom:focus')", timeout=60_000)
+    page.evaluate("window.jupyterapp.commands.execute('loom:focus')")
+    box = page.get_by_role("textbox", name="What should be different")
+    box.fill("explain nothing")
+    page.get_by_role("checkbox", name="Only ask").check()
+    page.locator(".jp-Loom-run").click()
+    page.locator(".jp-CodeConsole", has_text="%%loom --ask").wait_for()
+    page.locator(".jp-Loom-asked", has_text="explain nothing").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_nothing_keeps_anyone_out(sidebar: Sidebar, theme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: make sidebar")
+    sidebar.notebook.do(f"await app.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}});")
+    files = [ev.ProposedFile(path=path, added=1, removed=1, diff=DIFF) for path in ("tariff.py", "b.py")]
+    events = [*whole()[:-1], ev.ProposalMade(summary="2 kg", files=files, passed=True), whole()[-1]]
+    sidebar.store(events, "accessible")
+    sidebar.place.locator(".cm-editor").nth(1).wait_for()
+    sidebar.place.locator(".jp-Loom-unfold").first.click()
+    sidebar.page.wait_for_timeout(1000)
+    sidebar.page.add_script_tag(path=AXE)
+    found = sidebar.page.evaluate("axe.run('.jp-Loom')")["violations"]
+    grave = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+    assert [one for one in grave if next(v["impact"] for v in found if v["id"] == one[0]) in GRAVE] == []
+
+
+GRAVE = ("serious", "critical")
+
+
+def test_keyboard_alone_is_enough(sidebar: Sidebar) -> None:
+    page = sidebar.page
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+Alt+L")
+    page.keyboard.type("the small tariff")
+    page.keyboard.press("Control+Enter")
+    sidebar.says("Waits for your review")
+    sidebar.button("Accept").focus()
+    page.keyboard.press("Enter")
+    sidebar.says("Accepted")
+    page.keyboard.press("Control+Shift+C")
+    page.keyboard.type("Undo the Accepted Changes")
+    page.keyboard.press("Enter")
+    sidebar.says("Undone")

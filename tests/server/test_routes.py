@@ -189,6 +189,22 @@ def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytes
     assert server.call("POST", path, {"action": "undo"})[0] == 409
 
 
+def test_hunks_are_accepted_one_by_one(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data))
+    scripted_runs.install()
+    workspace = project(server.root / "hunks")
+    run = Loom(workspace).run("change it twice")
+    wait_for(lambda: run.state is RunState.REVIEW)
+    run.release()
+    path = f"/loom/api/runs/{run.id}/control"
+    for wrong in ({"tariff.py": [2]}, {"other.py": [0]}):
+        assert server.call("POST", path, {"action": "accept", "hunks": wrong})[0] == 409
+    assert server.call("POST", path, {"action": "accept", "hunks": {"tariff.py": [1]}})[0] == 200
+    assert (workspace / "tariff.py").read_text() == BEFORE.replace("7.2", "7.5")
+    assert server.call("POST", path, {"action": "undo"})[0] == 200
+    assert (workspace / "tariff.py").read_text() == BEFORE
+
+
 NO_REQUEST = [
     b"",
     b"{",

@@ -1,10 +1,4 @@
-import {
-  Button,
-  checkIcon,
-  closeIcon,
-  undoIcon
-} from '@jupyterlab/ui-components';
-import { type JSX, useState } from 'react';
+import type { JSX } from 'react';
 
 import { useHost } from '../host';
 import { block } from '../view/plain';
@@ -15,70 +9,22 @@ interface Props {
   view: RunView;
 }
 
-/** The proposal: each file's diff, and what can be done with them. */
+/** The proposal: an answer, or each file's diff. */
 export function Changes({ view }: Props): JSX.Element {
-  const { trans, model, accept, undo } = useHost();
-  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const { model } = useHost();
   const files = view.proposal?.files ?? [];
-  const chosen = files.filter(file => !left.has(file.path));
-  const review = view.state === 'review';
-  const pick = review && files.length > 1;
-  const busy = model.asking !== null;
-  const toggle = (path: string) => {
-    const next = new Set(left);
-    if (!next.delete(path)) {
-      next.add(path);
-    }
-    setLeft(next);
-  };
-  const paths =
-    chosen.length === files.length ? null : chosen.map(file => file.path);
   return (
     <div className="jp-Loom-changes">
       {view.proposal?.answer && (
         <p className="jp-Loom-answer">{block(view.proposal.answer)}</p>
       )}
-      {review && (
-        <div className="jp-Loom-actions">
-          <Button
-            className="jp-mod-styled jp-mod-accept"
-            disabled={busy || chosen.length === 0}
-            onClick={() => void accept(paths)}
-          >
-            <checkIcon.react tag="span" className="jp-Loom-icon" />
-            {paths === null
-              ? trans.__('Accept')
-              : trans.__('Accept %1 of %2', chosen.length, files.length)}
-          </Button>
-          <Button
-            className="jp-mod-styled jp-mod-reject"
-            disabled={busy}
-            onClick={() => void model.ask('reject')}
-          >
-            <closeIcon.react tag="span" className="jp-Loom-icon" />
-            {trans.__('Reject')}
-          </Button>
-        </div>
-      )}
-      {view.state === 'accepted' && files.length > 0 && (
-        <div className="jp-Loom-actions">
-          <span className="jp-Loom-done">{trans.__('Accepted')}</span>
-          <Button
-            className="jp-mod-styled"
-            disabled={busy}
-            onClick={() => void undo()}
-          >
-            <undoIcon.react tag="span" className="jp-Loom-icon" />
-            {trans.__('Undo')}
-          </Button>
-        </div>
-      )}
       {files.map(file => (
         <ChangedFile
           key={file.path}
           file={file}
-          picked={!left.has(file.path)}
-          onPick={pick ? () => toggle(file.path) : null}
+          left={model.left}
+          choosing={view.state === 'review'}
+          alone={files.length === 1}
         />
       ))}
     </div>

@@ -14,26 +14,27 @@ interface Props {
 /** A file's change in read-only editors. */
 export function Diff({ path, parts, split }: Props): JSX.Element {
   const { trans, language } = useHost();
+  const label = trans.__('Changes of %1', path);
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let over = false;
     let close = () => {};
     void language(path).then(found => {
       if (!over && place.current) {
-        close = mount(place.current, parts, { split, language: found });
+        close = mount(place.current, parts, { split, label, language: found });
       }
     });
     return () => {
       over = true;
       close();
     };
-  }, [path, parts, split, language]);
+  }, [path, parts, split, label, language]);
   return (
     <div
       ref={place}
       className="jp-Loom-diff"
       role="region"
-      aria-label={trans.__('Changes of %1', path)}
+      aria-label={label}
     />
   );
 }

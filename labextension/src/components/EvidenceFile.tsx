@@ -13,7 +13,7 @@ import {
 import { points } from '../view/figures';
 import { line } from '../view/plain';
 
-const ROWS_SHOWN = 30;
+const ROWS_SHOWN = 12;
 
 interface Props {
   file: RankedFile;
@@ -61,6 +61,15 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
             />
           ))}
       </div>
+      {shown && rows.length > ROWS_SHOWN && (
+        <div className="jp-Loom-why">
+          {trans._n(
+            '%1 weaker row',
+            '%1 weaker rows',
+            rows.length - ROWS_SHOWN
+          )}
+        </div>
+      )}
       {!shown && <div className="jp-Loom-why">{line(why(file), 200)}</div>}
       {shown && (
         <ul className="jp-Loom-rows">

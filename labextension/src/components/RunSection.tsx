@@ -1,24 +1,22 @@
 import type { JSX } from 'react';
-import { Button, stopIcon } from '@jupyterlab/ui-components';
 
 import { useHost } from '../host';
 import { outcome } from '../view/outcome';
 import { block, line } from '../view/plain';
-import { modelLine, status } from '../view/status';
+import { modelLine } from '../view/status';
 import { atWork } from '../view/view';
 import { MemoryBar } from './MemoryBar';
 import { Rail } from './Rail';
 import { Streams } from './Streams';
 import { useNow } from './hooks';
 
-/** The run that is shown: its task, its rail, where it stands, and Stop. */
+/** The run that is shown: its task, its rail, and what there is to say of it. */
 export function RunSection(): JSX.Element {
   const { trans, model } = useHost();
-  const { view, summary, asking } = model;
+  const { view, summary } = model;
   const busy = atWork(view.state);
   const orphan = summary?.alive === false && busy;
   const now = useNow(busy && !orphan);
-  const where = status(view, now, trans);
   const told = outcome(view, trans);
   return (
     <div className="jp-Loom-current">
@@ -26,28 +24,6 @@ export function RunSection(): JSX.Element {
         {line(view.task || summary?.task || '', 300)}
       </p>
       <Rail view={view} now={now} />
-      <div className="jp-Loom-status">
-        <span className="jp-Loom-where" role="status" aria-live="polite">
-          {where.text}
-        </span>
-        {busy && (
-          <Button
-            className="jp-mod-styled jp-mod-warn jp-Loom-stop"
-            disabled={asking !== null}
-            onClick={() => void model.ask('stop')}
-          >
-            <stopIcon.react tag="span" className="jp-Loom-icon" />
-            {asking === 'stop' ? trans.__('Stopping …') : trans.__('Stop')}
-          </Button>
-        )}
-      </div>
-      <div
-        className="jp-Loom-meter"
-        aria-hidden="true"
-        style={{ visibility: where.fraction === null ? 'hidden' : 'visible' }}
-      >
-        <i style={{ width: `${(where.fraction ?? 0) * 100}%` }} />
-      </div>
       {orphan && (
         <p className="jp-Loom-notice">
           {trans.__(
@@ -61,11 +37,6 @@ export function RunSection(): JSX.Element {
             <p key={said}>{line(said)}</p>
           ))}
         </div>
-      )}
-      {model.refusal && (
-        <p className="jp-Loom-error" role="alert">
-          {line(model.refusal)}
-        </p>
       )}
       {told.notices.map((said, number) => (
         <p key={number} className="jp-Loom-notice">

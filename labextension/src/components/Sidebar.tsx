@@ -5,6 +5,7 @@ import { useHost } from '../host';
 import { count } from '../view/figures';
 import { Changes } from './Changes';
 import { Evidence } from './Evidence';
+import { Footer } from './Footer';
 import { History } from './History';
 import { RunSection } from './RunSection';
 import { Section } from './Section';
@@ -109,6 +110,7 @@ export function Sidebar(): JSX.Element {
           </>
         )}
       </div>
+      {!past && model.shown !== null && <Footer />}
     </>
   );
 }

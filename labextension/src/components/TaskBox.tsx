@@ -30,7 +30,7 @@ export function TaskBox(): JSX.Element {
   useLayoutEffect(() => {
     const area = box.current;
     if (area) {
-      area.style.height = 'auto';
+      area.style.height = '';
       area.style.height = `${Math.min(area.scrollHeight + 2, 260)}px`;
     }
   }, [draft.task]);
