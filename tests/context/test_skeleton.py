@@ -84,7 +84,7 @@ def test_everything_is_found_in_the_skeleton() -> None:
 
 def test_little_is_left_to_parse() -> None:
     made = skeleton(b"def f(a, b):\n    x = a\n    y = [x]\n    if x > (y):\n        g(x)\n")
-    assert made == b"def f(    ):\n    (    \n          )\n    if(     ):\n        (  )\n"
+    assert made == b"def f(    ):\n    (    \n          )\n    if(      ):\n        (  )\n"
 
 
 @pytest.mark.parametrize(
