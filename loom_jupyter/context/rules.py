@@ -59,7 +59,7 @@ TABLE = (
     Rule("good company", 5, "term", "The best files of this folder fit the request."),
     Rule("just changed", 4.5, "history", "The very last commits touched this file."),
     Rule("often changed", 5.5, "history", "Many of the last few hundred commits touched this file."),
-    Rule("term from the Architect", 2, "term", "A word that the Architect added stands here."),
+    Rule("term from the Architect", 1, "term", "A word that the Architect added stands here."),
     Rule("test, counts less", -0.6, "term", "A test counts less unless the request is about tests."),
     Rule("documentation, counts less", -0.7, "term", "Documentation counts less unless the request is about it."),
     Rule("configuration, counts less", -0.7, "term", "Data and configuration count less unless asked for."),
