@@ -33,8 +33,11 @@ def has_node() -> bool:
 def build() -> None:
     """Install the locked packages, compile and bundle; jupyter-builder must be on the path."""
     npm = shutil.which("npm") or "npm"
-    for command in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build:prod"]):
-        subprocess.run([npm, *command], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+    installed, lock = HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(install, cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([npm, "run", "--silent", "build:prod"], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
 
 
 def link() -> None:
