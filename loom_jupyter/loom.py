@@ -272,7 +272,7 @@ class Loom:
     def _newest_ledger(self) -> Ledger:
         from loom_jupyter.context.ledger import Ledger
 
-        asked, ranked = self._ranked or (0.0, Ledger("", [], list, list))
+        asked, ranked = self._ranked or (0.0, Ledger("", [], [], list, list))
         last = self.last_run()
         if last is not None and last.request.created > asked and last.ledger is not None:
             return last.ledger

@@ -99,7 +99,7 @@ class Fields:
         self._synonym *= rules[SYNONYMS].points
         self._weight = np.array([weights.get(name, 0.0) for name in Field])
         self._rule = np.array([ORDER.index(RULES[name]) if name in RULES else 0 for name in Field])
-        self._shortness = snapshot.shortness(tuple(LENGTH.get(name, round(length, 2)) for name in Field))
+        self._share = np.array([LENGTH.get(name, length) for name in Field])  # of a field's length in BM25's norm
         if past is not None and past.words.any():
             mean = past.words[past.words > 0].mean()
             self._told = 1 - MESSAGE_LENGTH + MESSAGE_LENGTH * past.words / mean
@@ -157,7 +157,8 @@ class Fields:
             if not found.file.size:
                 continue
             share = 1.0 if form == term else self._form
-            amount = share * self._weight[found.where] * found.times / self._shortness[found.where, found.file]
+            norm = 1 + self._share[found.where] * (self.snapshot.length[found.where, found.file] - 1)
+            amount = share * self._weight[found.where] * found.times / norm
             parts.append(
                 (found.file.astype(np.int64), self._rule[found.where], amount, found.line.astype(np.int64))
             )

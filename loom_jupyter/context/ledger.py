@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -77,12 +76,13 @@ class Ledger:
     def __init__(
         self,
         query: str,
-        scores: Sequence[tuple[str, float]],
+        paths: Sequence[str],
+        points: Sequence[float],
         rows: Callable[[], list[Evidence]],
         symbols: Callable[[], list[RankedSymbol]],
     ) -> None:
         self.query = query
-        self._scores = list(scores)
+        self._paths, self._points = paths, points  # best first, not as pairs: a large tree has very many
         self._make_rows = rows
         self._make_symbols = symbols
 
@@ -96,12 +96,19 @@ class Ledger:
     ) -> Ledger:
         """Make the ledger of some evidence."""
         score = total(len(snapshot.paths), pieces)
-        order = np.lexsort((np.arange(score.size), -score))
+        order = np.argsort(-score, kind="stable")
         seen = np.zeros(score.size, bool)
         for piece in pieces:
             seen[piece.file] = True
-        ranked = [(snapshot.paths[n], float(score[n]) / GRAIN) for n in order.tolist() if seen[n]]
-        made = cls(query, ranked, lambda: _rows(snapshot, pieces, ranked), lambda: symbols(made))
+        order = order[seen[order]]
+        paths = snapshot.names[order].tolist()
+        made = cls(
+            query,
+            paths,
+            (score[order] / GRAIN).tolist(),
+            lambda: _rows(snapshot, pieces, paths),
+            lambda: symbols(made),
+        )
         return made
 
     @cached_property
@@ -114,17 +121,17 @@ class Ledger:
         """Symbols of the best files, best first."""
         return self._make_symbols()
 
-    @property
+    @cached_property
     def scores(self) -> list[tuple[str, float]]:
         """Path and score of each file with any evidence, best first."""
-        return list(self._scores)
+        return list(zip(self._paths, self._points, strict=True))
 
     def __len__(self) -> int:
-        return len(self._scores)
+        return len(self._paths)
 
     @cached_property
     def _by_path(self) -> dict[str, list[Evidence]]:
-        out: dict[str, list[Evidence]] = {path: [] for path, _ in self._scores}
+        out: dict[str, list[Evidence]] = {path: [] for path in self._paths}
         for row in self.rows:
             out[row.path].append(row)
         return out
@@ -141,7 +148,7 @@ class Ledger:
 
         return [
             {"rank": rank, "path": path, "score": score, "rows": rows(path)}
-            for rank, (path, score) in enumerate(self._scores[:n], 1)
+            for rank, (path, score) in enumerate(zip(self._paths[:n], self._points, strict=False), 1)
         ]
 
     def files(self) -> pd.DataFrame:
@@ -151,8 +158,8 @@ class Ledger:
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(self) + 1),
-                "path": pd.Series([p for p, _ in self._scores], dtype="str"),
-                "score": np.array([s for _, s in self._scores], np.float64),
+                "path": pd.Series(self._paths, dtype="str"),
+                "score": np.array(self._points, np.float64),
             }
         )
 
@@ -160,7 +167,7 @@ class Ledger:
         """Return one row a piece of evidence: rank, path, rule, points, detail, line, symbol."""
         import pandas as pd
 
-        rank = {path: n for n, (path, _) in enumerate(self._scores, 1)}
+        rank = {path: n for n, path in enumerate(self._paths, 1)}
         rows = self.rows
         rules = list(dict.fromkeys([*(r.name for r in TABLE), *(r.rule for r in rows)]))
         return pd.DataFrame(
@@ -240,7 +247,7 @@ class Ledger:
             {
                 "v": 1,
                 "query": self.query,
-                "files": self._scores,
+                "files": self.scores,
                 "rows": [list(asdict(r).values()) for r in self.rows],
                 "symbols": [list(s) for s in self.ranked_symbols[:STORED_SYMBOLS]],
             },
@@ -253,7 +260,8 @@ class Ledger:
         data = json.loads(text)
         rows = [Evidence(*r) for r in data["rows"]]
         symbols = [RankedSymbol(*s) for s in data["symbols"]]
-        return cls(data["query"], [(p, s) for p, s in data["files"]], lambda: rows, lambda: symbols)
+        paths, points = [p for p, _ in data["files"]], [s for _, s in data["files"]]
+        return cls(data["query"], paths, points, lambda: rows, lambda: symbols)
 
     def __repr__(self) -> str:
         from loom_jupyter.context.ledger_view import as_text
@@ -285,21 +293,20 @@ def _connected(ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def _rows(snapshot: Snapshot, pieces: Sequence[Piece], ranked: Sequence[tuple[str, float]]) -> list[Evidence]:
-    place = {path: n for n, (path, _) in enumerate(ranked)}
+def _rows(snapshot: Snapshot, pieces: Sequence[Piece], paths: Sequence[str]) -> list[Evidence]:
+    place = {path: n for n, path in enumerate(paths)}
     order = {r.name: n for n, r in enumerate(TABLE)}
     out: list[tuple[int, float, int, Evidence]] = []
     for piece in pieces:
-        each = repeat(piece.detail) if isinstance(piece.detail, str) else piece.detail
         columns = (piece.file.tolist(), piece.points.tolist(), piece.line.tolist())
-        for number, points, line, detail in zip(*columns, each, strict=False):
+        for number, points, line in zip(*columns, strict=True):
             path = snapshot.paths[number]
             around = snapshot.at(number, line) if line else None
             row = Evidence(
                 path,
                 piece.rule,
                 points / GRAIN,
-                detail,
+                piece.detail if isinstance(piece.detail, str) else piece.detail(number),
                 line - (around.base if around else 0) if line else None,
                 (around.name if around.kind != "cell" else around.cell) if around else None,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ class Piece:
     Attributes
     ----------
     detail
-        What was seen: one text for all files, or one a file.
+        What was seen: one text for all files, or what tells it for a file's number when someone looks.
     points
         In 1/128 points, one a file.
     line
@@ -50,7 +50,7 @@ class Piece:
     """
 
     rule: str
-    detail: str | Sequence[str]
+    detail: str | Callable[[int], str]
     file: NDArray[np.int64]
     points: NDArray[np.int64]
     line: NDArray[np.int64]
@@ -99,7 +99,7 @@ def total(size: int, pieces: Sequence[Piece]) -> NDArray[np.int64]:
 
 def _piece(
     rule: str,
-    detail: str | Sequence[str],
+    detail: str | Callable[[int], str],
     file: NDArray[np.int64],
     points: NDArray[np.float64],
     line: NDArray[np.int64] | None = None,
@@ -107,8 +107,6 @@ def _piece(
     """Round points to grains and drop what rounds to nothing."""
     grains = np.rint(points * GRAIN).astype(np.int64)
     keep = grains != 0
-    if not isinstance(detail, str):
-        detail = [d for d, k in zip(detail, keep.tolist(), strict=True) if k]
     where = np.zeros(file.size, np.int64) if line is None else line
     return Piece(rule, detail, file[keep], grains[keep], where[keep])
 
@@ -282,16 +280,13 @@ def _architect(hits: Hits, rule: Rule, best: float) -> Piece:
 def _company(snapshot: Snapshot, share: NDArray[np.float64], rule: Rule) -> Piece:
     """The mean of the best files of a folder."""
     folders = snapshot.folders
-    order = np.lexsort((-share, folders))
-    starts = (
-        np.searchsorted(folders[order], np.arange(folders.max() + 1)) if folders.size else np.empty(0, np.int64)
-    )
-    place = np.arange(order.size) - starts[folders[order]]
-    top = order[place < COMPANY]
-    mean = np.bincount(folders[top], share[top], starts.size) / COMPANY
     files = (share > 0).nonzero()[0]
-    names = [snapshot.paths[n].rpartition("/")[0] or "." for n in files.tolist()]
-    return _piece(rule.name, names, files, mean[folders[files]] * (rule.points / float(mean.max())))
+    order = files[np.lexsort((-share[files], folders[files]))]
+    starts = np.searchsorted(folders[order], np.arange(folders.max() + 1))
+    top = order[np.arange(order.size) - starts[folders[order]] < COMPANY]
+    mean = np.bincount(folders[top], share[top], starts.size) / COMPANY
+    worth = mean[folders[files]] * (rule.points / float(mean.max()))
+    return _piece(rule.name, lambda n: snapshot.paths[n].rpartition("/")[0] or ".", files, worth)
 
 
 def _folders(snapshot: Snapshot, request: Request, rule: Rule) -> Iterator[Piece]:
@@ -306,8 +301,8 @@ def _lately(past: Past, half: int, fits: NDArray[np.bool_], rule: Rule) -> Piece
     worth = np.log1p(10 * weight)
     files = (fits & (worth > 0)).nonzero()[0]
     of = f"of the last {min(half * FADED, len(past.shas)):,} commits"
-    names = [f"{n} {of}" for n in times[files].tolist()]
-    return _piece(rule.name, names, files, worth[files] * (rule.points / (float(worth.max()) or 1.0)))
+    share = worth[files] * (rule.points / (float(worth.max()) or 1.0))
+    return _piece(rule.name, lambda n: f"{times[n]} {of}", files, share)
 
 
 def _demoted(
@@ -315,9 +310,8 @@ def _demoted(
 ) -> Iterator[Piece]:
     """Take points from what is seldom meant; never those that someone gave by name."""
     score = total(len(snapshot.paths), pieces)
-    roles = np.array(snapshot.roles, dtype="U9")
     for role, name in DEMOTED.items():
         if request.about(role):
             continue
-        files = ((roles == role) & (score > 0)).nonzero()[0]
+        files = ((snapshot.role == role) & (score > 0)).nonzero()[0]
         yield _piece(name, role, files, score[files] * (rules[name].points / GRAIN))

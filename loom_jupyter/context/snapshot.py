@@ -44,12 +44,16 @@ class Snapshot:
 
     batch: Batch = field(default_factory=Batch)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
-    _shortness: dict[tuple[float, ...], NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def paths(self) -> list[str]:
         """Paths by file number."""
         return [f.path for f in self.batch.files]
+
+    @cached_property
+    def names(self) -> NDArray[np.object_]:
+        """The same as an array."""
+        return np.array(self.paths, dtype=object)
 
     @cached_property
     def number(self) -> dict[str, int]:
@@ -71,6 +75,11 @@ class Snapshot:
     def roles(self) -> list[Role]:
         """What each file is for."""
         return [role_of(p) for p in self.paths]
+
+    @cached_property
+    def role(self) -> NDArray[np.str_]:
+        """The same as an array."""
+        return np.array(self.roles, dtype="U9")
 
     @cached_property
     def indexed(self) -> int:
@@ -97,7 +106,7 @@ class Snapshot:
         for n in rare.nonzero()[0].tolist():
             name = self.vocabulary.terms[n]
             rare[n] = len(name) > SHORT_NAME or "_" in name
-        pages = np.array([r == "doc" for r in self.roles], bool)
+        pages = self.role == "doc"
         if not pages.any():
             none = np.empty(0, np.int64)
             return none, none, np.empty(0, np.float64)
@@ -115,24 +124,14 @@ class Snapshot:
         page, target, weights = (np.concatenate([p[i] for p in parts]) for i in range(3))
         return page, target, weights
 
-    def shortness(self, shares: tuple[float, ...]) -> NDArray[np.float64]:
-        """Return BM25's length norm of every field (row) and file (column).
-
-        Parameters
-        ----------
-        shares
-            How much a field's length counts, a field.
-        """
-        known = self._shortness.get(shares)
-        if known is None:
-            size = len(self.paths)
-            key = self.batch.where.astype(np.int64) * size + self.batch.file
-            lengths = np.bincount(key, self.batch.count, len(shares) * size).reshape(len(shares), size)
-            holders = np.maximum((lengths > 0).sum(axis=1, keepdims=True), 1)
-            mean = np.maximum(lengths.sum(axis=1, keepdims=True) / holders, 1)
-            share = np.array(shares)[:, None]
-            known = self._shortness[shares] = 1 - share + share * lengths / mean
-        return known
+    @cached_property
+    def length(self) -> NDArray[np.float64]:
+        """Length of every field (row) of every file (column), as a multiple of the mean of files that have one."""
+        size, rows = len(self.paths), len(Field)
+        key = self.batch.where.astype(np.int64) * size + self.batch.file
+        lengths = np.bincount(key, self.batch.count, rows * size).reshape(rows, size)
+        holders = np.maximum((lengths > 0).sum(axis=1, keepdims=True), 1)
+        return np.asarray(lengths / np.maximum(lengths.sum(axis=1, keepdims=True) / holders, 1), np.float64)
 
     def lookup(self, term: str) -> Postings:
         """Return where `term` stands."""

@@ -37,7 +37,7 @@ def test_a_ledger_of_another_version_keeps_its_rules(shop: Path, opened: Open) -
 
 def test_frames_have_sensible_dtypes(shop: Path, opened: Open) -> None:
     ledger = opened(shop).rank(REQUEST)
-    for frame in (ledger.dataframe(), Ledger("", [], list, list).dataframe()):
+    for frame in (ledger.dataframe(), Ledger("", [], [], list, list).dataframe()):
         kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
         text = "str"
         assert kinds == {
@@ -50,7 +50,7 @@ def test_frames_have_sensible_dtypes(shop: Path, opened: Open) -> None:
 def test_other_frames_say_what_is_missing(method: str, shop: Path, opened: Open, monkeypatch: Any) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LoomError, match=r"pip install .*pyarrow"):
-        getattr(Ledger("", [], list, list), method)()
+        getattr(Ledger("", [], [], list, list), method)()
 
 
 def test_other_frames_hold_the_same(shop: Path, opened: Open) -> None:
