@@ -306,3 +306,17 @@ def test_keyboard_alone_is_enough(sidebar: Sidebar) -> None:
     page.keyboard.type("Undo the Accepted Changes")
     page.keyboard.press("Enter")
     sidebar.says("Undone")
+
+
+def test_files_and_errors_are_taken_where_they_are(sidebar: Sidebar) -> None:
+    page = sidebar.page
+    page.locator(".jp-DirListing-item", has_text="tariff.py").click(button="right")
+    page.locator(".lm-Menu-itemLabel", has_text="Tag for Loom").click()
+    sidebar.button("Remove the tag tariff.py").wait_for()
+    sidebar.notebook.do("widget.content.widgets[1].model.sharedModel.setSource('1 / 0')")
+    sidebar.notebook.run(1)
+    page.locator(".jp-OutputArea-output", has_text="ZeroDivisionError").first.click(button="right")
+    page.locator(".lm-Menu-itemLabel", has_text="Ask Loom about This Error").click()
+    task = sidebar.place.get_by_role("textbox", name="What should be different")
+    assert "ZeroDivisionError: division by zero" in task.input_value()
+    assert "\x1b" not in task.input_value()

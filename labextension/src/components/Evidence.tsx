@@ -6,6 +6,9 @@ import { FAMILIES, type Family, familyOf } from '../view/families';
 import type { RunView } from '../view/view';
 import { EvidenceFile } from './EvidenceFile';
 
+/** Files that are shown before one asks for more. */
+const FIRST = 6;
+
 type Order = 'score' | 'path' | 'evidence';
 
 interface Props {
@@ -18,6 +21,7 @@ export function Evidence({ view }: Props): JSX.Element {
   const [order, setOrder] = useState<Order>('score');
   const [words, setWords] = useState('');
   const [hidden, setHidden] = useState<ReadonlySet<Family>>(new Set());
+  const [whole, setWhole] = useState(false);
   const longest = Math.max(0, ...view.files.map(file => file.score));
   const used = useMemo(() => families(view.files), [view.files]);
   const files = useMemo(
@@ -59,7 +63,7 @@ export function Evidence({ view }: Props): JSX.Element {
         </select>
       </div>
       <ol className="jp-Loom-files" aria-label={trans.__('Files')}>
-        {files.map(file => (
+        {files.slice(0, whole ? files.length : FIRST).map(file => (
           <EvidenceFile
             key={file.path}
             file={file}
@@ -68,10 +72,19 @@ export function Evidence({ view }: Props): JSX.Element {
           />
         ))}
       </ol>
+      {!whole && files.length > FIRST && (
+        <button
+          type="button"
+          className="jp-Loom-link"
+          onClick={() => setWhole(true)}
+        >
+          {trans.__('Show %1 more', files.length - FIRST)}
+        </button>
+      )}
       {files.length === 0 && (
         <p className="jp-Loom-empty">{trans.__('No file fits the filter.')}</p>
       )}
-      {more > 0 && (
+      {more > 0 && (whole || files.length <= FIRST) && (
         <p className="jp-Loom-dim">
           {trans._n(
             '%1 more file: %loom ledger',
