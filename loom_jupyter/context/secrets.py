@@ -17,6 +17,8 @@ KEY_FILE = "holds a private key"
 LONG = 20
 AROUND = 120
 CAPITALS = 12
+HUMPS = re.compile(rb"[A-Z][a-z]?(?=[A-Z])")
+FEW_HUMPS = 3
 TOKEN_BYTES = bytes(97 if (chr(b).isalnum() and b < 128) or b in b"_-+/=" else 32 for b in range(256))
 DIGITS, UPPER = bytes(range(48, 58)), bytes(range(65, 91))
 RUN = re.compile(r"[A-Za-z0-9_+/.-]{16,}={0,3}")
@@ -113,10 +115,10 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _noisy(run: bytes) -> bool:
-    """Whether there is a digit among letters, or many capitals: no ruler, no plain name."""
+    """Whether there is a digit among letters, or many or irregular capitals: no ruler, no plain name."""
     letters = run.translate(None, DIGITS)
     mixed = len(letters) < len(run) and letters.strip(b"_-+/=") != b""
-    return mixed or len(run) - len(run.translate(None, UPPER)) >= CAPITALS
+    return mixed or len(run) - len(run.translate(None, UPPER)) >= CAPITALS or len(HUMPS.findall(run)) >= FEW_HUMPS
 
 
 def _token(text: str, start: int, end: int) -> list[tuple[int, int]]:

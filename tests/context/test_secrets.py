@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loom_jupyter.context import secret_rules
@@ -78,6 +78,7 @@ def test_tokens_are_masked_and_lines_stay(kind: str, seed: int) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example("", "stripe", "", 735)  # no digit and few capitals
 @given(st.text(), st.sampled_from(sorted(KINDS)), st.text(), st.integers(0, 10**6))
 def test_a_token_is_found_anywhere(before: str, kind: str, after: str, seed: int) -> None:
     made = token(kind, seed)
