@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
     from loom_jupyter.models.overview import Overview
+    from loom_jupyter.runs.replay import Replay
     from loom_jupyter.runs.run import Run
 
 

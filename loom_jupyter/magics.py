@@ -75,6 +75,8 @@ class LoomMagics(Magics):
             %loom accept [PATH]…   write them into the workspace
             %loom reject           drop them
             %loom undo             restore every byte that accept replaced
+            %loom replay [RUN]     re-execute a run from its recording, without the model;
+                                   --model NAME gives its map to another model
             %loom stop             end the run that is at work
             %loom runs [N]         the newest runs, as a DataFrame
             %loom sql QUERY        query index, ledger and runs

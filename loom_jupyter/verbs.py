@@ -184,6 +184,17 @@ def _undo(loom: Loom, args: argparse.Namespace) -> Any:
     return _said("Undone; the files are byte for byte as they were.")
 
 
+def _with_replay(parser: Parser) -> None:
+    parser.add_argument("--model", metavar="NAME")
+    parser.add_argument("id", nargs="?")
+
+
+def _replay(loom: Loom, args: argparse.Namespace) -> Any:
+    from loom_jupyter.ui import shown
+
+    return shown.replay(loom.replay(pick_run(loom, args.id).id, model=args.model))
+
+
 def _stop(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     if not run.state.at_work:
@@ -278,6 +289,13 @@ VERBS = {
         ),
         Verb("reject", "[--run ID]", "drop the changes", _with_run, _reject),
         Verb("undo", "[--run ID]", "restore the bytes that accept replaced", _with_run, _undo),
+        Verb(
+            "replay",
+            "[RUN] [--model NAME]",
+            "re-execute a run from its recording, or its map on another model",
+            _with_replay,
+            _replay,
+        ),
         Verb("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
         Verb("runs", "[N]", "the newest runs", _with_count, _runs),
         Verb("sql", "QUERY | --tables", "query index, ledger and runs, or describe them", _with_sql, _sql),

@@ -77,7 +77,8 @@ def run(
 
     end = clock() + budget
     proposal = lives.spend(
-        Node.CODER, lambda: coder.write(talk(Node.CODER), spec, context_map, desk, max(0.0, end - clock()))
+        Node.CODER,
+        lambda: coder.write(talk(Node.CODER), spec, context_map, desk, max(0.0, end - clock()), clock),
     )
     observer.finished(Node.CODER, proposal.summary, {"passed": proposal.passed})
     return proposal

@@ -35,6 +35,7 @@ from loom_jupyter.runs.events import (
     TaskPlanned,
 )
 from loom_jupyter.runs.log import LogError
+from loom_jupyter.runs.recording import Recording
 from loom_jupyter.runs.review import accept
 from loom_jupyter.runs.run import Run
 
@@ -143,14 +144,16 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                 parts.enter_context(checker)
             desk = WorkspaceDesk(run, index, model, staged, checker)
             desk.check_before()
+            kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
             proposal = topology.run(
                 run.task,
-                model,
-                desk,
+                kept.model(model),
+                kept.desk(desk),
                 RunObserver(run),
                 budget=run.request.budget,
                 ask=run.request.ask,
                 cancel=run.cancel,
+                clock=kept.clock,
             )
             _propose(run, proposal)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.ui import html, plain
 from loom_jupyter.ui.tags import Html, join, tag
+
+if TYPE_CHECKING:
+    from loom_jupyter.runs.replay import Replay
 
 
 class Shown:
@@ -45,13 +49,32 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Shown:
     return Shown("\n".join(lines))
 
 
-def diff(diffs: dict[str, str]) -> Shown:
+def diff(diffs: Mapping[str, str]) -> Shown:
     """Show unified diffs by path, in full; the text is the unified diff itself."""
     files = [
         ProposedFile(path=path, added=_count(text, "+"), removed=_count(text, "-"), diff=text)
         for path, text in diffs.items()
     ]
     return Shown(plain.visible("".join(diffs.values())).rstrip(), join(html.diff(file, None) for file in files))
+
+
+def replay(done: Replay) -> Shown:
+    """Show what a replay came to; both diffs where they differ."""
+    if done.same and not done.model:
+        return Shown(
+            f"Run {done.run_id} replayed: the same proposal, byte for byte "
+            f"({done.calls} answers from its recording; no model, no check)."
+        )
+    other = plain.line(done.model or "the replay", 80)
+    same = "the same diff" if done.same else "another diff"
+    head = f"Run {done.run_id} on {other}: {same} ({plain.line(done.summary, 200)})."
+    if done.same:
+        return Shown(head)
+    parts = [("the run", diff(done.recorded)), (other, diff(done.replayed))]
+    answer = f"\n{plain.visible(done.answer)}" if done.answer else ""
+    text = head + answer + "".join(f"\n\n--- {name}:\n{str(shown) or 'no changes'}" for name, shown in parts)
+    body = [tag("p", head + answer), *(join([tag("h4", name), shown.body]) for name, shown in parts)]
+    return Shown(text, join(body))
 
 
 def _count(text: str, sign: str) -> int:
