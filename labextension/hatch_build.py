@@ -82,5 +82,8 @@ else:
 if __name__ == "__main__":
     if not has_node():
         sys.exit(NO_NODE)
-    build()
+    try:
+        build()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"The sidebar was not built ({' '.join(error.cmd[1:])}: see above); all else works without it.")
     link()
