@@ -125,7 +125,8 @@ class Loom:
         tagged
             Paths that the user points to.
         check
-            Command that passes when the task is solved; it runs in a staged copy. ``"auto"`` finds one.
+            Command that passes when the task is solved; it runs in a staged copy. ``"auto"``: the
+            examples in the text (``f(2)`` gives 7, I expect 5) that fail now, and the nearest tests.
         apply
             Accept without review if the check passes, or if there is none.
         ask
@@ -148,7 +149,7 @@ class Loom:
             task=masked(text.strip()),
             root=str(self.root),
             tagged=tuple(tagged),
-            check=self._check(check or self.settings.check),
+            check=self._check(check or self.settings.check, text),
             apply=apply,
             ask=ask,
             model=self._model_name(model),
@@ -280,10 +281,13 @@ class Loom:
             return last.ledger
         return ranked
 
-    def _check(self, command: str | None) -> str | None:
-        from loom_jupyter.edits.checks.discover import find_check
+    def _check(self, command: str | None, task: str) -> str | None:
+        """Return the check; ``auto`` stays as it is, for the run finds out what it means."""
+        from loom_jupyter.runs.auto import AUTO, refuse_hopeless
 
-        return find_check(self.root) if command == "auto" else command
+        if command == AUTO:
+            refuse_hopeless(task, self.root)
+        return command
 
     def _model_name(self, model: str | None) -> str | None:
         """Refuse an unknown model before the run starts, without loading anything."""

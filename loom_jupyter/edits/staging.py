@@ -99,6 +99,7 @@ class StagedCopy:
     _marks: dict[str, _Mark] = field(default_factory=dict)
     _folders: set[str] = field(default_factory=set)
     _originals: dict[str, bytes | None] = field(default_factory=dict)
+    _own: dict[str, bytes] = field(default_factory=dict)
     _copier: _Copier = field(default_factory=lambda: _Copier())
 
     def __enter__(self) -> StagedCopy:
@@ -122,6 +123,25 @@ class StagedCopy:
             self._originals[change.path] = change.before
             file.parent.mkdir(parents=True, exist_ok=True)
             self._write(change.path, change.after)
+
+    def add(self, path: str, data: bytes) -> None:
+        """Add a file of Loom's own that stays between trials; its name must be free.
+
+        Raises
+        ------
+        EditError
+            If the workspace has a file of this name.
+        """
+        if (self.workspace / path).exists():
+            raise EditError(f"{path} is a file of the workspace; the copy's own must have another name.")
+        self._own[path] = data
+        self._write(path, data)
+        self._marks[path] = _Mark.of((self.root / path).lstat())
+
+    def drop(self, path: str) -> None:
+        """Take back what `add` added."""
+        del self._own[path], self._marks[path]
+        (self.root / path).unlink(missing_ok=True)
 
     def restore(self) -> None:
         """Put everything back: what was put, and what a check changed, deleted or left lying about.
@@ -179,6 +199,9 @@ class StagedCopy:
         else:
             file.unlink(missing_ok=True)
         del self._marks[path]
+        if path in self._own:
+            self.add(path, self._own[path])
+            return
         self._place(path, linked=path in self.linked)
         if path in self._marks and not file.is_symlink():
             os.utime(file)

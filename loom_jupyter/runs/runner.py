@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -125,6 +126,7 @@ def _fail(run: Run, text: str) -> None:
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
     from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
+    from loom_jupyter.runs.auto import settle
     from loom_jupyter.runs.desk import WorkspaceDesk
 
     report = index.refresh(run.cancel)
@@ -139,8 +141,16 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         with ExitStack() as parts:
             staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
             checker = None
-            if run.request.check is not None:
-                checker = Checker(run.request.check, staged, timeout=settings.check_timeout, cancel=run.cancel)
+            check = settle(
+                run.request,
+                index,
+                staged,
+                partial(_notice, run),
+                timeout=settings.check_timeout,
+                cancel=run.cancel,
+            )
+            if check is not None:
+                checker = Checker(check, staged, timeout=settings.check_timeout, cancel=run.cancel)
                 parts.enter_context(checker)
             desk = WorkspaceDesk(run, index, model, staged, checker)
             desk.check_before()
@@ -156,6 +166,10 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                 clock=kept.clock,
             )
             _propose(run, proposal)
+
+
+def _notice(run: Run, text: str) -> None:
+    run.emit(Noticed(text=text))
 
 
 def _loading(run: Run) -> Progress:
