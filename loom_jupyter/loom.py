@@ -178,10 +178,40 @@ class Loom:
             run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
         host.unload_after(self.settings.unload_after)
-        asked = {"named": self.settings.models, "device": self.settings.device}
-        given: dict[str, Any] = {key: value for key, value in asked.items() if value}
-        start(run, lambda: self.index, self.settings, partial(host.acquire, **given))
+        start(run, lambda: self.index, self.settings, partial(host.acquire, **self._lending()))
         return run
+
+    def replay(self, run_id: str, model: str | None = None) -> Replay:
+        """Re-execute a run from its folder, without the model: it must reach the same proposal, byte for byte.
+
+        Parameters
+        ----------
+        model
+            Run the same map on this model instead, in a staged copy; blocks as long as that takes.
+
+        Raises
+        ------
+        LoomError
+            If the run cannot be replayed: it holds no recording, or a file of its map has changed.
+        """
+        from loom_jupyter.models import host
+        from loom_jupyter.runs.replay import replay, replay_on
+
+        run = self.open_run(run_id)
+        if model is None:
+            return replay(run)
+        named = self._model_name(model) or model
+        cancel = threading.Event()
+        lend = partial(host.acquire, **self._lending())
+        try:
+            return replay_on(named, run, self.index, self.settings, lend, cancel)
+        except KeyboardInterrupt:
+            cancel.set()
+            raise
+
+    def _lending(self) -> dict[str, Any]:
+        asked = {"named": self.settings.models, "device": self.settings.device}
+        return {key: value for key, value in asked.items() if value}
 
     def recover(self) -> list[str]:
         """Finish or take back what a crash left half written in this workspace, and say so.
