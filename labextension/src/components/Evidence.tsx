@@ -5,6 +5,7 @@ import { useHost } from '../host';
 import { FAMILIES, type Family, familyOf } from '../view/families';
 import type { RunView } from '../view/view';
 import { EvidenceFile } from './EvidenceFile';
+import { WhyNot } from './WhyNot';
 
 /** Files that are shown before one asks for more. */
 const FIRST = 6;
@@ -93,6 +94,7 @@ export function Evidence({ view }: Props): JSX.Element {
           )}
         </p>
       )}
+      <WhyNot files={view.files} />
       <div
         className="jp-Loom-legend"
         role="group"

@@ -9,6 +9,7 @@ import { outcome } from '../view/outcome';
 import { block, line } from '../view/plain';
 import { rail } from '../view/rail';
 import { viewOf } from '../view/reduce';
+import { whyNot } from '../view/whynot';
 import { shortStatus, status } from '../view/status';
 import { events } from './recorded';
 import { english } from './words';
@@ -59,6 +60,18 @@ describe('a recorded run', () => {
     expect(side(part, '-')).toContain('if weight < 2:');
     expect(side(part, '+')).toContain('if weight <= 2:');
   });
+});
+
+it('says why a file does not stand higher', () => {
+  const { files } = viewOf(events('solved'));
+  const [best, next] = files;
+  const told = whyNot(files, next?.path ?? '', english);
+  expect(told[0]).toMatch(/ is number 2, [\d.]+ points behind /);
+  expect(told.length).toBeGreaterThan(1);
+  expect(told.slice(1).every(said => said.startsWith('−'))).toBe(true);
+  expect(whyNot(files, best?.path ?? '', english)[0]).toMatch(/first already/);
+  expect(whyNot(files, 'nowhere.py', english)[0]).toMatch(/No file/);
+  expect(whyNot(files, ' ', english)).toEqual([]);
 });
 
 it('says what was tried, what was best and what comes next', () => {
