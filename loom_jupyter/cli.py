@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DONE, FAILED, MISUSED = 0, 1, 2
 DOOR = "jupyter loom"
 RUN_USAGE = """\
-run [--tag PATH]… [--check CMD] [--apply | --yes] [--ask] [--model NAME] [--budget SECONDS] TASK…
+run [--tag PATH]… [--check CMD] [--apply | --yes] [--ask] [--commit] [--model NAME] [--budget SECONDS] TASK…
 """
 
 
@@ -95,6 +95,7 @@ def _run(root: Path, words: list[str]) -> int:
         check=args.check,
         apply=args.apply,
         ask=args.ask,
+        commit=args.commit,
         model=args.model,
         budget=args.budget,
     )

@@ -86,6 +86,7 @@ def task_parser(prog: str) -> Parser:
         "--apply", action="store_true", help="write the changes without review if the check passes"
     )
     parser.add_argument("--ask", action="store_true", help="only answer; change nothing")
+    parser.add_argument("--commit", action="store_true", help="commit what is accepted, and nothing else")
     parser.add_argument("--model", metavar="NAME", help="catalogue name or path of a GGUF file")
     parser.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time that the Coder may search")
     return parser

@@ -113,6 +113,7 @@ class Loom:
         apply: bool = False,
         *,
         ask: bool = False,
+        commit: bool = False,
         model: str | None = None,
         budget: float | None = None,
     ) -> Run:
@@ -131,6 +132,8 @@ class Loom:
             Accept without review if the check passes, or if there is none.
         ask
             Only answer; change nothing.
+        commit
+            Commit what is accepted, in one git commit of these files alone, by your identity and hooks.
         model
             Catalogue name or GGUF path for this run.
         budget
@@ -152,6 +155,7 @@ class Loom:
             check=self._check(check or self.settings.check, text),
             apply=apply,
             ask=ask,
+            commit=commit,
             model=self._model_name(model),
             budget=budget or self.settings.budget,
             created=time.time(),

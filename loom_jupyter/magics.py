@@ -48,7 +48,7 @@ class LoomMagics(Magics):
 
         A task::
 
-            %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--wait]
+            %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--commit] [--wait]
                    [--model NAME] [--budget SECONDS] [NAME]
             What should be different, in your own words.
 
@@ -60,6 +60,7 @@ class LoomMagics(Magics):
                           workspace, for every candidate. `auto` finds one.
         --apply           Write the changes without review if the check passes, or if there is none.
         --ask             Only answer; change nothing.
+        --commit          Commit what is accepted: one git commit of these files, by your identity.
         --wait            Block until nothing is at work any more, and fail if the run fails, so that
                           Run All stops there. Interrupting the kernel stops the run.
         --model NAME      A name from `%loom model`, or the path of a GGUF file.
@@ -129,6 +130,7 @@ class LoomMagics(Magics):
                 check=args.check,
                 apply=args.apply,
                 ask=args.ask,
+                commit=args.commit,
                 model=args.model or self.model or None,
                 budget=args.budget or self.budget or None,
             )

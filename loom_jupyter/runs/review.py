@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 
+SUBJECT = 72
+"""Most characters of a commit's first line."""
+
+
 class RunError(LoomError):
     """What was asked of a run cannot be done in its state; the message says what can."""
 
@@ -53,8 +57,57 @@ def accept(run: Run, paths: list[str] | None = None, hunks: dict[str, list[int]]
         select(change, hunks[change.path]) if hunks and change.path in hunks else change
         for change in apply(chosen, Path(run.request.root))
     ]
-    write(changes, run.folder / "journal", Path(run.request.root))
+    root = Path(run.request.root)
+    own = _own_changes(run, [change.path for change in changes])
+    written = write(changes, run.folder / "journal", root)
+    if run.request.commit:
+        run.emit(Noticed(text=_committed(run, written, own)))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))
+
+
+def _own_changes(run: Run, paths: list[str]) -> list[str]:
+    """Return the files that hold uncommitted work of the user's, which a commit would take along."""
+    from loom_jupyter.edits.commit import uncommitted
+    from loom_jupyter.edits.errors import EditError
+
+    if not run.request.commit:
+        return []
+    try:
+        return uncommitted(Path(run.request.root), paths)
+    except EditError:  # the commit will say it; the edit must not depend on git
+        return []
+
+
+def _committed(run: Run, paths: list[str], own: list[str]) -> str:
+    """Commit what was written, and say so; whatever git refuses, the edit stays."""
+    from loom_jupyter.edits.commit import commit
+    from loom_jupyter.edits.errors import EditError
+
+    if not paths:
+        return "Nothing was written, so nothing was committed."
+    if own:
+        return (
+            f"Nothing was committed: {own[0]} held changes of your own already, which the commit would have taken "
+            "along; the edit is written, commit it yourself."
+        )
+    try:
+        made = commit(Path(run.request.root), paths, commit_message(run))
+    except EditError as error:
+        return f"The edit is written, but {error}"
+    return f"Committed as {made}; undo restores the files and leaves the commit."
+
+
+def commit_message(run: Run) -> str:
+    """Return the message of a run's commit: the user's words, and what the check said."""
+    words = " ".join(run.task.split())
+    subject = words if len(words) <= SUBJECT else words[: SUBJECT - 1].rsplit(" ", 1)[0] + "…"
+    check, proposal = run.request.check, run.proposal
+    passed = proposal is not None and proposal.passed
+    body = [run.task.strip()] if subject != words else []
+    body.append(f"Check passed: {check}" if check and passed else "Unchecked.")
+    if check and not passed:
+        body[-1] = f"Check did not pass: {check}"
+    return "\n\n".join([subject, *body, f"Loom-run: {run.id}"]) + "\n"
 
 
 def interrupted(folder: Path) -> bool:

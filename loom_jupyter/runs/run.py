@@ -45,6 +45,7 @@ class Request(BaseModel):
     check: str | None = None
     apply: bool = False
     ask: bool = False
+    commit: bool = False
     model: str | None = None
     budget: float = 120.0
     created: float = 0.0

@@ -1,0 +1,143 @@
+"""Accept as the user meets it: commits where they were asked for, and files that changed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loom_jupyter import Loom
+from loom_jupyter.runs.events import RunState
+
+TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
+PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
+TARIFF = "parcels/tariff.py"
+
+
+def git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def project(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sample project as a git repository of Ada's."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    git(sample, "init", "-q")
+    git(sample, "config", "user.name", "Ada")
+    git(sample, "config", "user.email", "ada@example.org")
+    git(sample, "add", ".")
+    git(sample, "commit", "-q", "-m", "start")
+    return sample
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> None:
+    """A model that rewrites `parcel_price` with the right comparison."""
+
+    class Rewriting(scripted):  # type: ignore[misc]
+        score = None  # no Scorer: the rewrite is the only candidate
+
+    def choose(messages: Any) -> str:
+        line = next(x for x in messages[1]["content"].splitlines() if "def parcel_price" in x)
+        return json.dumps({"targets": [line.partition(":")[0]]})
+
+    def rewrite(messages: Any) -> str:
+        text = messages[1]["content"]
+        start = text.rindex("def parcel_price")
+        return str(text[start : text.index("```", start)].replace("weight < 2", "weight <= 2"))
+
+    @contextmanager
+    def acquire(name: Any, on_progress: Any, cancel: threading.Event, log: Path) -> Iterator[Any]:
+        model = Rewriting([PLAN, choose, rewrite])
+        yield type("Plain", (), {"info": model.info, "count": model.count, "chat": model.chat})
+
+    monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+
+
+def proposed(root: Path, **options: Any) -> Any:
+    run = Loom(root).run(TASK, **options)
+    assert run.wait(60)
+    assert run.proposal is not None, run.error
+    return run
+
+
+def notices(run: Any) -> str:
+    return "\n".join(event.text for event in run.events() if event.type == "notice")
+
+
+def test_accept_commits_these_files_alone_if_asked(project: Path) -> None:
+    (project / "README.md").write_text("staged by the user\n")
+    git(project, "add", "README.md")
+    run = proposed(project, commit=True)
+    assert git(project, "rev-list", "--count", "HEAD").strip() == "1"
+    run.accept()
+    assert git(project, "log", "-1", "--format=%an|%s|%(trailers:key=Loom-run,valueonly)").strip() == (
+        "Ada|parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and…|" + run.id
+    )
+    assert git(project, "show", "--name-only", "--format=").split() == [TARIFF]
+    assert git(project, "diff", "--cached", "--name-only").split() == ["README.md"]
+    assert "Committed as" in notices(run)
+    run.undo()
+    assert git(project, "rev-list", "--count", "HEAD").strip() == "2"
+
+
+def test_apply_commits_before_the_run_ends(project: Path) -> None:
+    run = proposed(project, commit=True, apply=True)
+    assert run.state is RunState.ACCEPTED
+    assert git(project, "rev-list", "--count", "HEAD").strip() == "2"
+
+
+def test_git_is_left_alone_if_not_asked(project: Path) -> None:
+    run = proposed(project, apply=True)
+    assert run.state is RunState.ACCEPTED
+    assert git(project, "rev-list", "--count", "HEAD").strip() == "1"
+
+
+def test_work_of_the_user_is_not_committed_along(project: Path) -> None:
+    with (project / TARIFF).open("a") as file:
+        file.write("# mine\n")
+    run = proposed(project, commit=True)
+    run.accept()
+    assert git(project, "rev-list", "--count", "HEAD").strip() == "1"
+    assert f"{TARIFF} held changes of your own" in notices(run)
+    assert "weight <= 2" in (project / TARIFF).read_text()
+
+
+def merging(root: Path) -> None:
+    head = git(root, "rev-parse", "HEAD").strip()
+    (root / ".git" / "MERGE_HEAD").write_text(head + "\n")
+
+
+def nobody(root: Path) -> None:
+    git(root, "config", "--unset", "user.name")
+    git(root, "config", "--unset", "user.email")
+    git(root, "config", "user.useConfigOnly", "true")
+
+
+def no_repository(root: Path) -> None:
+    (root / ".git").rename(root / "gone")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [(merging, "during a merge"), (nobody, "user.name"), (no_repository, "not a git repository")],
+)
+def test_what_git_refuses_is_said_and_the_edit_stays(
+    project: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, said: str
+) -> None:
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
+    spoil(project)
+    run = proposed(project, commit=True)
+    run.accept()
+    assert said in notices(run)
+    assert run.state is RunState.ACCEPTED
+    assert "weight <= 2" in (project / TARIFF).read_text()
