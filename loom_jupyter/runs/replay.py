@@ -124,6 +124,7 @@ def replay_on(
     """
     from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
+    from loom_jupyter.runs.auto import settle
     from loom_jupyter.runs.desk import WorkspaceDesk
 
     mapped = next((line for line in reversed(_recording(run)) if line["call"] == "map"), None)
@@ -136,8 +137,9 @@ def replay_on(
         lent = parts.enter_context(acquire(model, _quiet, cancel, run.folder / LOG))
         staged = parts.enter_context(StagedCopy(Path(request.root), cancel=cancel))
         checker = None
-        if request.check is not None:
-            checker = Checker(request.check, staged, timeout=settings.check_timeout, cancel=cancel)
+        check = settle(request, index, staged, _silent, timeout=settings.check_timeout, cancel=cancel)
+        if check is not None:
+            checker = Checker(check, staged, timeout=settings.check_timeout, cancel=cancel)
             parts.enter_context(checker)
             checker.before()
         desk = WorkspaceDesk(_Unheard(run.folder, request), index, lent, staged, checker)
@@ -187,6 +189,10 @@ def _diffs(run: Run, proposal: Proposal) -> dict[str, str]:
             f"The replay of run {run.id} came to another proposal than the run, which cannot be shown because "
             f"{error.path} has changed since; undo the run or restore the file and replay again."
         ) from error
+
+
+def _silent(_text: str) -> None:
+    pass
 
 
 def _quiet(_phase: str, _fraction: float) -> None:

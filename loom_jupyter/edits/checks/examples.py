@@ -39,7 +39,9 @@ _MARKER = re.compile(
 _TICKED = re.compile(r"(?<!`)`(?:>>>\s*)?([^`\n]+?)\s*`(?!`)")
 _CALL = re.compile(r"(?<![\w.`'\"])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(")
 _TAIL = re.compile(r"\.[A-Za-z_]\w*\(|\.[A-Za-z_]\w*|[\[(]")
-_NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?j?(?![\w%])(?!\.\d)(?![-/:,]\d)")
+_NUMBER = re.compile(
+    r"[-+]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?j?(?!\w)(?!\.\d)(?![-/:,]\d)(?!\s*(?:[*/+%^]|-\s*\d|or\b))"
+)
 _WORD = re.compile(r"(?:None|True|False)\b")
 _STRING = re.compile(r"""[bBrRuU]?("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')(?!\w)""")
 _ERROR = re.compile(r"`?((?:[a-z_]\w*\.)*[A-Z]\w*)`?")
@@ -109,8 +111,19 @@ def find_examples(request: str) -> list[Example]:
         stop = subjects[number + 1][0] if number + 1 < len(subjects) else len(request)
         begin = subjects[number - 1][1] if number else 0
         found += _read(request, code, (begin, start), (end, stop), said)
-    checked = (e for e in found if occurs(e, request))
-    return list(dict.fromkeys(checked))[:MOST]
+    return _agreeing([e for e in found if occurs(e, request)])[:MOST]
+
+
+def _agreeing(found: list[Example]) -> list[Example]:
+    """Take each call once, and none of which two things are expected."""
+    by_call: dict[str, list[Example]] = {}
+    for one in found:
+        by_call.setdefault(one.call, []).append(one)
+    return [
+        max(those, key=lambda e: e.actual is not None)
+        for those in by_call.values()
+        if len({e.expected for e in those}) == 1
+    ]
 
 
 def mentions_call(request: str) -> bool:
