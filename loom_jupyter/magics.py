@@ -57,7 +57,8 @@ class LoomMagics(Magics):
 
         --tag PATH        This file matters; may be given several times.
         --check CMD       Passes once the task is solved (such as "pytest -q"); it runs in a copy of the
-                          workspace, for every candidate. `auto` finds one.
+                          workspace, for every candidate. `auto`: the examples in the cell ("f(2)
+                          gives 7, I expect 5") that fail now, and the nearest tests.
         --apply           Write the changes without review if the check passes, or if there is none.
         --ask             Only answer; change nothing.
         --commit          Commit what is accepted: one git commit of these files, by your identity.
@@ -96,7 +97,9 @@ class LoomMagics(Magics):
         try:
             return self._line(line) if cell is None else self._cell(line, cell)
         except LoomError as error:
-            raise UsageError(str(error)) from None
+            from loom_jupyter.ui.plain import visible  # an error may show lines of a file
+
+            raise UsageError(visible(str(error))) from None
 
     # --- %%loom ---
 
