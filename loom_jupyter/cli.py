@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
     except LoomError as error:
-        print(f"jupyter loom: {error}", file=sys.stderr)
+        from loom_jupyter.ui.plain import visible  # an error may show lines of a file
+
+        print(f"jupyter loom: {visible(str(error))}", file=sys.stderr)
         return MISUSED if isinstance(error, MisuseError) else FAILED
     except KeyboardInterrupt:
         return FAILED

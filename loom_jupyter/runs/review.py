@@ -41,6 +41,8 @@ def accept(run: Run, paths: list[str] | None = None, hunks: dict[str, list[int]]
     from loom_jupyter.edits.accept import accept as write
     from loom_jupyter.edits.apply import apply
     from loom_jupyter.edits.diff import select
+    from loom_jupyter.edits.errors import StaleFileError
+    from loom_jupyter.runs import stale
 
     proposal = run.proposal
     # With --apply a run is accepted while it is still running.
@@ -53,13 +55,16 @@ def accept(run: Run, paths: list[str] | None = None, hunks: dict[str, list[int]]
     chosen = [r for r in rewrites if paths is None or r.target.path in paths]
     if not chosen:
         raise RunError("the proposal changes no file; there is nothing to accept.")
-    changes = [
-        select(change, hunks[change.path]) if hunks and change.path in hunks else change
-        for change in apply(chosen, Path(run.request.root))
-    ]
     root = Path(run.request.root)
-    own = _own_changes(run, [change.path for change in changes])
-    written = write(changes, run.folder / "journal", root)
+    try:
+        changes = [
+            select(change, hunks[change.path]) if hunks and change.path in hunks else change
+            for change in apply(chosen, root)
+        ]
+        own = _own_changes(run, [change.path for change in changes])
+        written = write(changes, run.folder / "journal", root)
+    except StaleFileError as error:
+        raise RunError(stale.told(run.folder, root, chosen, error)) from error
     if run.request.commit:
         run.emit(Noticed(text=_committed(run, written, own)))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))

@@ -16,7 +16,7 @@ from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Model, Usage
 from loom_jupyter.pipeline import topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
-from loom_jupyter.runs import watch
+from loom_jupyter.runs import stale, watch
 from loom_jupyter.runs.events import (
     CandidateTried,
     Failed,
@@ -208,7 +208,9 @@ def _propose(run: Run, proposal: Proposal) -> None:
     from loom_jupyter.edits.apply import apply
 
     (run.folder / "proposal.json").write_text(proposal.model_dump_json(indent=1), "utf-8")
-    diffs = unified_diff(apply(proposal.rewrites, Path(run.request.root)))
+    changes = apply(proposal.rewrites, Path(run.request.root))
+    stale.keep(run.folder, changes)
+    diffs = unified_diff(changes)
     files = [ProposedFile(path=d.path, added=d.added, removed=d.removed, diff=d.text) for d in diffs]
     run.emit(ProposalMade(summary=proposal.summary, files=files, passed=proposal.passed, answer=proposal.answer))
     if proposal.answer:

@@ -125,8 +125,15 @@ def result(view: RunView) -> Html:
         parts.append(tag("div", prose(plain.line(said.remedy, 2_000)), cls="error", role="alert"))
     if view.proposal is not None and view.proposal.answer:
         parts.append(tag("pre", "\n".join(plain.lines(view.proposal.answer)), cls="answer"))
-    parts += [tag("div", prose(plain.line(text, 2_000)), cls="notice") for text in said.notices]
+    parts += [_notice(text) for text in said.notices]
     return tag("div", *parts, cls="section") if parts else Html()
+
+
+def _notice(text: str) -> Html:
+    """Return a sentence, and what it shows below."""
+    sentence, _, below = text.partition("\n")
+    shown = tag("pre", "\n".join(plain.lines(below.strip("\n"))), tabindex="0") if below else Html()
+    return tag("div", prose(plain.line(sentence, 2_000)), shown, cls="notice")
 
 
 # --- changes ---

@@ -137,7 +137,7 @@ def _act(run: Run, answer: str, console: Console) -> RunState:
         elif answer == "n":
             run.reject()
     except LoomError as error:
-        console.print(Text(f"  {error}", style="red"))
+        console.print(Text(f"  {plain.visible(str(error))}", style="red"))
         return run.state
     said = {"y": "Accepted; `jupyter loom undo` restores every byte.", "n": "Rejected; nothing was written."}
     console.print(Text(f"  {said.get(answer, 'It waits: `jupyter loom accept` or `reject`.')}"))

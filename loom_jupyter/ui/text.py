@@ -38,8 +38,10 @@ def result(view: RunView) -> str:
     """Return error, answer and notices of a run."""
     said = outcome(view)
     parts = [said.tried, said.best, said.remedy] if said.failed else []
-    parts += said.notices
     sentences = [f"  {plain.line(text, 2_000)}" for text in parts if text]
+    for notice in said.notices:
+        sentence, _, below = notice.partition("\n")
+        sentences += [f"  {plain.line(sentence, 2_000)}", *(f"  {line}" for line in plain.lines(below) if below)]
     if view.proposal is not None and view.proposal.answer:
         sentences += plain.lines(view.proposal.answer)
     return "\n".join(sentences)

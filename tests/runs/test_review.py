@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from loom_jupyter import Loom
+from loom_jupyter.context.context_map import Rewrite, Target
+from loom_jupyter.edits.apply import digest
+from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import RunState
+from loom_jupyter.runs.view import view_of
+from loom_jupyter.ui import html, text
 
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
@@ -141,3 +146,79 @@ def test_what_git_refuses_is_said_and_the_edit_stays(
     assert said in notices(run)
     assert run.state is RunState.ACCEPTED
     assert "weight <= 2" in (project / TARIFF).read_text()
+
+
+# --- files that changed meanwhile ---
+
+
+def test_a_changed_file_is_shown_in_three_versions_and_left_alone(project: Path) -> None:
+    run = proposed(project)
+    file = project / TARIFF
+    mine = file.read_text().replace("weight < 2", "weight < 1.5  # mine\x1b[31m")
+    file.write_text(mine)
+    with pytest.raises(LoomError, match=r"changed since Loom read it, so nothing was written") as caught:
+        run.accept()
+    said = str(caught.value)
+    assert said.index("<<<<<<< proposed") < said.index("weight <= 2") < said.index("||||||| when it was read")
+    assert said.index("weight < 2:") < said.index("=======") < said.index("# mine") < said.index(">>>>>>> now")
+    assert (file.read_text(), run.state) == (mine, RunState.REVIEW)
+    view = view_of(run.events())
+    assert "<<<<<<< proposed\n" in text.result(view)
+    assert "&lt;&lt;&lt;&lt;&lt;&lt;&lt; proposed\n" in html.result(view)
+    assert "\x1b" not in text.result(view) + html.result(view)
+
+
+def test_changes_apart_are_said_to_fit_and_still_not_written(project: Path) -> None:
+    run = proposed(project)
+    with (project / TARIFF).open("a") as file:
+        file.write("# mine\n")
+    with pytest.raises(LoomError, match="do not touch") as caught:
+        run.accept()
+    assert "+    if weight <= 2" in str(caught.value)
+    assert "weight < 2" in (project / TARIFF).read_text()
+
+
+def test_a_removed_file_and_a_secret(project: Path) -> None:
+    run = proposed(project)
+    file = project / TARIFF
+    file.write_text(file.read_text().replace("weight < 2", "weight < 3  # ghp_" + "a1B2c3D4e5F6" * 3))
+    with pytest.raises(LoomError, match="disagree in 1 place") as caught:
+        run.accept()
+    assert "a1B2c3D4" not in str(caught.value)
+    file.unlink()
+    with pytest.raises(LoomError, match="was removed"):
+        run.accept()
+    assert not file.exists()
+
+
+def test_files_that_did_not_change_can_be_accepted(project: Path) -> None:
+    run = proposed(project)
+    stored = run.stored_proposal()
+    (project / "other.py").write_text("x = 1\n")
+    other = Target(
+        id="o",
+        path="other.py",
+        symbol=None,
+        kind="file",
+        start=1,
+        end=1,
+        text="x = 1\n",
+        sha256=digest(b"x = 1\n"),
+    )
+    both = stored.model_copy(update={"rewrites": (*stored.rewrites, Rewrite(target=other, text="x = 2\n"))})
+    (run.folder / "proposal.json").write_text(both.model_dump_json())
+    with (project / TARIFF).open("a") as file:
+        file.write("# mine\n")
+    with pytest.raises(LoomError, match=r"accept the other files by name \(other\.py\)"):
+        run.accept()
+    assert (project / "other.py").read_text() == "x = 1\n"
+    run.accept(["other.py"])
+    assert (project / "other.py").read_text() == "x = 2\n"
+    assert "weight < 2" in (project / TARIFF).read_text()
+
+
+def test_files_read_are_kept_private(project: Path) -> None:
+    run = proposed(project)
+    (kept,) = (run.folder / "read").iterdir()
+    assert kept.read_bytes() == (project / TARIFF).read_bytes()
+    assert kept.stat().st_mode & 0o777 == 0o600
