@@ -132,7 +132,8 @@ def result(view: RunView) -> Html:
 def _notice(text: str) -> Html:
     """Return a sentence, and what it shows below."""
     sentence, _, below = text.partition("\n")
-    shown = tag("pre", "\n".join(plain.lines(below.strip("\n"))), tabindex="0") if below else Html()
+    lines = plain.lines(below.strip("\n"))[:OUTPUT_LINES]
+    shown = tag("pre", "\n".join(lines), tabindex="0") if below.strip() else Html()
     return tag("div", prose(plain.line(sentence, 2_000)), shown, cls="notice")
 
 

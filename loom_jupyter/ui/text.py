@@ -10,6 +10,8 @@ from loom_jupyter.ui.rail import model_line, rail, status
 
 BAR = 16
 FILES_SHOWN = 5
+BELOW = 200
+"""Lines shown below a notice's sentence."""
 
 
 def page(view: RunView, now: float) -> str:
@@ -41,7 +43,10 @@ def result(view: RunView) -> str:
     sentences = [f"  {plain.line(text, 2_000)}" for text in parts if text]
     for notice in said.notices:
         sentence, _, below = notice.partition("\n")
-        sentences += [f"  {plain.line(sentence, 2_000)}", *(f"  {line}" for line in plain.lines(below) if below)]
+        sentences += [
+            f"  {plain.line(sentence, 2_000)}",
+            *(f"  {line}" for line in plain.lines(below)[:BELOW] if below),
+        ]
     if view.proposal is not None and view.proposal.answer:
         sentences += plain.lines(view.proposal.answer)
     return "\n".join(sentences)
