@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import threading
@@ -155,9 +156,10 @@ def test_among_several_definitions_the_best_ranked_is_taken(tmp_path: Path) -> N
 
 
 def test_what_only_a_notebook_defines_is_said(tmp_path: Path) -> None:
-    from nbformat import v4, write
-
-    write(v4.new_notebook(cells=[v4.new_code_cell("def f(n):\n    return n\n")]), tmp_path / "play.ipynb")
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
+    cell["source"] = "def f(n):\n    return n\n"
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "play.ipynb").write_text(json.dumps(book))
     loom = Loom(tmp_path)
     loom.refresh()
     (example,) = find_examples("f(1) should be 2")

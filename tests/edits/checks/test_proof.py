@@ -113,7 +113,7 @@ def test_what_is_printed_and_words_without_quotes_count(sample: Path) -> None:
 
 def test_pytest_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert command("a.py", ["tests/test_b.py"]) == "python -m pytest -q a.py tests/test_b.py"
-    monkeypatch.setattr(proof.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert command("a.py", ["tests/test_b.py"]) == "python -m unittest a.py"
 
 
