@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -386,32 +384,9 @@ class Loom:
 
     def doctor(self) -> list[tuple[str, bool, str]]:
         """Look at what Loom needs: (name, fine, what was found or what to do)."""
-        rows: list[tuple[str, bool, str]] = [
-            ("Python", sys.version_info >= (3, 11), sys.version.split()[0]),
-            _doctor_llama(),
-            ("git", shutil.which("git") is not None, shutil.which("git") or "install git for history evidence"),
-            ("workspace", True, str(self.root)),
-            ("data folder", True, str(self.folder)),
-        ]
-        return [*rows, _doctor_model(self._place())]
+        from loom_jupyter.doctor import examine
 
-
-def _doctor_llama() -> tuple[str, bool, str]:
-    from loom_jupyter.models.build import installed
-    from loom_jupyter.models.device import unused_gpu
-
-    hint = unused_gpu() if installed() else 'pip install "loom-jupyter[local]"'
-    return "llama-cpp-python", not hint, hint or "found"
-
-
-def _doctor_model(name: str | None) -> tuple[str, bool, str]:
-    from loom_jupyter.models.catalogue import is_url
-    from loom_jupyter.models.fetch import cached
-
-    if name is not None and is_url(name):
-        return "model", True, f"the server at {name}"
-    path = cached(name)
-    return "model", path is not None, str(path) if path else "will be downloaded on first use"
+        return examine(self.root, self.folder, self._place())
 
 
 def warm() -> None:

@@ -22,11 +22,12 @@ ROOMS = {
     "settings": set(),
     "errors": set(),
     "command_line": set(),
+    "doctor": {"models"},
     "verbs": {"loom", "command_line", "ui", "runs"},
     "completion": {"loom", "command_line", "verbs"},
     "magics": {"loom", "command_line", "verbs", "completion", "ui", "runs"},
     "cli": {"loom", "command_line", "verbs", "ui", "runs"},
-    "loom": {"context", "pipeline", "models", "edits", "runs", "settings"},
+    "loom": {"context", "pipeline", "models", "edits", "runs", "settings", "doctor"},
     "": {"loom", "magics"},
 }
 # Of these rooms only some modules, or only for their types.
