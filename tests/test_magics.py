@@ -281,7 +281,12 @@ def test_accepting_what_is_not_proposed_says_what_is(shell: InteractiveShell, he
 def test_a_file_changed_since_the_proposal_is_not_overwritten(shell: InteractiveShell, here: Path) -> None:
     start(shell).wait(10)
     (here / "tariff.py").write_text("mine\n")
-    assert "tariff.py" in complaint(shell, "accept")
+    with capture_output(), pytest.raises(UsageError) as caught:
+        shell.run_line_magic("loom", "accept")
+    sentence, *versions = str(caught.value).splitlines()
+    assert "tariff.py" in sentence
+    assert versions.index("<<<<<<< proposed") < versions.index(">>>>>>> now")
+    assert "mine" in versions
     assert (here / "tariff.py").read_text() == "mine\n"
 
 
