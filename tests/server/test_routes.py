@@ -18,6 +18,7 @@ from scripted_runs import AFTER, BEFORE, project, wait_for
 
 from loom_jupyter import Loom
 from loom_jupyter.pipeline.contracts import Node
+from loom_jupyter.runs import runner
 from loom_jupyter.runs.control import ControlReader
 from loom_jupyter.runs.events import Indexed, NodeText, RunState, StateChanged
 from loom_jupyter.runs.run import Request, Run
@@ -173,7 +174,7 @@ def test_a_run_whose_process_died_can_still_be_stopped(server: Any) -> None:
 
 def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data))
-    scripted_runs.install()
+    monkeypatch.setattr(runner, "start", scripted_runs.start)
     workspace = project(server.root / "accepted")
     run = Loom(workspace).run("the small tariff")
     wait_for(lambda: run.state is RunState.REVIEW)
@@ -191,7 +192,7 @@ def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytes
 
 def test_hunks_are_accepted_one_by_one(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data))
-    scripted_runs.install()
+    monkeypatch.setattr(runner, "start", scripted_runs.start)
     workspace = project(server.root / "hunks")
     run = Loom(workspace).run("change it twice")
     wait_for(lambda: run.state is RunState.REVIEW)
