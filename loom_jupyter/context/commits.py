@@ -102,11 +102,6 @@ class Past:
         out[self.log.serials(self.shas)] = np.arange(len(self.shas))
         return out
 
-    @cached_property
-    def touches(self) -> NDArray[np.int64]:
-        """How many of the commits touched each file."""
-        return np.bincount(self._touches[0], minlength=len(self.number))
-
     def lately(self, half: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return how much the last commits touched each file, and how many of them did.
 

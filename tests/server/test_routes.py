@@ -172,14 +172,19 @@ def test_a_run_whose_process_died_can_still_be_stopped(server: Any) -> None:
     assert (listed["state"], listed["alive"]) == ("failed", True)
 
 
-def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def reviewed(server: Any, monkeypatch: pytest.MonkeyPatch, name: str, task: str) -> tuple[Path, str]:
+    """Let a run that nobody owns any more wait for its review; return its workspace and its control's address."""
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data))
     monkeypatch.setattr(runner, "start", scripted_runs.start)
-    workspace = project(server.root / "accepted")
-    run = Loom(workspace).run("the small tariff")
+    workspace = project(server.root / name)
+    run = Loom(workspace).run(task)
     wait_for(lambda: run.state is RunState.REVIEW)
     run.release()
-    path = f"/loom/api/runs/{run.id}/control"
+    return workspace, f"/loom/api/runs/{run.id}/control"
+
+
+def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, path = reviewed(server, monkeypatch, "accepted", "the small tariff")
     status, answer = server.call("POST", path, {"action": "accept", "paths": ["other.py"]})
     assert status == 409
     assert "not in the proposal" in answer["message"]
@@ -191,13 +196,7 @@ def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytes
 
 
 def test_hunks_are_accepted_one_by_one(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data))
-    monkeypatch.setattr(runner, "start", scripted_runs.start)
-    workspace = project(server.root / "hunks")
-    run = Loom(workspace).run("change it twice")
-    wait_for(lambda: run.state is RunState.REVIEW)
-    run.release()
-    path = f"/loom/api/runs/{run.id}/control"
+    workspace, path = reviewed(server, monkeypatch, "hunks", "change it twice")
     for wrong in ({"tariff.py": [2]}, {"other.py": [0]}):
         assert server.call("POST", path, {"action": "accept", "hunks": wrong})[0] == 409
     assert server.call("POST", path, {"action": "accept", "hunks": {"tariff.py": [1]}})[0] == 200
