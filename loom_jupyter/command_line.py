@@ -80,7 +80,9 @@ def task_parser(prog: str) -> Parser:
         "--tag", action="append", default=[], metavar="PATH", help="file that matters (repeatable)"
     )
     parser.add_argument(
-        "--check", metavar="CMD", help="command that passes once the task is solved; 'auto' finds one"
+        "--check",
+        metavar="CMD",
+        help="command that passes once the task is solved; 'auto' finds one, 'cell' runs the notebook's cells",
     )
     parser.add_argument(
         "--apply", action="store_true", help="write the changes without review if the check passes"

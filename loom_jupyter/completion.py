@@ -64,7 +64,7 @@ def _value_of(flag: str, last: str, workspace: Callable[[], Loom]) -> list[str] 
         return workspace().model_names()
     if flag == "--run":
         return workspace().run_ids()
-    return ["auto"] if flag == "--check" else None
+    return ["auto", "cell"] if flag == "--check" else None
 
 
 def _argument(verb: str, workspace: Callable[[], Loom]) -> list[str]:

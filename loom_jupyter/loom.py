@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.context_map import ContextMap
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.edits.checks.cells import Session
     from loom_jupyter.models.overview import Overview
     from loom_jupyter.runs.replay import Replay
     from loom_jupyter.runs.run import Run
@@ -126,6 +127,7 @@ class Loom:
         check
             Command that passes when the task is solved; it runs in a staged copy. ``"auto"``: the
             examples in the text (``f(2)`` gives 7, I expect 5) that fail now, and the nearest tests.
+            ``"cell"``: the cells that ran in this notebook, in a fresh kernel, up to the one that failed.
         apply
             Accept without review if the check passes, or if there is none.
         ask
@@ -145,18 +147,21 @@ class Loom:
 
         if not text.strip():
             raise LoomError("The task is empty; write in the cell what should be different.")
+        check = check or self.settings.check
+        session = self._session(check)
         request = Request(
             id=new_run_id(),
             task=masked(text.strip()),
             root=str(self.root),
             tagged=tuple(tagged),
-            check=self._check(check or self.settings.check, text),
+            check=self._check(check, text),
             apply=apply,
             ask=ask,
             commit=commit,
             model=self._model_name(model),
             budget=budget or self.settings.budget,
             created=time.time(),
+            session=session,
         )
         recovered = self.recover()
         folder = self.folder / "runs" / request.id
@@ -312,6 +317,17 @@ class Loom:
         if last is not None and last.request.created > asked and last.ledger is not None:
             return last.ledger
         return ranked
+
+    def _session(self, check: str | None) -> Session | None:
+        """Return what the notebook has run, where the run needs it."""
+        from loom_jupyter import session
+        from loom_jupyter.edits.checks import cells
+
+        if check != cells.CELL:
+            return None
+        found = session.session(self.root)
+        cells.require(found)
+        return found
 
     def _check(self, command: str | None, task: str) -> str | None:
         """Return the check; ``auto`` stays as it is, for the run finds out what it means."""

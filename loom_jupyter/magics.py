@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Float, Unicode
 
-from loom_jupyter import completion, verbs
+from loom_jupyter import completion, session, verbs
 from loom_jupyter.command_line import MisuseError, Parser, split, task_parser
 from loom_jupyter.errors import LoomError
 
@@ -59,6 +59,8 @@ class LoomMagics(Magics):
         --check CMD       Passes once the task is solved (such as "pytest -q"); it runs in a copy of the
                           workspace, for every candidate. `auto`: the examples in the cell ("f(2)
                           gives 7, I expect 5") that fail now, and the nearest tests.
+                          `cell`: the cells that ran in this notebook, up to the one that
+                          failed, in a fresh kernel.
         --apply           Write the changes without review if the check passes, or if there is none.
         --ask             Only answer; change nothing.
         --commit          Commit what is accepted: one git commit of these files, by your identity.
@@ -202,6 +204,7 @@ def _block(run: Run) -> None:
 
 def register(ipython: Any) -> None:
     """Add ``%loom`` and ``%%loom`` to a shell, with completion, and teach it to show runs."""
+    session.record(ipython)
     magics = LoomMagics(ipython, parent=ipython)
     ipython.register_magics(magics)
     ipython.configurables.append(magics)

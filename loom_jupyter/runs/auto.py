@@ -1,4 +1,7 @@
-"""``--check auto``: the examples in the user's words, proved, and the nearest tests."""
+"""What a run is checked with, where no command was given.
+
+``auto``: the examples in the user's words, proved, and the nearest tests. ``cell``: the cells of the session.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.discover import find_check
 from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call
 from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
@@ -59,10 +63,12 @@ def settle(
     Raises
     ------
     CheckCommandError
-        If ``auto`` finds neither an example that holds nor a test.
+        If ``auto`` finds neither an example that holds nor a test, or ``cell`` no cells that serve.
     Cancelled
         If the user stopped it.
     """
+    if request.check == cells.CELL:
+        return _cells(request.session, staged, tell, timeout, cancel)
     if request.check != AUTO:
         return request.check
     snapshot = index.snapshot
@@ -79,6 +85,21 @@ def settle(
     tests = tests[:NEAREST] if importlib.util.find_spec("pytest") else []
     tell(f"The check is {_count(len(proof.kept), 'example')} of yours{_and_tests(tests)}.")
     return command(proof.file, [shlex.quote(t) for t in tests])
+
+
+def _cells(
+    session: cells.Session | None,
+    staged: StagedCopy,
+    tell: Callable[[str], None],
+    timeout: float,
+    cancel: threading.Event,
+) -> str:
+    cells.require(session)
+    assert session is not None
+    placed = cells.place(session, staged, tell, timeout=timeout, cancel=cancel)
+    if placed is None:
+        raise Cancelled
+    return placed
 
 
 def near_tests(snapshot: Snapshot, order: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
+from loom_jupyter.edits.checks.cells import Session
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import control, watch
 from loom_jupyter.runs.events import (
@@ -49,6 +50,7 @@ class Request(BaseModel):
     model: str | None = None
     budget: float = 120.0
     created: float = 0.0
+    session: Session | None = None
 
 
 class ReviewedProposal(BaseModel):

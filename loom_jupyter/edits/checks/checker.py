@@ -13,7 +13,7 @@ from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.check import CheckResult, Ended, result, run_check
 from loom_jupyter.edits.checks.evidence import PLUGIN, TRACING, Evidence, collect, trace_check, tracing
 from loom_jupyter.edits.checks.report import duration, failing_tests
-from loom_jupyter.edits.checks.warm import WarmPytest, warmable
+from loom_jupyter.edits.checks.warm import Warm, warmable
 from loom_jupyter.edits.staging import StagedCopy
 
 _SCREENED = 20
@@ -37,8 +37,8 @@ class Checker:
 
     The verdict is always that of the user's command as typed. Where the command is nothing but pytest, two things
     make failing candidates cheap: pytest stays imported (`warm`), and the tests that fail now are run first and
-    alone. Both are proved on the code as it is, where they must fail in the same way, and a candidate that passes
-    so is confirmed by the command itself.
+    alone. A session's cells run in a warm process in the same way, all of them. Both are proved on the code as it
+    is, where they must fail in the same way, and a candidate that passes so is confirmed by the command itself.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Checker:
         self._alone = threading.Lock()
         self._before: CheckResult | None = None
         self._longest = {True: 0.0, False: 0.0}
-        self._warm: WarmPytest | None = None
+        self._warm: Warm | None = None
         self._whole = False
         self._failing: list[str] = []
         self._warming: threading.Thread | None = None
@@ -203,7 +203,7 @@ class Checker:
 
         The thread stays until the end: the system ends a process with the thread that started it.
         """
-        warm = WarmPytest(self.command, self._staged.root, timeout=self._timeout, workspace=self._staged.workspace)
+        warm = Warm(self.command, self._staged.root, timeout=self._timeout, workspace=self._staged.workspace)
         try:
             ready = warm.ready(self._closing)
             self._ran.wait()
@@ -218,13 +218,13 @@ class Checker:
             self._warm = None
             warm.close()
 
-    def _prove(self, warm: WarmPytest) -> bool:
+    def _prove(self, warm: Warm) -> bool:
         """Have the server import what tests need, then see whether it fails as the command did."""
         before = self._before
         if before is None or before.passed or before.timed_out or before.cancelled:
             return False
         failing = failing_tests(before.raw)
-        chosen = failing[:_SCREENED]
+        chosen = failing[:_SCREENED] if warm.selects else []
         short = (duration(before.raw) or before.seconds) < _WORTH_PROVING
         if not chosen and not short:
             return False

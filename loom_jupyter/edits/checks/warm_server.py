@@ -1,7 +1,7 @@
-"""Runs pytest again and again in forks of a process that has imported it already.
+"""Runs pytest, or a session's cells, again and again in forks of a process that has imported what they need.
 
-A script of its own, started by `warm.WarmPytest` with the check's environment. Only pytest and its installed
-plugins are imported here, never a module of the workspace; each run is a fresh fork with its own session, under
+A script of its own, started by `warm.Warm` with the check's environment. Only pytest and its installed plugins (or
+IPython) are imported here, never a module of the workspace; each run is a fresh fork with its own session, under
 the check's limits, and all its processes are ended with it. It takes one JSON argument and is spoken to over the
 socket that the argument names: a line of JSON and a file descriptor for the output a run, ``stop`` to end it.
 """
@@ -44,6 +44,14 @@ def _supervisor() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def warm_up_cells() -> None:
+    """Import what runs cells in this process."""
+    import IPython.core.interactiveshell  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def warm_up() -> None:
@@ -178,9 +186,29 @@ def run_pytest(program: list[str], request: dict[str, Any]) -> int:
     sys.path.extend(request["path"])
     known = set(sys.modules)
     code = int(pytest.console_main())
-    fresh = [name for name in sys.modules if name not in known and name.partition(".")[0] in LIBRARIES]
-    os.write(request["report"], "\n".join(fresh).encode())
+    _report(request["report"], known)
     return code
+
+
+def run_cells(script: str, request: dict[str, Any]) -> int:
+    """Run the script of `cells.place` in this process."""
+    import runpy
+
+    os.environ.update(request["environ"], LOOM_CELLS_HERE="1")
+    sys.path.extend(request["path"])
+    sys.argv = [script]
+    known, code = set(sys.modules), 0
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    _report(request["report"], known)
+    return code
+
+
+def _report(file: int, known: set[str]) -> None:
+    fresh = [name for name in sys.modules if name not in known and name.partition(".")[0] in LIBRARIES]
+    os.write(file, "\n".join(fresh).encode())
 
 
 def main() -> int:
@@ -189,9 +217,11 @@ def main() -> int:
     sys.path.pop(0)
     job = json.loads(sys.argv[1])
     server = Server(job)
-    warm_up()
+    warm_up_cells() if job["cells"] else warm_up()
     request = server.serve()
-    return 0 if request is None else run_pytest(job["program"], request)
+    if request is None:
+        return 0
+    return run_cells(job["program"][0], request) if job["cells"] else run_pytest(job["program"], request)
 
 
 if __name__ == "__main__":

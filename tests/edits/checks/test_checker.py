@@ -13,7 +13,7 @@ import pytest
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.checker import Checker, Tally
 from loom_jupyter.edits.checks.report import Counts
-from loom_jupyter.edits.checks.warm import WarmPytest, warmable
+from loom_jupyter.edits.checks.warm import Warm, warmable
 from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
 
@@ -230,7 +230,7 @@ def test_warm_runs_are_fresh_processes(workspace: Path) -> None:
         "    os.environ['LOOM_ONCE'] = '1'\n"
         "    print(os.getpid(), random.random(), sys.argv, sys.path[0], sys.stdin.read() == '')\n"
     )
-    warm = WarmPytest("pytest -q -s", workspace, timeout=60)
+    warm = Warm("pytest -q -s", workspace, timeout=60)
     try:
         assert warm.ready()
         seen = [warm.run(timeout=60)]
@@ -246,4 +246,4 @@ def test_warm_runs_are_fresh_processes(workspace: Path) -> None:
     assert lines[0][1] != lines[1][1]
     assert "'-q', '-s'" in seen[0].raw
     with pytest.raises(ValueError, match="more than pytest"):
-        WarmPytest("make test", workspace, timeout=1)
+        Warm("make test", workspace, timeout=1)

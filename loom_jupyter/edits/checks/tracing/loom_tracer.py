@@ -40,6 +40,10 @@ class Recorder:
             self._files[filename] = full[len(self._root) :].replace(os.sep, "/") if inside else None
         return self._files[filename]
 
+    def leave_out(self, filename: str) -> None:
+        """Record nothing of a file."""
+        self._files[filename] = None
+
     def finish(self, test: str, outcome: str) -> None:
         """Book what was executed to a test that `passed`, `failed` or did something else."""
         seen, self.now = self.now, {}

@@ -1,0 +1,161 @@
+"""What a kernel remembers of its cells, and a whole run by them in a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from kernels import LENT, Kernel
+
+from loom_jupyter import session
+from loom_jupyter.edits.checks.cells import Cell, Session
+
+TARIFF = "def tariff(weight):\n    if weight < 2:\n        return 4.9\n    return 7.2\n"
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance()
+    made.history_manager.enabled = False
+    session.record(made)
+    yield made
+    InteractiveShell.clear_instance()
+
+
+def run(shell: InteractiveShell, *sources: str, cell_id: str | None = None) -> None:
+    with capture_output():
+        for source in sources:
+            shell.run_cell(source, store_history=True, cell_id=cell_id)
+
+
+def now(root: Path = Path("/")) -> Session:
+    found = session.session(root)
+    assert found is not None
+    return found
+
+
+def numbers() -> list[int]:
+    return [cell.number for cell in now().cells]
+
+
+def test_the_cells_up_to_the_one_that_failed(shell: InteractiveShell) -> None:
+    run(shell, "a = 1", "%%capture\n1", "b = a + 1", "{}['price']", "a")
+    assert now().cells == (
+        Cell(number=1, source="a = 1"),
+        Cell(number=2, source="%%capture\n1"),
+        Cell(number=3, source="b = a + 1"),
+        Cell(number=4, source="{}['price']", error="KeyError"),
+    )
+    assert now().failing == now().cells[-1]
+    assert {"a", "b"} <= set(now().names)
+
+
+def test_cells_are_kept_as_they_were_typed_and_without_looms(shell: InteractiveShell) -> None:
+    run(
+        shell,
+        "%load_ext loom_jupyter\nimport os",
+        "%%loom --no-such-flag\ntask",
+        "%time 1\n!true",
+        "x = %loom frobnicate\ny = 2",
+        "%loom frobnicate",
+    )
+    assert [cell.source.strip() for cell in now().cells] == ["import os", "%time 1\n!true", "y = 2"]
+
+
+def test_a_cell_that_was_mended_has_not_failed(shell: InteractiveShell) -> None:
+    run(shell, "n = 0", "1 / n", "n = 1", "1 / n")
+    assert now().failing is None
+    run(shell, "1 / 0", cell_id="c1")
+    assert now().failing is not None
+    run(shell, "1 / 2", cell_id="c1")
+    assert now().failing is None
+    assert 5 not in numbers()
+
+
+def test_a_cell_that_still_fails_is_taken_as_it_is_now(shell: InteractiveShell) -> None:
+    run(shell, "n = 0", cell_id="c0")
+    run(shell, "1 / n", cell_id="c1")
+    run(shell, "2 / n", cell_id="c1")
+    assert [(cell.source, cell.cell_id) for cell in now().cells] == [("n = 0", "c0"), ("2 / n", "c1")]
+
+
+def test_syntax_errors_are_failures_too(shell: InteractiveShell) -> None:
+    run(shell, "def f(:")
+    assert now().cells[-1].error == "SyntaxError"
+
+
+def test_what_loom_itself_does_is_not_done_again(shell: InteractiveShell, tmp_path: Path) -> None:
+    run(shell, f"from loom_jupyter import Loom\nloom = Loom({str(tmp_path)!r})", "loom.settings", "z = 1")
+    assert [cell.source for cell in now().cells] == ["z = 1"]
+
+
+def test_history_that_was_reset_is_gone(shell: InteractiveShell) -> None:
+    run(shell, "1 / 0")
+    shell.reset(new_session=True)
+    run(shell, "1 / 1")
+    assert (numbers(), now().failing) == ([1], None)
+
+
+def test_secrets_are_masked(shell: InteractiveShell) -> None:
+    run(shell, 'token = "ghp_' + "a1B2" * 9 + '"')
+    assert "ghp_" not in now().cells[0].source
+    assert compile(now().cells[0].source, "", "exec")
+
+
+def test_an_error_from_before_the_extension_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance()
+    made.history_manager.enabled = False
+    run(made, "def f():\n    return {}['price']", "f()")
+    session.record(made)
+    assert [(cell.number, cell.error) for cell in now().cells] == [(1, ""), (2, "KeyError")]
+    InteractiveShell.clear_instance()
+
+
+def test_the_folder_is_told_from_the_workspace(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert now(tmp_path).folder == "notebooks"
+    assert now(tmp_path / "notebooks").folder == ""
+    assert now(tmp_path / "elsewhere").folder == ""
+
+
+# --- in a real kernel ---
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    root = tmp_path / "parcels"
+    root.mkdir()
+    (root / "pyproject.toml").write_text("[project]\nname='parcels'\n")
+    (root / "tariff.py").write_text(TARIFF)
+    started = Kernel(root)
+    assert started.run(LENT, quiet=True).status == "ok"
+    yield started
+    started.close()
+
+
+def test_a_failing_cell_is_the_check_of_a_run(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.run("from tariff import tariff")
+    failed = kernel.run("assert tariff(2) == 4.9, tariff(2)")
+    assert failed.error == "AssertionError: 7.2"
+    said = kernel.run("%%loom --check cell --wait job\n2 kg should cost the small price")
+    assert said.status == "ok", said.error
+    state, diff, notices = kernel.value(
+        "[job.state.value, job.proposal.diff, [e.text for e in job.events() if e.type == 'notice']]"
+    )
+    assert state == "review"
+    assert "+    if weight <= 2:" in diff
+    assert "it passes when In [2] does not raise AssertionError any more" in " ".join(notices)
+    assert (tmp_path / "parcels" / "tariff.py").read_text() == TARIFF
+
+
+def test_check_cell_without_cells_is_refused_before_it_begins(kernel: Kernel) -> None:
+    said = kernel.run("%%loom --check cell\ntask")
+    assert "UsageError: --check cell needs a cell that ran before this one" in said.text
