@@ -76,7 +76,8 @@ class LoomMagics(Magics):
             %loom ledger           the run's evidence, as a DataFrame
             %loom ledger WORDS…    a ranking for these words; no model is involved
             %loom diff [PATH]…     the proposed changes
-            %loom accept [PATH]…   write them into the workspace
+            %loom accept [PATH]…   write them into the workspace; --merged: also into files that
+                                   changed since, where your changes and these do not touch
             %loom reject           drop them
             %loom undo             restore every byte that accept replaced
             %loom replay [RUN]     re-execute a run from its recording, without the model;

@@ -97,6 +97,11 @@ def _with_paths(parser: Parser) -> None:
     parser.add_argument("paths", nargs="*")
 
 
+def _with_accept(parser: Parser) -> None:
+    parser.add_argument("--merged", action="store_true")
+    _with_paths(parser)
+
+
 def _with_words(parser: Parser) -> None:
     parser.add_argument("words", nargs="*")
 
@@ -170,7 +175,7 @@ def _proposed(run: Run, verb: str) -> dict[str, str]:
 def _accept(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     diffs = _proposed(run, "accept")
-    run.accept(args.paths or None)
+    run.accept(args.paths or None, merged=args.merged)
     return _said(f"Accepted: {', '.join(args.paths or diffs)}. `undo` restores every byte.")
 
 
@@ -282,9 +287,9 @@ VERBS = {
         Verb("diff", "[PATH]… [--run ID]", "the changes that a run proposes", _with_paths, _diff),
         Verb(
             "accept",
-            "[PATH]… [--run ID]",
-            "write the changes (of these files) into the workspace",
-            _with_paths,
+            "[PATH]… [--run ID] [--merged]",
+            "write the changes (of these files) into the workspace; merged: on top of yours",
+            _with_accept,
             _accept,
         ),
         Verb("reject", "[--run ID]", "drop the changes", _with_run, _reject),

@@ -105,6 +105,7 @@ export class Api {
 export interface Asked {
   paths?: string[];
   hunks?: Record<string, number[]>;
+  merged?: boolean;
 }
 
 async function reason(answer: Response): Promise<string> {

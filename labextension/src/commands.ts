@@ -51,7 +51,10 @@ export function addCommands(
     label: trans.__('Accept the Changes'),
     isEnabled: () => state() === 'review',
     execute: () =>
-      host.accept(choice(model.view.proposal?.files ?? [], model.left))
+      host.accept(
+        choice(model.view.proposal?.files ?? [], model.left),
+        model.view.mergeable
+      )
   });
   commands.addCommand('loom:reject', {
     label: trans.__('Reject the Changes'),

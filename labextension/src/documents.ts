@@ -1,16 +1,19 @@
-/** Open documents and what Loom writes: unsaved edits are never lost, saved ones follow the disk. */
+/** Open documents and what Loom writes: unsaved edits are never lost, open documents follow the disk. */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { Notebooks } from './notebooks';
 
 /** The documents that are open in JupyterLab. */
 export class Documents {
   constructor(
     private readonly app: JupyterFrontEnd,
     private readonly manager: IDocumentManager,
+    private readonly notebooks: Notebooks,
     private readonly trans: TranslationBundle
   ) {}
 
@@ -27,12 +30,29 @@ export class Documents {
     }
   }
 
-  /** Have edits of these files saved that are not yet; false if the user does not want that now. */
+  /**
+   * Have edits of these files saved that are not yet; false if the user does not want that now.
+   *
+   * Notebooks are saved without a question, as JupyterLab does by itself all the time: a run's own cell makes
+   * them unsaved. Whether the proposal still fits is found out from the file, and only there.
+   */
   async settle(paths: readonly string[]): Promise<boolean> {
     const unsaved = this.contexts(paths).filter(({ model }) => model.dirty);
-    if (!unsaved.length) {
-      return true;
+    const texts = unsaved.filter(context => !this.notebooks.has(context));
+    if (texts.length && !(await this.maySave(texts))) {
+      return false;
     }
+    try {
+      await Promise.all(unsaved.map(context => context.save()));
+      return true;
+    } catch {
+      return false; // JupyterLab told why, or its user changed their mind
+    }
+  }
+
+  private async maySave(
+    unsaved: readonly DocumentRegistry.Context[]
+  ): Promise<boolean> {
     const names = unsaved.map(({ path }) => path).join(', ');
     const { button } = await showDialog({
       title: this.trans.__('Unsaved edits'),
@@ -45,17 +65,37 @@ export class Documents {
         Dialog.okButton({ label: this.trans.__('Save and accept') })
       ]
     });
-    if (!button.accept) {
-      return false;
-    }
-    await Promise.all(unsaved.map(context => context.save()));
-    return true;
+    return button.accept;
   }
 
-  /** Show what is on disk now in those of these files that are open and have no unsaved edits. */
+  /**
+   * Show what Loom wrote in those of these files that are open.
+   *
+   * Notebooks take it over cell by cell; other files are read again if they have no unsaved edits.
+   */
   async reload(paths: readonly string[]): Promise<void> {
-    const clean = this.contexts(paths).filter(({ model }) => !model.dirty);
-    await Promise.all(clean.map(context => context.revert()));
+    await Promise.all(
+      this.contexts(paths).map(async context => {
+        if (this.notebooks.has(context)) {
+          this.tell(context.path, await this.notebooks.follow(context));
+        } else if (!context.model.dirty) {
+          await context.revert();
+        }
+      })
+    );
+  }
+
+  /** Say which cells were left alone. */
+  private tell(path: string, conflicts: readonly string[]): void {
+    if (conflicts.length) {
+      const text = this.trans._n(
+        '%2: %1 cell that Loom changed has edits of yours that are not saved; yours stay. Save to keep them, or reload the notebook from disk to take Loom’s.',
+        '%2: %1 cells that Loom changed have edits of yours that are not saved; yours stay. Save to keep them, or reload the notebook from disk to take Loom’s.',
+        conflicts.length,
+        path
+      );
+      Notification.warning(text, { autoClose: false });
+    }
   }
 
   private contexts(paths: readonly string[]): DocumentRegistry.Context[] {

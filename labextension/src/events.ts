@@ -483,6 +483,10 @@ export interface ProposedFile {
 export interface ControlHandled {
   action: Action;
   id: string;
+  /**
+   * Refused, but accept with `merged` can do it.
+   */
+  mergeable: boolean;
   ok: boolean;
   reason: string;
   /**

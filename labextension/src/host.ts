@@ -20,8 +20,11 @@ export interface Host {
   readonly run: (draft: Draft) => Promise<void>;
   /** Let the user pick files to tag. */
   readonly pick: () => Promise<string[]>;
-  /** Write what was chosen of the proposal; unsaved edits in its files are the user's to save first. */
-  readonly accept: (chosen: Choice) => Promise<void>;
+  /**
+   * Write what was chosen of the proposal; with `merged`, on top of edits that do not touch it.
+   * Unsaved edits are saved first: in notebooks as a matter of course, in other files if the user says so.
+   */
+  readonly accept: (chosen: Choice, merged?: boolean) => Promise<void>;
   /** Take it back. */
   readonly undo: () => Promise<void>;
   /** Show a file's change side by side in the main area. */

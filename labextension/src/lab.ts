@@ -15,6 +15,7 @@ import type { ProposedFile } from './events';
 import type { Host } from './host';
 import { loomIcon } from './icon';
 import type { LoomModel } from './model';
+import { Notebooks } from './notebooks';
 import { start } from './start';
 import type { Draft } from './task';
 import type { Choice } from './view/choice';
@@ -37,7 +38,17 @@ export class LabHost implements Host {
     readonly drafts: Drafts
   ) {
     this.trans = parts.translator.load('loom_jupyter');
-    this.documents = new Documents(parts.app, parts.documents, this.trans);
+    this.documents = new Documents(
+      parts.app,
+      parts.documents,
+      new Notebooks(parts.notebooks),
+      this.trans
+    );
+    // Accept and Undo may be pressed in the cell, in a terminal or in another tab.
+    model.written.connect((_, run) => {
+      const paths = run.files.map(path => contentsPath(run.workspace, path));
+      void this.documents.reload(paths);
+    });
   }
 
   readonly trans: TranslationBundle;
@@ -67,11 +78,12 @@ export class LabHost implements Host {
       .map(file => file.path);
   };
 
-  accept = async (chosen: Choice): Promise<void> => {
+  accept = async (chosen: Choice, merged = false): Promise<void> => {
     const files = chosen.paths.map(path => this.path(path));
-    const asked = chosen.whole
+    const some = chosen.whole
       ? {}
       : { paths: chosen.paths, hunks: chosen.hunks };
+    const asked = { ...some, merged };
     if (
       (await this.documents.settle(files)) &&
       (await this.model.ask('accept', asked))
@@ -82,7 +94,11 @@ export class LabHost implements Host {
 
   undo = async (): Promise<void> => {
     const files = this.proposed().map(path => this.path(path));
-    if (await this.model.ask('undo')) {
+    const notebooks = files.filter(path => path.endsWith('.ipynb'));
+    if (
+      (await this.documents.settle(notebooks)) &&
+      (await this.model.ask('undo'))
+    ) {
       await this.documents.reload(files);
     }
   };

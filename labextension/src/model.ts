@@ -57,6 +57,11 @@ export class LoomModel implements IDisposable {
     return this._changed;
   }
 
+  /** Says that a run's changes were written or taken back, by whomever. */
+  get written(): ISignal<this, RunSummary> {
+    return this._written;
+  }
+
   get isDisposed(): boolean {
     return this.disposed;
   }
@@ -155,9 +160,12 @@ export class LoomModel implements IDisposable {
 
   private async refresh(): Promise<void> {
     try {
-      const known = this.runs.length;
+      const before = this.runs;
       this.runs = await this.api.runs();
-      if (!this.ready || this.runs.length !== known) {
+      if (this.ready) {
+        this.tellWritten(before);
+      }
+      if (!this.ready || this.runs.length !== before.length) {
         this.index = await this.api.index();
       }
       this.ready = true;
@@ -172,6 +180,17 @@ export class LoomModel implements IDisposable {
     }
     this.settle();
     this.tell();
+  }
+
+  /** Tell which runs were accepted or undone since the list was read last. */
+  private tellWritten(before: readonly RunSummary[]): void {
+    const states = new Map(before.map(run => [run.id, run.state]));
+    for (const run of this.runs) {
+      const over = run.state === 'accepted' || run.state === 'undone';
+      if (over && states.get(run.id) !== run.state && run.files.length) {
+        this._written.emit(run);
+      }
+    }
   }
 
   /** Show what the list calls for. */
@@ -292,6 +311,7 @@ export class LoomModel implements IDisposable {
 
   private readonly poll: Poll;
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _written = new Signal<this, RunSummary>(this);
   private picked: RunSummary | null = null;
   private leaving: AbortController | null = null;
   private expected: { after: string; until: number } | null = null;

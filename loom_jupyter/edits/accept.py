@@ -10,8 +10,9 @@ from pathlib import Path
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.apply import FileChange, digest
 from loom_jupyter.edits.errors import EditError, StaleFileError
-from loom_jupyter.edits.journal import Entry, Journal, JournalState, before_bytes, keep_before
+from loom_jupyter.edits.journal import Entry, Journal, JournalState, before_bytes, keep_after, keep_before
 from loom_jupyter.edits.paths import resolve
+from loom_jupyter.edits.rebase import rebase
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def accept(
 def undo(journal: Path, root: Path, paths: Collection[str] | None = None) -> UndoReport:
     """Put back the exact bytes that Accept replaced, and remove the files it created.
 
+    A notebook that was run or saved since gets back the cells that Accept changed; the rest of it stays.
+
     Parameters
     ----------
     paths
@@ -86,6 +89,8 @@ def undo(journal: Path, root: Path, paths: Collection[str] | None = None) -> Und
     if not pending:
         raise EditError("There is nothing to undo in these files; name files that this run changed.")
     for entry in pending:
+        if entry.path.endswith(".ipynb") and _hash(file := resolve(root, entry.path)) not in (None, entry.after):
+            rebase(found, entry, journal, file.read_bytes())
         _require(root, entry.path, entry.after, "accepted")
     found.state, found.pending = JournalState.UNDOING, [entry.path for entry in pending]
     try:
@@ -188,6 +193,8 @@ def _write_all(changes: Sequence[FileChange], journal: Path, root: Path) -> None
     entries = []
     for number, change in enumerate(changes):
         keep_before(journal, number, change.before or b"")
+        if change.path.endswith(".ipynb"):
+            keep_after(journal, number, change.after)
         before = None if change.before is None else digest(change.before)
         folders = _missing_folders(root, change.path)
         entries.append(
@@ -241,7 +248,8 @@ def _put_back(record: Journal, journal: Path, root: Path, paths: Collection[str]
         file = resolve(root, entry.path)
         present = _hash(file)
         if present == entry.after and entry.before is not None:
-            _replace(file, before_bytes(journal, number), entry.mode, number)
+            kept = number if entry.blob is None else entry.blob
+            _replace(file, before_bytes(journal, kept), entry.mode, number)
         elif present == entry.after:
             disk.remove(file)
         elif present != entry.before:

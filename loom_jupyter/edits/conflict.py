@@ -11,6 +11,7 @@ from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.text import closed, decode, split_lines
 
 Lines = list[str]
+Cells = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,17 @@ class ThreeWay:
     conflicts
         Places where they disagree.
     merged
-        The change on top of the present file, where nothing disagrees; else None. Never written by itself.
+        The change on top of the present file, where nothing disagrees; else None.
+    intact
+        Of a notebook: whether the cells that change are as they were read, so that it was only run, saved or
+        edited elsewhere. A cell is the unit of change there, so the change fits without being asked for again.
     """
 
     path: str
     text: str
     conflicts: int
     merged: FileChange | None
+    intact: bool = False
 
 
 def three_way(change: FileChange, present: bytes | None) -> ThreeWay:
@@ -112,21 +117,50 @@ def _notebook(change: FileChange, present: bytes) -> ThreeWay:
     """Join cell by cell: outputs and other cells may have changed, the changed cells must not."""
     path = change.path
     text, encoding = decode(path, present)
-    old = {cell.id: cell.source for cell in notebook.cells(path, decode(path, change.before or b"")[0])}
-    new = {cell.id: cell.source for cell in notebook.cells(path, decode(path, change.after)[0])}
-    now = {cell.id: cell.source for cell in notebook.cells(path, text)}
-    shown, conflicts = [], 0
-    for name, source in new.items():
-        if old.get(name) == source:
-            continue
+    books = (decode(path, change.before or b"")[0], decode(path, change.after)[0], text)
+    old, new, now = ({cell.id: cell.source for cell in notebook.cells(path, book)} for book in books)
+    shown, conflicts, intact = [], 0, True
+    for name in _changed(old, new):
+        intact &= now.get(name) == old.get(name)
         part, found = _shown(*(split_lines(book.get(name, "")) for book in (old, new, now)))
-        if (name in now) != (name in old):
+        if _astray(name, old, new, now):
             found = max(found, 1)
         conflicts += found
         shown.append(f"# cell {name}\n{part}")
-        if not conflicts and name in now:
-            text = notebook.with_source(text, notebook.find(path, text, name), part)
-    if set(new) - set(old):
-        conflicts = max(conflicts, 1)
-    merged = None if conflicts else replace(change, before=present, after=encoding.encode(path, text))
-    return ThreeWay(path, "\n".join(shown), conflicts, merged)
+        if not conflicts:
+            text = _with(path, text, name, list(new), part)
+    if conflicts:
+        return ThreeWay(path, "\n".join(shown), conflicts, None)
+    merged = replace(change, before=present, after=encoding.encode(path, text))
+    return ThreeWay(path, "\n".join(shown), 0, merged, intact)
+
+
+def _changed(old: Cells, new: Cells) -> list[str]:
+    """Return the cells that a change rewrites or adds, in order, then those that it takes away."""
+    return [name for name in new if old.get(name) != new[name]] + [name for name in old if name not in new]
+
+
+def _astray(name: str, old: Cells, new: Cells, now: Cells) -> bool:
+    """Whether a cell is gone, or came from elsewhere, or where it would be added there is no place for it."""
+    if name in old:
+        taken = name not in new
+        return now.get(name, old[name]) != old[name] if taken else name not in now
+    if name in now:
+        return now[name] != new[name]
+    before = _before(name, list(new))
+    return before is None or before not in now | {n: new[n] for n in new if n not in old}
+
+
+def _before(name: str, names: list[str]) -> str | None:
+    at = names.index(name)
+    return names[at - 1] if at else None
+
+
+def _with(path: str, text: str, name: str, names: list[str], source: str) -> str:
+    """Return the text with a cell rewritten, added after the one before it in `names`, or taken away."""
+    there = name in {cell.id for cell in notebook.cells(path, text)}
+    if name not in names:
+        return notebook.without_cell(path, text, name) if there else text
+    if there:
+        return notebook.with_source(text, notebook.find(path, text, name), source)
+    return notebook.with_new_cell(path, text, _before(name, names), source)

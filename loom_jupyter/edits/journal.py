@@ -36,6 +36,8 @@ class Entry(BaseModel):
         Folders that Accept made for the file, outermost first.
     undone
         Whether the file has been put back.
+    blob
+        Number of its kept bytes, where that is not its position.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,6 +48,7 @@ class Entry(BaseModel):
     mode: int | None
     folders: list[str] = []
     undone: bool = False
+    blob: int | None = None
 
 
 class Journal(BaseModel):
@@ -102,5 +105,18 @@ def keep_before(folder: Path, number: int, data: bytes) -> None:
     disk.write(_blob(folder, number), data)
 
 
-def _blob(folder: Path, number: int) -> Path:
-    return folder / f"{number}.before"
+def after_bytes(folder: Path, number: int) -> bytes | None:
+    """Return the bytes that a notebook had after Accept; None where they were not kept."""
+    try:
+        return _blob(folder, number, "after").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def keep_after(folder: Path, number: int, data: bytes) -> None:
+    """Store the bytes that a notebook has after Accept, for an undo cell by cell."""
+    disk.write(_blob(folder, number, "after"), data)
+
+
+def _blob(folder: Path, number: int, side: str = "before") -> Path:
+    return folder / f"{number}.{side}"

@@ -95,6 +95,18 @@ def with_new_cell(path: str, text: str, after: str | None, source: str) -> str:
     return text[:at] + "," + body + text[at:]
 
 
+def without_cell(path: str, text: str, cell_id: str) -> str:
+    """Return the notebook's text without a cell, and without the comma that goes with it."""
+    present = cells(path, text)
+    number = next(n for n, cell in enumerate(present) if cell.id == cell_id)
+    start, end = present[number].span
+    if number:
+        start = present[number - 1].span[1]
+    elif len(present) > 1:
+        end = present[1].span[0]
+    return text[:start] + text[end:]
+
+
 def _cell(text: str, number: int, span: Span) -> Cell:
     members = _members(text, span[0])
     source = _value(text, members["source"])

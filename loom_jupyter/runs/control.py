@@ -25,6 +25,8 @@ def send(
     action: Action | str,
     paths: Sequence[str] | None = None,
     hunks: Mapping[str, Sequence[int]] | None = None,
+    *,
+    merged: bool = False,
 ) -> str:
     """Ask the run in `folder` for an action.
 
@@ -34,6 +36,8 @@ def send(
         For accept: only these files. None means all.
     hunks
         For accept: of these files only these hunks, by their position from 0.
+    merged
+        For accept: also on top of files that changed since, where the changes do not touch.
 
     Returns
     -------
@@ -50,6 +54,7 @@ def send(
         action=Action(action),
         paths=None if paths is None else list(paths),
         hunks=None if hunks is None else {path: list(numbers) for path, numbers in hunks.items()},
+        merged=merged,
     )
     try:
         with closing(LineWriter(folder / CONTROL)) as file:

@@ -267,6 +267,7 @@ class ControlHandled(_Event):
     action: Action
     ok: bool
     reason: str = ""
+    mergeable: bool = Field(default=False, description="Refused, but accept with `merged` can do it.")
 
 
 class Noticed(_Event):
@@ -320,6 +321,8 @@ class Control(BaseModel):
         For accept: only these files. None means all.
     hunks
         For accept: of these files only these hunks, by their position from 0.
+    merged
+        For accept: also on top of files that changed since, where the changes do not touch.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -328,6 +331,7 @@ class Control(BaseModel):
     action: Action
     paths: list[str] | None = None
     hunks: dict[str, list[int]] | None = None
+    merged: bool = False
 
 
 def schema() -> dict[str, Any]:

@@ -20,27 +20,43 @@ class RunError(LoomError):
     """What was asked of a run cannot be done in its state; the message says what can."""
 
 
+class StaleRunError(RunError):
+    """Files changed since they were read; `mergeable` says whether the changes fit on top of them."""
+
+    def __init__(self, text: str, mergeable: bool) -> None:
+        super().__init__(text)
+        self.mergeable = mergeable
+
+
 def carry_out(run: Run, control: Control) -> ControlHandled:
     """Do what a control line asks and return the answer that goes into the log."""
     try:
         if control.action is Action.STOP:
             _stop(run)
         elif control.action is Action.ACCEPT:
-            accept(run, control.paths, control.hunks)
+            accept(run, control.paths, control.hunks, merged=control.merged)
         elif control.action is Action.REJECT:
             _reject(run)
         else:
             _undo(run)
     except LoomError as error:
-        return ControlHandled(id=control.id, action=control.action, ok=False, reason=str(error))
+        fits = isinstance(error, StaleRunError) and error.mergeable
+        return ControlHandled(id=control.id, action=control.action, ok=False, reason=str(error), mergeable=fits)
     return ControlHandled(id=control.id, action=control.action, ok=True)
 
 
-def accept(run: Run, paths: list[str] | None = None, hunks: dict[str, list[int]] | None = None) -> None:
-    """Write the proposal, journalled, if every file still is what the map recorded."""
+def accept(
+    run: Run,
+    paths: list[str] | None = None,
+    hunks: dict[str, list[int]] | None = None,
+    *,
+    merged: bool = False,
+) -> None:
+    """Write the proposal, journalled, if every file still is what the map recorded.
+
+    With `merged`, also on top of files that changed since, where the changes do not touch.
+    """
     from loom_jupyter.edits.accept import accept as write
-    from loom_jupyter.edits.apply import apply
-    from loom_jupyter.edits.diff import select
     from loom_jupyter.edits.errors import StaleFileError
     from loom_jupyter.runs import stale
 
@@ -57,14 +73,12 @@ def accept(run: Run, paths: list[str] | None = None, hunks: dict[str, list[int]]
         raise RunError("the proposal changes no file; there is nothing to accept.")
     root = Path(run.request.root)
     try:
-        changes = [
-            select(change, hunks[change.path]) if hunks and change.path in hunks else change
-            for change in apply(chosen, root)
-        ]
+        changes = stale.changes(run.folder, root, chosen, hunks or {}, merged=merged)
         own = _own_changes(run, [change.path for change in changes])
         written = write(changes, run.folder / "journal", root)
     except StaleFileError as error:
-        raise RunError(stale.told(run.folder, root, chosen, error)) from error
+        said = stale.told(run.folder, root, chosen, error)
+        raise StaleRunError(said.text, said.mergeable) from error
     if run.request.commit:
         run.emit(Noticed(text=_committed(run, written, own)))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))

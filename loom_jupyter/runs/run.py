@@ -188,7 +188,13 @@ class Run:
             self.cancel.set()
         self._ask(Action.STOP)
 
-    def accept(self, paths: list[str] | None = None, hunks: dict[str, list[int]] | None = None) -> None:
+    def accept(
+        self,
+        paths: list[str] | None = None,
+        hunks: dict[str, list[int]] | None = None,
+        *,
+        merged: bool = False,
+    ) -> None:
         """Write the proposal into the workspace.
 
         Parameters
@@ -197,13 +203,15 @@ class Run:
             Only these files.
         hunks
             Of these files only these hunks, by their position from 0.
+        merged
+            Also write into files that changed since, where your changes and the proposal's do not touch.
 
         Raises
         ------
         LoomError
             If there is nothing to accept, or a file changed since the proposal was made; nothing is written then.
         """
-        self._ask(Action.ACCEPT, paths, hunks)
+        self._ask(Action.ACCEPT, paths, hunks, merged=merged)
 
     def reject(self) -> None:
         """Drop the proposal."""
@@ -220,9 +228,14 @@ class Run:
         self._ask(Action.UNDO)
 
     def _ask(
-        self, action: Action, paths: list[str] | None = None, hunks: dict[str, list[int]] | None = None
+        self,
+        action: Action,
+        paths: list[str] | None = None,
+        hunks: dict[str, list[int]] | None = None,
+        *,
+        merged: bool = False,
     ) -> None:
-        control_id = control.send(self.folder, action, paths, hunks)
+        control_id = control.send(self.folder, action, paths, hunks, merged=merged)
         with self._changed:
             mine = self.owned or self._adopt()
             if mine and self.tend():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.context.secrets import masked
 from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.conflict import ThreeWay, three_way
-from loom_jupyter.edits.diff import unified_diff
+from loom_jupyter.edits.diff import select, unified_diff
 from loom_jupyter.edits.errors import EditError, StaleFileError
 
 READ = "read"
@@ -29,7 +31,69 @@ def keep(folder: Path, changes: Iterable[FileChange]) -> None:
                 file.write(change.before)
 
 
-def told(folder: Path, root: Path, rewrites: Sequence[Rewrite], error: StaleFileError) -> str:
+@dataclass(frozen=True)
+class Told:
+    """What a refused Accept says, and whether every change fits on top of the files as they are now."""
+
+    text: str
+    mergeable: bool
+
+
+def changes(
+    folder: Path,
+    root: Path,
+    rewrites: Sequence[Rewrite],
+    hunks: Mapping[str, Collection[int]],
+    *,
+    merged: bool = False,
+) -> list[FileChange]:
+    """Compute what is to be written into the files as they are now.
+
+    A notebook whose changed cells are as they were read may have been run, saved or edited elsewhere since.
+
+    Parameters
+    ----------
+    hunks
+        Of these files only these hunks.
+    merged
+        Also take files that changed, where the changes do not touch.
+
+    Raises
+    ------
+    StaleFileError
+        A file changed since it was read, and the change cannot be put on top of it, or was not asked to be.
+    """
+    return [
+        _fitted(folder, root, group, hunks.get(path), merged) for path, group in sorted(_by_path(rewrites).items())
+    ]
+
+
+def _fitted(
+    folder: Path, root: Path, group: Sequence[Rewrite], hunks: Collection[int] | None, merged: bool
+) -> FileChange:
+    try:
+        (change,) = apply(group, root)
+        return change if hunks is None else select(change, hunks)
+    except StaleFileError:
+        found = _joined(folder, root, group, hunks)
+        if found is None or found.merged is None or not (merged or found.intact):
+            raise
+        return found.merged
+
+
+def _joined(folder: Path, root: Path, group: Sequence[Rewrite], hunks: Collection[int] | None) -> ThreeWay | None:
+    """Put a change on top of its file as it is now; None where that, or what was read, is gone."""
+    file = root / group[0].target.path
+    try:
+        change, present = _change(folder, group), file.read_bytes()
+        mode = stat.S_IMODE(file.stat().st_mode)
+        chosen = change if hunks is None else select(change, hunks)
+        return three_way(replace(chosen, mode=mode), present)
+    except (EditError, OSError):  # the caller tells why
+        return None
+
+
+def told(folder: Path, root: Path, rewrites: Sequence[Rewrite], error: StaleFileError) -> Told:
     """Return a sentence, and below it the three versions of each file that changed; nothing is written.
 
     Parameters
@@ -37,16 +101,27 @@ def told(folder: Path, root: Path, rewrites: Sequence[Rewrite], error: StaleFile
     rewrites
         All that was to be accepted.
     """
-    by_path: dict[str, list[Rewrite]] = {}
-    for rewrite in rewrites:
-        by_path.setdefault(rewrite.target.path, []).append(rewrite)
+    by_path = _by_path(rewrites)
     stale = [path for path, group in by_path.items() if _stale(root, group)] or [error.path]
     others = [path for path in by_path if path not in stale]
-    advice = f"accept the other files by name ({', '.join(others)})" if others else "run the task again"
+    views = [_view(folder, root, by_path[path]) for path in stale if path in by_path]
+    fits = all(view.mergeable for view in views)
+    choices = ["accept merged (`%loom accept --merged`)"] if fits else []
+    choices += [f"accept the other files by name ({', '.join(others)})"] if others else ["run the task again"]
     changed = " and ".join(stale)
-    head = f"{changed} changed since Loom read it, so nothing was written; compare below, or {advice}."
-    views = [_view(folder, root, path, by_path[path]) for path in stale if path in by_path]
-    return "\n\n".join([head, *filter(None, views)])
+    head = f"{changed} changed since Loom read it, so nothing was written; compare below, {_or(choices)}."
+    return Told("\n\n".join([head, *(view.text for view in views if view.text)]), fits)
+
+
+def _or(choices: Sequence[str]) -> str:
+    return ", ".join(f"or {choice}" for choice in choices)
+
+
+def _by_path(rewrites: Iterable[Rewrite]) -> dict[str, list[Rewrite]]:
+    groups: dict[str, list[Rewrite]] = {}
+    for rewrite in rewrites:
+        groups.setdefault(rewrite.target.path, []).append(rewrite)
+    return groups
 
 
 def _stale(root: Path, group: Sequence[Rewrite]) -> bool:
@@ -59,22 +134,23 @@ def _stale(root: Path, group: Sequence[Rewrite]) -> bool:
     return False
 
 
-def _view(folder: Path, root: Path, path: str, group: Sequence[Rewrite]) -> str:
-    """Return one file's three versions where they disagree; empty where they cannot be told."""
+def _view(folder: Path, root: Path, group: Sequence[Rewrite]) -> Told:
+    """Return one file's three versions where they disagree."""
+    path = group[0].target.path
     try:
         present = (root / path).read_bytes()
     except OSError:
         present = None
     try:
-        found = three_way(_change(folder, path, group), present)
+        found = three_way(_change(folder, group), present)
     except (EditError, OSError) as error:
-        return f"{path} cannot be compared ({error})."
-    return masked(_text(found, present))
+        return Told(f"{path} cannot be compared ({error}).", False)
+    return Told(masked(_text(found, present)), found.merged is not None)
 
 
-def _change(folder: Path, path: str, group: Sequence[Rewrite]) -> FileChange:
+def _change(folder: Path, group: Sequence[Rewrite]) -> FileChange:
     """Make the proposal's change again, from the file as it was read."""
-    sha256 = group[0].target.sha256
+    path, sha256 = group[0].target.path, group[0].target.sha256
     with tempfile.TemporaryDirectory(prefix="loom-read-") as copy:
         file = Path(copy, path)
         file.parent.mkdir(parents=True, exist_ok=True)

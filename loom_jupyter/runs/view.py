@@ -122,8 +122,10 @@ class RunView:
         The search's newest candidates; ``candidates[-1].number`` of ``candidates[-1].limit``.
     before, after
         The check on the untouched workspace, and on the proposal (or the newest candidate).
-    controls
+    refused
         Requests that were refused, newest last: what was asked and why not.
+    mergeable
+        Whether the accept that was refused last can be done with `merged`.
     """
 
     run: str = ""
@@ -151,6 +153,7 @@ class RunView:
     proposal: ev.ProposalMade | None = None
     notices: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    mergeable: bool = False
     error: str = ""
 
     @property
@@ -207,7 +210,7 @@ def _(event: ev.Started, view: RunView) -> RunView:
 
 @_after.register
 def _(event: ev.StateChanged, view: RunView) -> RunView:
-    view = replace(view, state=event.state, reason=event.reason)
+    view = replace(view, state=event.state, reason=event.reason, mergeable=False)
     if event.state.at_work:
         return replace(view, ended=None)
     ended = view.ended if view.ended is not None else event.ts
@@ -319,6 +322,7 @@ def _(event: ev.MapMade, view: RunView) -> RunView:
 @_after.register
 def _(event: ev.CheckStarted, view: RunView) -> RunView:
     line = CheckLine(event.command)
+    view = replace(view, check=event.command)  # `auto` has found out what it means
     if event.stage == "candidate":
         return replace(view, after=line)
     note = "before the change" if event.stage == "before" else ""
@@ -365,7 +369,8 @@ def _(event: ev.ProposalMade, view: RunView) -> RunView:
 def _(event: ev.ControlHandled, view: RunView) -> RunView:
     if event.ok:
         return view
-    return replace(view, refused=(*view.refused, event.reason or f"{event.action} was refused.")[-NOTICE_LIMIT:])
+    refused = (*view.refused, event.reason or f"{event.action} was refused.")[-NOTICE_LIMIT:]
+    return replace(view, refused=refused, mergeable=event.mergeable)
 
 
 @_after.register

@@ -166,7 +166,7 @@ class ControlHandler(LoomHandler):
     @authenticated
     @authorized
     async def post(self, run_id: str) -> None:
-        """Do what ``{action, paths?, hunks?}`` asks and answer when it is done; 409 says why it was refused."""
+        """Do what ``{action, paths?, hunks?, merged?}`` asks; answer when it is done, or 409 with the reason."""
         run = await self.run(run_id)
         try:
             asked = json.loads(bytes(self._body))

@@ -94,6 +94,6 @@ def ask(run: Stored, body: dict[str, Any]) -> None:
     request = Control.model_validate({"id": "x", **body})
     handle = shelf.handle(run)
     if request.action is Action.ACCEPT:
-        handle.accept(request.paths, request.hunks)
+        handle.accept(request.paths, request.hunks, merged=request.merged)
     else:
         {Action.STOP: handle.stop, Action.REJECT: handle.reject, Action.UNDO: handle.undo}[request.action]()

@@ -39,6 +39,9 @@ class Widgets:
             self._content.add_class(name)
         self._stop = _button("Stop", "End this run now; nothing is written", "stop")
         self._accept = _button("Accept", "Write these changes into the workspace", "check", "success")
+        self._merge = _button(
+            "Accept merged", "Write these changes on top of your own, which do not touch them", "check", "success"
+        )
         self._reject = _button("Reject", "Drop these changes", "times")
         self._undo = _button("Undo", "Restore the files as they were before", "undo")
         self._text = w.ToggleButton(
@@ -49,6 +52,7 @@ class Widgets:
         for button, act in {
             self._stop: lambda run: run.stop(),
             self._accept: lambda run: run.accept(),
+            self._merge: lambda run: run.accept(merged=True),
             self._reject: lambda run: run.reject(),
             self._undo: lambda run: run.undo(),
         }.items():
@@ -78,7 +82,8 @@ class Widgets:
 
     def close_bar(self) -> None:
         """Give the buttons up. The column stays: a page that is loaded again asks for it."""
-        for widget in (self._bar, self._stop, self._accept, self._reject, self._undo, self._text, self._accepted):
+        buttons = (self._stop, self._accept, self._merge, self._reject, self._undo, self._text)
+        for widget in (self._bar, *buttons, self._accepted):
             widget.close()
 
     def show(self, view: RunView, now: float) -> None:
@@ -99,7 +104,7 @@ class Widgets:
         if view.proposal is None or not view.proposal.files:
             return ()
         if view.state is RunState.REVIEW:
-            return (self._accept, self._reject)
+            return (self._merge if view.mergeable else self._accept, self._reject)
         # The words stand where Accept stood, so that a second click there does not undo.
         return (self._accepted, self._undo) if view.state is RunState.ACCEPTED else ()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab import Lab
+from lab import SETUP, Lab, Notebook
+from scripted_runs import project
+from sidebar import Sidebar
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
@@ -47,3 +50,23 @@ def page(browser: Any) -> Iterator[Any]:
     page.set_default_timeout(20_000)
     yield page
     page.close()
+
+
+@pytest.fixture
+def cells() -> list[str]:
+    """The cells of the notebook that the sidebar stands beside; the first one is run."""
+    return [SETUP, ""]
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Any, cells: list[str]) -> Notebook:
+    shutil.rmtree(lab.data / "loom", ignore_errors=True)
+    project(lab.work)
+    notebook = Notebook(lab, page, f"s{time.time_ns()}.ipynb", cells)
+    notebook.run(0)
+    return notebook
+
+
+@pytest.fixture
+def sidebar(notebook: Notebook) -> Sidebar:
+    return Sidebar(notebook)

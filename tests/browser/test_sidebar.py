@@ -3,81 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import SETUP, Lab, Notebook
+from lab import Lab
 from scripted_runs import AFTER, BEFORE, DIFF, TWICE, project, whole
+from sidebar import BUILT, TASK, Sidebar
 
 import loom_jupyter
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs import events as ev
-from loom_jupyter.runs.log import EventLog
-from loom_jupyter.runs.run import Request, new_run_id
 
-BUILT = Path(loom_jupyter.__file__).parent / "labextension" / "package.json"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(not BUILT.exists() and not os.environ.get("CI"), reason="not built: make sidebar"),
 ]
 AXE = Path(loom_jupyter.__file__).parents[1] / "labextension/node_modules/axe-core/axe.min.js"
-TASK = "parcel_price(weight=2.0) should cost the small tariff"
-
-
-class Sidebar:
-    """The sidebar in a page, beside a notebook."""
-
-    def __init__(self, notebook: Notebook) -> None:
-        self.notebook, self.page = notebook, notebook.page
-        self.place = self.page.locator(".jp-Loom")
-        self.show()
-
-    def show(self) -> None:
-        self.page.wait_for_function("window.jupyterapp.commands.hasCommand('loom:focus')")
-        self.notebook.do("await app.commands.execute('loom:focus');")
-        self.place.get_by_role("textbox", name="What should be different").wait_for()
-
-    def ask(self, task: str = TASK, check: str = "pytest -q") -> None:
-        self.place.get_by_role("textbox", name="Check").fill(check)
-        self.place.get_by_role("textbox", name="What should be different").fill(task)
-        self.page.keyboard.press("Control+Enter")
-
-    def button(self, name: str) -> Any:
-        return self.place.get_by_role("button", name=name, exact=True)
-
-    def store(self, events: list[ev.Event], task: str = TASK) -> Path:
-        """Put a run on disk that no process owns, and return its folder."""
-        run_id = new_run_id()
-        folder = self.notebook.lab.data / "loom" / "stored" / "runs" / run_id
-        folder.mkdir(parents=True)
-        request = Request(id=run_id, task=task, root=str(self.notebook.lab.work), created=time.time())
-        (folder / "run.json").write_text(request.model_dump_json())
-        log = EventLog(folder, run_id)
-        for event in events:
-            log.emit(event)
-        log.close()
-        return folder
-
-    def says(self, text: str) -> None:
-        self.place.locator(".jp-Loom-where", has_text=text).wait_for()
-
-
-@pytest.fixture
-def notebook(lab: Lab, page: Any) -> Notebook:
-    shutil.rmtree(lab.data / "loom", ignore_errors=True)
-    project(lab.work)
-    notebook = Notebook(lab, page, f"s{time.time_ns()}.ipynb", [SETUP, ""])
-    notebook.run(0)
-    return notebook
-
-
-@pytest.fixture
-def sidebar(notebook: Notebook) -> Sidebar:
-    return Sidebar(notebook)
 
 
 def test_a_task_from_the_first_word_to_accept_and_undo(sidebar: Sidebar) -> None:

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.conflict import merge, three_way
+from loom_jupyter.edits.notebook import with_new_cell
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "d\n"]), max_size=12)
 
@@ -87,6 +88,38 @@ def test_a_notebook_that_was_run_meanwhile_is_joined() -> None:
     assert clash.text.startswith("# cell x\n<<<<<<< proposed\na = 2\n")
     gone = nbformat.writes(new_notebook(cells=[new_code_cell("b = 1", id="y")])).encode()
     assert three_way(change, gone).merged is None
+
+
+def cells(*sources: tuple[str, str]) -> bytes:
+    return nbformat.writes(new_notebook(cells=[new_code_cell(text, id=name) for name, text in sources])).encode()
+
+
+def test_cells_as_they_were_read_are_told_from_such_that_changed() -> None:
+    change = FileChange("n.ipynb", book("a = 1\n\n\nz = 0", "b = 1"), book("a = 2\n\n\nz = 0", "b = 1"))
+    assert three_way(change, book("a = 1\n\n\nz = 0", "b = 3", "ran\n")).intact
+    near = three_way(change, book("a = 1\n\n\nz = 9", "b = 1"))
+    assert near.merged is not None
+    assert near.merged.after == book("a = 2\n\n\nz = 9", "b = 1")
+    assert not near.intact
+    assert not three_way(change, book("a = 7", "b = 1")).intact
+
+
+def test_a_cell_that_is_added_comes_after_the_same_one_and_is_taken_away_again() -> None:
+    before = cells(("x", "a"), ("y", "b"))
+    after = with_new_cell("n.ipynb", before.decode(), "x", "new").encode()
+    present = cells(("y", "b"), ("x", "a"), ("z", "c"))
+    added = three_way(FileChange("n.ipynb", before, after), present)
+    assert added.merged is not None
+    assert added.intact
+    now = added.merged.after
+    assert [cell["source"] for cell in nbformat.reads(now.decode(), 4)["cells"]] == ["b", "a", "new", "c"]
+    gone = three_way(FileChange("n.ipynb", after, before), now)
+    assert gone.merged is not None
+    assert gone.merged.after == present
+    alone = cells(("y", "b"))
+    assert three_way(FileChange("n.ipynb", before, after), alone).merged is None
+    edited = now.replace(b'"new"', b'"newer"')
+    assert three_way(FileChange("n.ipynb", after, before), edited).merged is None
 
 
 def test_git_is_not_touched(tmp_path: Path) -> None:

@@ -102,3 +102,15 @@ def test_missing_and_doubled_ids_are_refused() -> None:
         notebook.find("n.ipynb", text, "gone")
     with pytest.raises(EditError, match="same id"):
         notebook.cells("n.ipynb", book(["a", "b"]).replace('"c1"', '"c0"'))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_cell_that_was_added_is_taken_away_to_the_byte(style: dict[str, object]) -> None:
+    text = book(["a", "b"], **style)
+    for after in ("m", "c0", "c1"):
+        more = notebook.with_new_cell("n.ipynb", text, after, "new = 1\nx")
+        known = {cell.id for cell in notebook.cells("n.ipynb", text)}
+        (name,) = {cell.id for cell in notebook.cells("n.ipynb", more)} - known
+        assert notebook.without_cell("n.ipynb", more, name) == text
+    first = notebook.without_cell("n.ipynb", text, "m")
+    assert [cell.id for cell in notebook.cells("n.ipynb", first)] == ["c0", "c1"]

@@ -178,6 +178,52 @@ def test_changes_apart_are_said_to_fit_and_still_not_written(project: Path) -> N
     assert "weight < 2" in (project / TARIFF).read_text()
 
 
+def test_changes_apart_are_accepted_merged_and_undone(project: Path) -> None:
+    run = proposed(project)
+    file = project / TARIFF
+    file.chmod(0o755)
+    with file.open("a") as stream:
+        stream.write("# mine\n")
+    mine = file.read_bytes()
+    with pytest.raises(LoomError, match=r"accept merged \(`%loom accept --merged`\)"):
+        run.accept()
+    assert view_of(run.events()).mergeable
+    run.accept(merged=True)
+    assert not view_of(run.events()).mergeable
+    assert file.read_bytes() == mine.replace(b"weight < 2", b"weight <= 2")
+    assert file.stat().st_mode & 0o777 == 0o755
+    run.undo()
+    assert file.read_bytes() == mine
+
+
+def test_what_disagrees_is_not_merged_either(project: Path) -> None:
+    run = proposed(project)
+    file = project / TARIFF
+    mine = file.read_text().replace("weight < 2", "weight < 1.5")
+    file.write_text(mine)
+    with pytest.raises(LoomError, match="disagree in 1 place") as caught:
+        run.accept(merged=True)
+    assert "merged" not in str(caught.value)
+    assert not view_of(run.events()).mergeable
+    assert file.read_text() == mine
+
+
+def test_only_chosen_hunks_are_merged(project: Path) -> None:
+    run = proposed(project)
+    stored = run.stored_proposal()
+    whole = stored.rewrites[0]
+    text = whole.text.replace("    ", "    # first\n    ", 1)
+    both = stored.model_copy(update={"rewrites": (whole.model_copy(update={"text": text}),)})
+    (run.folder / "proposal.json").write_text(both.model_dump_json())
+    with (project / TARIFF).open("a") as file:
+        file.write("# mine\n")
+    run.accept(hunks={TARIFF: [1]}, merged=True)
+    now = (project / TARIFF).read_text()
+    assert "weight <= 2" in now
+    assert "# first" not in now
+    assert now.endswith("# mine\n")
+
+
 def test_a_removed_file_and_a_secret(project: Path) -> None:
     run = proposed(project)
     file = project / TARIFF

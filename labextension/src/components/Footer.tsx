@@ -11,13 +11,22 @@ import { useHost } from '../host';
 import { choice } from '../view/choice';
 import { line } from '../view/plain';
 import { status } from '../view/status';
+import type { Words } from '../view/words';
 import { atWork } from '../view/view';
 import { useNow } from './hooks';
+
+function acceptLabel(whole: boolean, fits: boolean, trans: Words): string {
+  if (fits) {
+    return trans.__('Accept merged');
+  }
+  return whole ? trans.__('Accept') : trans.__('Accept chosen');
+}
 
 /** Where the shown run stands, and what can be asked of it: always in sight. */
 export function Footer(): JSX.Element {
   const { trans, model, accept, undo } = useHost();
   const { view, summary, asking, left } = model;
+  const fits = view.mergeable;
   const busy = atWork(view.state);
   const now = useNow(busy && summary?.alive !== false);
   const where = status(view, now, trans);
@@ -56,10 +65,17 @@ export function Footer(): JSX.Element {
             <Button
               className="jp-mod-styled jp-mod-accept"
               disabled={asking !== null || chosen.paths.length === 0}
-              onClick={() => void accept(chosen)}
+              title={
+                fits
+                  ? trans.__(
+                      'Write it on top of your own edits, which do not touch it'
+                    )
+                  : undefined
+              }
+              onClick={() => void accept(chosen, fits)}
             >
               <checkIcon.react tag="span" className="jp-Loom-icon" />
-              {chosen.whole ? trans.__('Accept') : trans.__('Accept chosen')}
+              {acceptLabel(chosen.whole, fits, trans)}
             </Button>
             <Button
               className="jp-mod-styled"

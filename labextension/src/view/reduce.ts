@@ -152,7 +152,11 @@ function after(view: RunView, event: LoomEvent): RunView {
       const reason = event.reason || `${event.action} was refused.`;
       return event.ok
         ? view
-        : { ...view, refused: kept(view.refused, reason, NOTICE_LIMIT) };
+        : {
+            ...view,
+            refused: kept(view.refused, reason, NOTICE_LIMIT),
+            mergeable: event.mergeable ?? false
+          };
     }
     case 'notice':
       return { ...view, notices: kept(view.notices, event.text, NOTICE_LIMIT) };
@@ -175,7 +179,8 @@ const BROKEN_OFF: Partial<Record<RunState, StepState>> = {
 };
 
 function stateChanged(view: RunView, event: StateChanged): RunView {
-  const next = { ...view, state: event.state, reason: event.reason };
+  const { state, reason } = event;
+  const next = { ...view, state, reason, mergeable: false };
   if (atWork(event.state)) {
     return { ...next, ended: null };
   }
@@ -204,7 +209,8 @@ function settled(step: Step, event: StateChanged): Step {
   return step.state === 'waiting' ? { ...step, state: 'skipped' } : step;
 }
 
-function checkStarted(view: RunView, event: CheckStarted): RunView {
+function checkStarted(seen: RunView, event: CheckStarted): RunView {
+  const view = { ...seen, check: event.command }; // `auto` has found out what it means
   const line: CheckLine = {
     command: event.command,
     passed: null,

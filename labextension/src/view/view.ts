@@ -99,6 +99,8 @@ export interface RunView {
   proposal: ProposalMade | null;
   notices: readonly string[];
   refused: readonly string[];
+  /** Whether the accept that was refused last can be done on top of the user's edits. */
+  mergeable: boolean;
   error: string;
 }
 
@@ -156,6 +158,7 @@ export const EMPTY: RunView = {
   proposal: null,
   notices: [],
   refused: [],
+  mergeable: false,
   error: ''
 };
 
