@@ -76,6 +76,12 @@ def split(line: str) -> list[str]:
 def task_parser(prog: str) -> Parser:
     """Return the parser of what starts a run."""
     parser = Parser(prog=prog)
+    task_flags(parser)
+    return parser
+
+
+def task_flags(parser: Parser) -> None:
+    """Add the flags of what starts a run."""
     parser.add_argument(
         "--tag", action="append", default=[], metavar="PATH", help="file that matters (repeatable)"
     )
@@ -91,7 +97,6 @@ def task_parser(prog: str) -> Parser:
     parser.add_argument("--commit", action="store_true", help="commit what is accepted, and nothing else")
     parser.add_argument("--model", metavar="NAME", help="catalogue name or path of a GGUF file")
     parser.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time that the Coder may search")
-    return parser
 
 
 def _seconds(word: str) -> float:

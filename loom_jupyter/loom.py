@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
     from loom_jupyter.edits.checks.cells import Session
+    from loom_jupyter.context.notebook_state import NotebookState
     from loom_jupyter.models.overview import Overview
     from loom_jupyter.runs.replay import Replay
     from loom_jupyter.runs.run import Run
@@ -74,7 +75,13 @@ class Loom:
         return report
 
     def rank(
-        self, text: str, tagged: Sequence[str] = (), *, terms: Sequence[str] = (), refresh: bool | None = None
+        self,
+        text: str,
+        tagged: Sequence[str] = (),
+        *,
+        terms: Sequence[str] = (),
+        refresh: bool | None = None,
+        notebook: NotebookState | None = None,
     ) -> Ledger:
         """Score the workspace's files for a request. No model is involved; same tree, same text, same ledger.
 
@@ -88,12 +95,14 @@ class Loom:
             More search terms; they may add evidence.
         refresh
             Refresh the index first; by default only if this object has not done so yet.
+        notebook
+            What the notebook knows that the request comes from.
         """
         if not text.strip():
             raise LoomError("The request is empty; say what you are looking for.")
         if refresh or (refresh is None and not self._refreshed):
             self.refresh()
-        ledger = self.index.rank(text, tagged=tuple(tagged), terms=tuple(terms))
+        ledger = self.index.rank(text, tagged=tuple(tagged), terms=tuple(terms), notebook=notebook)
         self._ranked = (time.time(), ledger)
         return ledger
 
@@ -115,6 +124,7 @@ class Loom:
         commit: bool = False,
         model: str | None = None,
         budget: float | None = None,
+        notebook: NotebookState | None = None,
     ) -> Run:
         """Start a run in the background and return it at once.
 
@@ -138,6 +148,8 @@ class Loom:
             Catalogue name or GGUF path for this run.
         budget
             Seconds that the Coder may search.
+        notebook
+            What the notebook knows that the task comes from: evidence, kept with the run.
         """
         from loom_jupyter.context.secrets import masked
         from loom_jupyter.models import host
@@ -162,6 +174,7 @@ class Loom:
             budget=budget or self.settings.budget,
             created=time.time(),
             session=session,
+            notebook=notebook,
         )
         recovered = self.recover()
         folder = self.folder / "runs" / request.id
@@ -182,6 +195,8 @@ class Loom:
             )
         )
         for text in recovered:
+            run.emit(Noticed(text=text))
+        for text in notebook.notices if notebook is not None else ():
             run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
         host.unload_after(self.settings.unload_after)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Float, Unicode
+from traitlets import Bool, Float, Unicode
 
 from loom_jupyter import completion, session, verbs
 from loom_jupyter.command_line import MisuseError, Parser, split, task_parser
@@ -17,8 +17,10 @@ from loom_jupyter.errors import LoomError
 if TYPE_CHECKING:
     import argparse
 
+    from loom_jupyter.context.notebook_state import NotebookState
     from loom_jupyter.loom import Loom
     from loom_jupyter.runs.run import Run
+    from loom_jupyter.notebook.witness import Witness
 
 PATIENCE = 0.2
 """Seconds between two looks at a run that is waited for."""
@@ -35,11 +37,15 @@ class LoomMagics(Magics):
         config=True
     )
     budget = Float(0.0, help="Seconds that the Coder may search; 0: the workspace's setting.").tag(config=True)
+    notebook = Bool(True, help="Whether this notebook is evidence: last exception, cells, live variables.").tag(
+        config=True
+    )
 
     def __init__(self, shell: Any, **settings: Any) -> None:
         super().__init__(shell, **settings)
         self._shell = shell
         self._looms: dict[Path, Loom] = {}
+        self._followed: Witness | None = None
 
     @no_var_expand
     @line_cell_magic
@@ -49,7 +55,7 @@ class LoomMagics(Magics):
         A task::
 
             %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--commit] [--wait]
-                   [--model NAME] [--budget SECONDS] [NAME]
+                   [--model NAME] [--budget SECONDS] [--values] [NAME]
             What should be different, in your own words.
 
         The cell returns at once. Architect, Explorer and Coder work in the background and show themselves under
@@ -68,10 +74,13 @@ class LoomMagics(Magics):
                           Run All stops there. Interrupting the kernel stops the run.
         --model NAME      A name from `%loom model`, or the path of a GGUF file.
         --budget SECONDS  How long the Coder may search.
+        --values          Show the model short forms of the values of variables that the task names, with
+                          secrets masked; without it their types, shapes and columns.
         NAME              Variable that gets the run.
 
         Afterwards::
 
+            %loom fix [FLAGS]      explain and repair the last exception; the flags are those of %%loom
             %loom                  where the workspace and its newest run stand
             %loom ledger           the run's evidence, as a DataFrame
             %loom ledger WORDS…    a ranking for these words; no model is involved
@@ -93,6 +102,9 @@ class LoomMagics(Magics):
             %loom doctor           look whether everything is there
             %loom help [VERB]
 
+        The notebook is evidence too: the last exception, the modules it has loaded, earlier cells and the live
+        variables that the task names. ``%config LoomMagics.notebook = False`` turns that off.
+
         Verbs about a run mean the newest one; --run ID names another. The results of verbs can be assigned:
         ``ledger = %loom ledger``. The workspace is the innermost folder around the current directory that holds
         a ``.git`` or a ``pyproject.toml``; ``%config LoomMagics.root = "…"`` names another.
@@ -107,23 +119,45 @@ class LoomMagics(Magics):
     # --- %%loom ---
 
     def _cell(self, line: str, cell: str) -> None:
-        args = _task_parser().parse(split(line))
+        args = _task_parser("%%loom").parse(split(line))
         if not cell.strip():
             raise MisuseError("The cell is empty; write under %%loom what should be different.")
-        if args.name is not None and not args.name.isidentifier():
-            raise MisuseError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
-        run = self._start(args, cell.strip())
+        _require_name(args.name)
+        task = cell.strip()
+        self._carry_out(args, task, self._notebook(task, values=args.values))
+
+    def _carry_out(self, args: argparse.Namespace, task: str, notebook: NotebookState | None) -> None:
+        run = self._start(args, task, notebook)
         if args.name:
             self._shell.user_ns[args.name] = run
         if args.wait:
             _wait(run, live=self._live)
+
+    def _notebook(self, task: str, *, values: bool) -> NotebookState | None:
+        """Return what this notebook knows about a task, unless that is turned off."""
+        if not self.notebook or not self.workspace().settings.notebook:
+            return None
+        return self.witness.state(task, self.workspace().root, values=values)
+
+    @property
+    def witness(self) -> Witness:
+        """What follows this shell; made when it is first needed."""
+        if self._followed is None:
+            from loom_jupyter.notebook.witness import Witness
+
+            self._followed = Witness(self._shell)
+        return self._followed
+
+    def after_cell(self, result: Any) -> None:
+        """Let the witness know how a cell ended."""
+        self.witness.after_cell(result)
 
     @property
     def _live(self) -> bool:
         """Whether a front end shows widgets; terminal IPython has no kernel."""
         return hasattr(self._shell, "kernel")
 
-    def _start(self, args: argparse.Namespace, task: str) -> Run:
+    def _start(self, args: argparse.Namespace, task: str, notebook: NotebookState | None) -> Run:
         from loom_jupyter.ui.panel import panel
 
         # Something to see before anything heavy is imported.
@@ -139,6 +173,7 @@ class LoomMagics(Magics):
                 commit=args.commit,
                 model=args.model or self.model or None,
                 budget=args.budget or self.budget or None,
+                notebook=notebook,
             )
         except BaseException:  # no panel without a run
             shown.close()
@@ -153,7 +188,27 @@ class LoomMagics(Magics):
         verb = verbs.find(words[0] if words else "status", "%loom")
         if "--help" in words[1:]:
             verb, words = verbs.VERBS["help"], ["help", verb.name]
+        if verb.name == "fix":
+            return self._fix(words[1:])
         return verb.act(self.workspace(), verb.parse("%loom", words[1:]))
+
+    def _fix(self, words: list[str]) -> None:
+        """Start a run whose task is the last exception."""
+        from loom_jupyter.notebook import fix
+
+        args = _task_parser("%loom fix").parse(words)
+        _require_name(args.name)
+        loom = self.workspace()
+        whole = self.notebook and loom.settings.notebook
+        failure = self.witness.last_exception(loom.root)
+        if failure is None:
+            raise MisuseError("There is no exception to fix: none was raised in this notebook yet.")
+        # A function may refuse on purpose what a cell gave it: only who names a check or file wants it changed.
+        in_cell = failure.in_cell and not (failure.in_workspace and (args.check or args.tag or args.apply))
+        args.ask = args.ask or in_cell  # the answer holds the corrected cell
+        task = fix.task(failure, in_cell=in_cell)
+        notebook = self.witness.state(task, loom.root, values=args.values, fix=True)
+        self._carry_out(args, task, notebook if whole else notebook.only_failure())
 
     def workspace(self) -> Loom:
         """Return the workspace of the current directory (or of ``%config LoomMagics.root``)."""
@@ -173,9 +228,15 @@ def _from(root: Path, tag: str) -> str:
     return here.resolve().relative_to(root).as_posix()
 
 
-def _task_parser() -> Parser:
-    parser = task_parser("%%loom")
+def _require_name(name: str | None) -> None:
+    if name is not None and not name.isidentifier():
+        raise MisuseError(f"{name!r} cannot name a variable; the task goes on the lines below.")
+
+
+def _task_parser(prog: str) -> Parser:
+    parser = task_parser(prog)
     parser.add_argument("--wait", action="store_true")
+    parser.add_argument("--values", action="store_true")
     parser.add_argument("name", nargs="?")
     return parser
 
@@ -209,7 +270,8 @@ def register(ipython: Any) -> None:
     magics = LoomMagics(ipython, parent=ipython)
     ipython.register_magics(magics)
     ipython.configurables.append(magics)
-    completion.install(ipython, magics.workspace, ["--wait"])
+    completion.install(ipython, magics.workspace, ["--wait", "--values"])
+    ipython.events.register("post_run_cell", magics.after_cell)
     threading.Thread(target=_warm, name="loom-warm", daemon=True).start()
     formatters = ipython.display_formatter.formatters
     formatters["text/html"].for_type_by_name("loom_jupyter.runs.run", "Run", _run_html)
@@ -219,6 +281,7 @@ def register(ipython: Any) -> None:
 def _warm() -> None:
     """Import what the first task needs while the user still writes it."""
     import loom_jupyter.loom
+    import loom_jupyter.notebook.witness
     import loom_jupyter.ui.panel
 
     loom_jupyter.loom.warm()

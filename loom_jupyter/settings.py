@@ -69,6 +69,8 @@ class Settings(BaseModel):
         Seconds that one check may take before its process group is ended.
     budget
         Seconds that the Coder may search before the best candidate so far goes to review.
+    notebook
+        Whether the notebook that a task is given in is evidence: its last exception, cells and live variables.
     models
         Models of the user's own, by name.
     rules
@@ -83,6 +85,7 @@ class Settings(BaseModel):
     check: str | None = None
     check_timeout: float = Field(default=120.0, gt=0)
     budget: float = Field(default=120.0, gt=0)
+    notebook: bool = True
     models: dict[str, NamedModel] = Field(default_factory=dict)
     rules: dict[str, float] = Field(default_factory=dict)
 

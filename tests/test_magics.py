@@ -305,7 +305,7 @@ def test_the_manual_page_names_every_verb_and_flag(shell: InteractiveShell) -> N
 
     page = shell.find_line_magic("loom").__doc__ or ""
     assert all(f"%loom {name}" in page for name in VERBS if name != "status")
-    assert all(flag in page for flag in [*task_parser("").flags(), "--wait"])
+    assert all(flag in page for flag in [*task_parser("").flags(), "--wait", "--values"])
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ ROOMS = {
     "pipeline": {"context", "models"},
     "models": {"settings"},
     "edits": {"context"},
+    "notebook": {"context"},
     "runs": {"context", "pipeline", "models", "edits", "settings"},
     "ui": {"runs", "pipeline"},
     "server": {"runs"},
@@ -26,7 +27,7 @@ ROOMS = {
     "verbs": {"loom", "command_line", "ui", "runs"},
     "completion": {"loom", "command_line", "verbs"},
     "session": {"context", "edits"},
-    "magics": {"loom", "command_line", "verbs", "completion", "session", "ui", "runs"},
+    "magics": {"loom", "command_line", "verbs", "completion", "session", "notebook", "ui", "runs", "context"},
     "cli": {"loom", "command_line", "verbs", "ui", "runs"},
     "loom": {"context", "pipeline", "models", "edits", "runs", "settings", "doctor", "session"},
     "": {"loom", "magics"},
@@ -38,7 +39,13 @@ NARROW = {
     ("edits", "context"): {"loom_jupyter.context.context_map"},
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
 }
-TYPES_ONLY = {("verbs", "runs"), ("magics", "runs"), ("cli", "runs"), ("completion", "loom")}
+TYPES_ONLY = {
+    ("verbs", "runs"),
+    ("magics", "runs"),
+    ("cli", "runs"),
+    ("completion", "loom"),
+    ("magics", "context"),
+}
 JUPYTER = {"IPython", "ipywidgets", "jupyter_server", "ipykernel", "traitlets", "comm", "tornado"}
 MAY_KNOW_JUPYTER = {"ui", "magics", "server", "session"}
 # Programs of their own, which run in the process of a check.

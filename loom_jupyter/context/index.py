@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from loom_jupyter.context import history, pack
 from loom_jupyter.context.commits import CommitLog, Past
-from loom_jupyter.context.context_map import ContextMap, Offer
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer
 from loom_jupyter.context.gather import gather
 from loom_jupyter.context.history import Commit, Tracked
 from loom_jupyter.context.ledger import Ledger
+from loom_jupyter.context.notebook_state import NotebookState
 from loom_jupyter.context.request import read
 from loom_jupyter.context.rules import rules
 from loom_jupyter.context.scan import Found, Skipped, scan
-from loom_jupyter.context.signals import Given, collect
+from loom_jupyter.context.signals import Given, beside, collect
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.store import Damaged, NotSaved, Store, Stored
 from loom_jupyter.context.symbols import rank_symbols
@@ -178,6 +179,7 @@ class Index:
         tagged: Sequence[str] = (),
         terms: Sequence[str] = (),
         places: Sequence[tuple[str, int, str]] = (),
+        notebook: NotebookState | None = None,
     ) -> Ledger:
         """Rank the workspace's files for a request. No model is involved.
 
@@ -189,6 +191,8 @@ class Index:
             Further words, from the Architect; they add evidence and never remove any.
         places
             Path, line and reason of places that a check's output names.
+        notebook
+            What the notebook knows that the request comes from.
 
         Raises
         ------
@@ -204,9 +208,16 @@ class Index:
             tuple((self._relative(p), line, why) for p, line, why in places),
             tuple(terms),
             state.past,
+            notebook,
         )
         pieces = collect(snapshot, given, self.rules)
-        return Ledger.of(text, snapshot, pieces, lambda ledger: rank_symbols(self.root, snapshot, given, ledger))
+        return Ledger.of(
+            text,
+            snapshot,
+            pieces,
+            lambda ledger: rank_symbols(self.root, snapshot, given, ledger),
+            beside(given, self.rules),
+        )
 
     def _relative(self, path: str) -> str:
         """Return a path as the index spells it."""
@@ -231,7 +242,12 @@ class Index:
         return pack.offers(ledger, limit)
 
     def map(
-        self, ledger: Ledger, offers: Sequence[Offer], budget: int, count: Callable[[str], int] | None = None
+        self,
+        ledger: Ledger,
+        offers: Sequence[Offer],
+        budget: int,
+        count: Callable[[str], int] | None = None,
+        beside: Sequence[Excerpt] = (),
     ) -> ContextMap:
         """Pack the chosen offers and what helps to read them into `budget` tokens.
 
@@ -239,8 +255,10 @@ class Index:
         ----------
         count
             Tells the tokens of a text; an estimate is used where no model is loaded.
+        beside
+            Excerpts that are in no file; they may take a third of the budget.
         """
-        return pack.Packer(self.root, self.snapshot, ledger, budget, count).pack(offers)
+        return pack.Packer(self.root, self.snapshot, ledger, budget, count).pack(offers, beside)
 
     def sql(self, query: str, frames: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
         """Run SQL over the tables files, symbols, imports and terms, and over `frames` by name."""

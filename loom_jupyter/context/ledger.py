@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.context.rules import TABLE
 from loom_jupyter.context.signals import GRAIN, Piece, total
 from loom_jupyter.errors import LoomError
@@ -93,20 +94,32 @@ class Ledger:
         snapshot: Snapshot,
         pieces: Sequence[Piece],
         symbols: Callable[[Ledger], list[RankedSymbol]],
+        beside: Sequence[tuple[str, str, int]] = (),
     ) -> Ledger:
-        """Make the ledger of some evidence."""
+        """Make the ledger of some evidence.
+
+        Parameters
+        ----------
+        beside
+            Rule, detail and 1/128 points of what is in no file but in the notebook.
+        """
         score = total(len(snapshot.paths), pieces)
         order = np.argsort(-score, kind="stable")
         seen = np.zeros(score.size, bool)
         for piece in pieces:
             seen[piece.file] = True
         order = order[seen[order]]
-        paths = snapshot.names[order].tolist()
+        paths, points = snapshot.names[order].tolist(), (score[order] / GRAIN).tolist()
+        if beside:
+            own = sum(grains for _, _, grains in beside) / GRAIN
+            place = next((n for n, other in enumerate(points) if other < own), len(points))
+            paths.insert(place, NOTEBOOK)
+            points.insert(place, own)
         made = cls(
             query,
             paths,
-            (score[order] / GRAIN).tolist(),
-            lambda: _rows(snapshot, pieces, paths),
+            points,
+            lambda: _rows(snapshot, pieces, paths, beside),
             lambda: symbols(made),
         )
         return made
@@ -293,7 +306,9 @@ def _connected(ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def _rows(snapshot: Snapshot, pieces: Sequence[Piece], paths: Sequence[str]) -> list[Evidence]:
+def _rows(
+    snapshot: Snapshot, pieces: Sequence[Piece], paths: Sequence[str], beside: Sequence[tuple[str, str, int]]
+) -> list[Evidence]:
     place = {path: n for n, path in enumerate(paths)}
     order = {r.name: n for n, r in enumerate(TABLE)}
     out: list[tuple[int, float, int, Evidence]] = []
@@ -311,5 +326,8 @@ def _rows(snapshot: Snapshot, pieces: Sequence[Piece], paths: Sequence[str]) -> 
                 (around.name if around.kind != "cell" else around.cell) if around else None,
             )
             out.append((place[path], -row.points, order[piece.rule], row))
+    for rule, detail, grains in beside:
+        row = Evidence(NOTEBOOK, rule, grains / GRAIN, detail)
+        out.append((place[NOTEBOOK], -row.points, order[rule], row))
     out.sort(key=lambda item: (*item[:3], item[3].detail, item[3].line or 0))
     return [row for *_, row in out]

@@ -19,6 +19,8 @@ from loom_jupyter.errors import LoomError
 
 HEADER_LINES = 30
 LONGEST_EXCERPT = 60
+# Share of the budget that excerpts of no file may take.
+BESIDE = 1 / 3
 
 
 class NoRoomError(LoomError):
@@ -88,8 +90,8 @@ class Packer:
         self._texts: dict[str, tuple[bytes, str] | None] = {}
         self._omitted: list[Omitted] = []
 
-    def pack(self, chosen: Sequence[Offer]) -> ContextMap:
-        """Return the map of the chosen units.
+    def pack(self, chosen: Sequence[Offer], beside: Sequence[Excerpt] = ()) -> ContextMap:
+        """Return the map of the chosen units, and of excerpts that are in no file.
 
         Raises
         ------
@@ -111,6 +113,7 @@ class Packer:
                 f"{chosen[0].path} does not fit the window's {self.budget:,} tokens: "
                 "choose a model with a larger window or name a smaller unit."
             )
+        excerpts += self._beside(targets, beside)
         for wish in self._wishes(targets):
             if any(_same(wish, t) for t in targets) or any(_same(wish, e) for e in excerpts):
                 continue
@@ -122,6 +125,18 @@ class Packer:
             else:
                 self._omitted.append(Omitted(path=wish.path, symbol=wish.symbol, reason=f"no room: {wish.why}"))
         return self._map(targets, excerpts)
+
+    def _beside(self, targets: Sequence[Target], excerpts: Sequence[Excerpt]) -> list[Excerpt]:
+        kept: list[Excerpt] = []
+        for excerpt in excerpts:
+            whole = [*kept, excerpt]
+            if self._map((), whole).tokens <= self.budget * BESIDE and self._fits(targets, whole):
+                kept.append(excerpt)
+            else:
+                self._omitted.append(
+                    Omitted(path=excerpt.path, symbol=excerpt.symbol, reason=f"no room: {excerpt.why}")
+                )
+        return kept
 
     def _map(self, targets: Sequence[Target], excerpts: Sequence[Excerpt]) -> ContextMap:
         made = ContextMap(

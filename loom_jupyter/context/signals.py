@@ -12,6 +12,8 @@ import numpy as np
 from loom_jupyter.context.commits import FADED, Past
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.fields import ORDER, Fields, Hits
+from loom_jupyter.context.notebook_evidence import Seen, line_of, seen
+from loom_jupyter.context.notebook_state import NOTEBOOK, NotebookState
 from loom_jupyter.context.request import Request
 from loom_jupyter.context.rules import CODE, FIELDS, PLAIN, Rule
 from loom_jupyter.context.words import terms
@@ -70,6 +72,8 @@ class Given:
         Words that the Architect added.
     past
         The commits before; None without git.
+    notebook
+        What the notebook knows that the request comes from; None if it comes from none.
     """
 
     request: Request
@@ -78,6 +82,7 @@ class Given:
     places: Sequence[tuple[str, int, str]] = ()
     terms: Sequence[str] = ()
     past: Past | None = None
+    notebook: NotebookState | None = None
 
 
 def collect(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> list[Piece]:
@@ -125,9 +130,29 @@ def _named(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Itera
     for path, line, why in given.places:
         if path in number:
             yield _equal(rules["named by the check"], why, [number[path]], line)
+    for item in _from_notebook(given, rules):
+        if item.path in number:
+            file = number[item.path]
+            line = item.line or line_of(snapshot, file, item.symbol)
+            yield _piece(item.rule, item.detail, *_one(file, item.points, line))
     for path, state in sorted(given.changed.items()):
         if path in number:
             yield _equal(rules["changed in git"], state, [number[path]])
+
+
+def beside(given: Given, rules: Mapping[str, Rule]) -> list[tuple[str, str, int]]:
+    """Return rule, detail and 1/128 points of the evidence that is in the notebook itself, and in no file."""
+    own = [item for item in _from_notebook(given, rules) if item.path == NOTEBOOK]
+    rows = [(item.rule, item.detail, round(item.points * GRAIN)) for item in own]
+    return [row for row in rows if row[2]]
+
+
+def _from_notebook(given: Given, rules: Mapping[str, Rule]) -> list[Seen]:
+    return seen(given.notebook, given.request.text, rules) if given.notebook is not None else []
+
+
+def _one(file: int, points: float, line: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    return np.array([file], np.int64), np.array([points]), np.array([line], np.int64)
 
 
 def _equal(rule: Rule, detail: str, files: Sequence[int], line: int = 0, share: float = 1.0) -> Piece:

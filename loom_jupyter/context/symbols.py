@@ -10,6 +10,7 @@ from typing import NamedTuple
 from loom_jupyter.context.extract.notebook import NotNotebook, cells
 from loom_jupyter.context.extract.text import Unreadable, decode
 from loom_jupyter.context.ledger import Ledger, RankedSymbol
+from loom_jupyter.context.notebook_evidence import lines
 from loom_jupyter.context.signals import Given
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.symbol import CALLABLE, Symbol
@@ -76,13 +77,18 @@ def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -
     mean = sum(u.lines for u in units) / len(units) if units else 1.0
     top = max(best.values(), default=0.0) or 1.0
     code = set(given.request.code)
+    hits = [(path, line, 1.0) for path, line, _ in given.places]
+    traced = lines(given.notebook, given.request.text)
     out: list[tuple[float, int, RankedSymbol]] = []
     for place, unit in enumerate(units):
         points, said = _score(unit, words, rarity, mean)
         s = unit.symbol
         bare = s.name.rpartition(".")[2].lower().strip("_")
         points += CODE * (bare in code) + EXACT * (bare in words.terms and len(bare) > 3)
-        hit = any(path == unit.path and s.start <= line <= s.end for path, line, _ in given.places)
+        inside = [w for path, line, w in hits if path == unit.path and s.start <= line <= s.end]
+        fell = [w for path, line, w in traced if path == unit.path and s.start <= line <= s.end]
+        hit = max([*inside, *fell], default=0.0)
+        said = ["in the traceback", *said] if fell else said
         share = best[unit.path] / top
         score = (points + PLACE * hit) * (FLOOR + share) + FILE * share
         number = snapshot.number[unit.path]

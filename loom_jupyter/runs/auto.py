@@ -72,7 +72,7 @@ def settle(
     if request.check != AUTO:
         return request.check
     snapshot = index.snapshot
-    order = [path for path, _ in index.rank(request.task, tagged=request.tagged).scores]
+    order = [path for path, _ in index.rank(request.task, tagged=request.tagged, notebook=request.notebook).scores]
     examples, definitions = find_examples(request.task), Definitions(index.root, snapshot, order)
     proof = _proved(examples, definitions, staged, tell, timeout, cancel)
     tests = near_tests(snapshot, order)

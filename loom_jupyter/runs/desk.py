@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from loom_jupyter.context import secrets
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Rewrite, Target, place
+from loom_jupyter.context.notebook_evidence import excerpts
+from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.edits.apply import FileChange, apply
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
@@ -94,7 +96,9 @@ class WorkspaceDesk:
         request = self.run.request
         seen = list(places(self.before.output, self.staged.root)) if self.before and not self.before.passed else []
         seen += self.executed.places(EXECUTED) if self.executed else []
-        self.ledger = self.index.rank(request.task, tagged=request.tagged, terms=spec.terms, places=seen)
+        self.ledger = self.index.rank(
+            request.task, tagged=request.tagged, terms=spec.terms, places=seen, notebook=request.notebook
+        )
         (self.run.folder / "ledger.json").write_text(self.ledger.to_json(), "utf-8")
         self.run.emit(
             LedgerMade(
@@ -102,8 +106,35 @@ class WorkspaceDesk:
                 total=len(self.ledger.scores),
             )
         )
+        if spec.intent is Intent.EXPLAIN and (own := self._failed_cell()):
+            return own
         offers = self._changeable(self.index.offers(self.ledger, limit=MOST_RANKED))
         return (self._executed(offers) or offers)[:OFFERS]
+
+    def _failed_cell(self) -> list[Offer]:
+        """Return the cell that is to be explained, if the task is an exception whose cause lies in one.
+
+        It is shown and not changed: the answer holds the corrected cell.
+        """
+        notebook = self.run.request.notebook
+        failure = notebook.failure if notebook is not None and notebook.fix else None
+        if failure is None or not failure.in_cell:
+            return []
+        number = next((f.cell for f in reversed(failure.frames) if f.cell is not None), None)
+        name = f"In [{number}]" if number is not None else "last exception"
+        return [
+            Offer(
+                id="s1",
+                path=NOTEBOOK,
+                symbol=name,
+                kind="cell",
+                start=0,
+                end=0,
+                signature=failure.title,
+                evidence="in the traceback",
+                score=0.0,
+            )
+        ]
 
     def _executed(self, offers: Sequence[Offer]) -> list[Offer]:
         """Return the smallest offers that failing tests execute: the fault is among them, or in what they read."""
@@ -126,7 +157,9 @@ class WorkspaceDesk:
         info = self.model.info
         most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
         budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
-        packed = self.index.map(self.ledger, chosen, budget, self.model.count)
+        beside = excerpts(self.run.request.notebook, self.run.task) if self.run.request.notebook else []
+        files = [offer for offer in chosen if offer.path != NOTEBOOK]
+        packed = self.index.map(self.ledger, files, budget, self.model.count, beside)
         if spec.intent is Intent.CREATE and (path := new_file(self.run.task, self.root)):
             packed = _for_new_file(packed, path)
         (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")

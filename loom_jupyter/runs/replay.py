@@ -80,7 +80,7 @@ def replay(run: Run) -> Replay:
         If today's code asks for something else than the code that recorded.
     """
     lines = _recording(run)
-    proposal = again(run.request.task, lines, budget=run.request.budget, ask=run.request.ask)
+    proposal = again(run.request.words, lines, budget=run.request.budget, ask=run.request.ask)
     was = (run.folder / "proposal.json").read_text("utf-8")
     same = proposal.model_dump_json(indent=1) == was
     diffs = run.proposal.diffs if run.proposal is not None else {}
@@ -143,7 +143,7 @@ def replay_on(
             parts.enter_context(checker)
             checker.before()
         desk = WorkspaceDesk(_Unheard(run.folder, request), index, lent, staged, checker)
-        talk = Talk(lent, Node.CODER, request.task, Deaf(), cancel)
+        talk = Talk(lent, Node.CODER, request.words, Deaf(), cancel)
         proposal = coder.write(talk, spec, context_map, desk, request.budget)
         name = lent.info.name
     diffs = _diffs(run, proposal)

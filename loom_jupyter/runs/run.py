@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
 from loom_jupyter.edits.checks.cells import Session
+from loom_jupyter.context.notebook_state import NotebookState
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import control, watch
 from loom_jupyter.runs.events import (
@@ -51,6 +52,13 @@ class Request(BaseModel):
     budget: float = 120.0
     created: float = 0.0
     session: Session | None = None
+    notebook: NotebookState | None = None
+
+    @property
+    def words(self) -> str:
+        """What the nodes are told: the user's words, and what the notebook knows of the data that they name."""
+        told = [f"- {line}" for line in self.notebook.told()] if self.notebook is not None else []
+        return "\n".join([self.task, "", "In the notebook:", *told]) if told else self.task
 
 
 class ReviewedProposal(BaseModel):

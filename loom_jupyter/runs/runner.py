@@ -156,7 +156,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             desk.check_before()
             kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
             proposal = topology.run(
-                run.task,
+                run.request.words,
                 kept.model(model),
                 kept.desk(desk),
                 RunObserver(run),

@@ -1,0 +1,165 @@
+"""An exception in plain data: its frames in the user's own files and cells, as soon as it has happened.
+
+No frame is kept: what a traceback holds on to would stay in memory as long as it.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sysconfig
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from loom_jupyter.context.notebook_state import Failure, Frame, Variable
+from loom_jupyter.notebook import variables
+from loom_jupyter.notebook.names import clean, names
+
+MOST_FRAMES = 12
+MOST_VARIABLES = 6
+MESSAGE_CHARS, LINE_CHARS = 400, 300
+_CHAIN = 4
+_LONGEST_FILE = 10_000
+_LIBRARY = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
+_PACKAGES = ("site-packages", "dist-packages")
+# A ``raise`` of these says that something is missing or broken, not that the caller gave something wrong.
+_OWN_FAULT = ("NotImplementedError", "AssertionError", "RuntimeError")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    file: str
+    line: int
+    function: str
+    scope: Mapping[str, object]
+
+
+def failure(error: BaseException, cells: Mapping[str, int]) -> Failure:
+    """Read an exception with what caused it. Paths are as they were compiled; see `seen_from`.
+
+    Parameters
+    ----------
+    cells
+        Execution count of the cell that a file name of compiled code stands for.
+    """
+    chain = list(_chain(error))
+    steps: deque[_Step] = deque(maxlen=MOST_FRAMES)
+    for link in chain:
+        for step in _steps(link):
+            if step.file in cells or _own(step.file):
+                if steps and (steps[-1].file, steps[-1].function) == (step.file, step.function):
+                    steps.pop()  # of a recursion, the innermost
+                steps.append(step)
+    return Failure(
+        type=variables.type_name(type(error)),
+        message=clean(_message(error), MESSAGE_CHARS),
+        frames=tuple(_frame(step, cells) for step in steps),
+    )
+
+
+def seen_from(failure: Failure, place: variables.Place, age: int) -> Failure:
+    """Return a failure with the paths of one workspace; frames of other files are left out."""
+
+    def inner(variable: Variable) -> Variable:
+        path = place(variable.path)
+        return variable.model_copy(update={"path": path, "symbol": variable.symbol if path else ""})
+
+    frames = [
+        frame.model_copy(update={"path": place(frame.path), "variables": tuple(map(inner, frame.variables))})
+        for frame in failure.frames
+    ]
+    kept = tuple(frame for frame in frames if frame.path or frame.cell is not None)
+    return failure.model_copy(update={"frames": kept, "age": age})
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and type(error.msg) is str:
+        return error.msg  # str() names a file that only IPython knows
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - __str__ is the user's, and may raise
+        return ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, then what it came from."""
+    seen: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and len(seen) < _CHAIN and not any(link is other for other in seen):
+        yield link
+        seen.append(link)
+        inner = link.exceptions[0] if isinstance(link, BaseExceptionGroup) else None
+        link = inner or link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _steps(error: BaseException) -> Iterator[_Step]:
+    """Yield the frames of a traceback, outermost first; a text that does not parse counts as one."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        frame: FrameType = trace.tb_frame
+        name = frame.f_code.co_qualname if hasattr(frame.f_code, "co_qualname") else frame.f_code.co_name
+        yield _Step(frame.f_code.co_filename, trace.tb_lineno or 0, name, frame.f_locals)
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str):
+        yield _Step(error.filename, error.lineno or 0, "<module>", {})
+
+
+def _own(file: str) -> bool:
+    """Whether a file may be the user's: no library, and nothing that has no source."""
+    if file.startswith("<") or any(part in file for part in _PACKAGES):
+        return False
+    return not file.startswith(_LIBRARY)
+
+
+def _absolute(file: str) -> str:
+    return str(Path(file).absolute()) if file and not file.startswith("<") else ""
+
+
+def _frame(step: _Step, cells: Mapping[str, int]) -> Frame:
+    text, node = statement(linecache.getlines(step.file), step.line)
+    return Frame(
+        path="" if step.file in cells else _absolute(step.file),
+        cell=cells.get(step.file),
+        line=step.line,
+        function=clean(step.function.replace("<locals>.", ""), LINE_CHARS),
+        text=clean(text, LINE_CHARS),
+        refuses=isinstance(node, ast.Raise) and _raised(node) not in _OWN_FAULT,
+        variables=tuple(_named(text, step.scope)),
+    )
+
+
+def _raised(node: ast.Raise) -> str:
+    raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    return raised.id if isinstance(raised, ast.Name) else ""
+
+
+def _named(text: str, scope: Mapping[str, object]) -> Iterator[Variable]:
+    """Describe the variables of a frame that its statement names."""
+    found = [name for name in names(text) if name in scope]
+    for name in found[:MOST_VARIABLES]:
+        described = variables.variable(name, scope[name], _absolute)
+        if described.is_data:
+            yield described
+
+
+def statement(lines: list[str], number: int) -> tuple[str, ast.stmt | None]:
+    """Return the statement that a line belongs to, in one line; of a compound one, its head."""
+    if not 0 < number <= len(lines):
+        return "", None
+    line = lines[number - 1].strip()
+    try:
+        tree = ast.parse("".join(lines) if len(lines) <= _LONGEST_FILE else "")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return line, None
+    around = [
+        n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno <= number <= (n.end_lineno or n.lineno)
+    ]
+    if not around:
+        return line, None
+    node = max(around, key=lambda n: n.lineno)
+    last = (node.end_lineno or node.lineno) if not hasattr(node, "body") else number
+    first = node.lineno if not hasattr(node, "body") else number
+    return " ".join(part.strip() for part in lines[first - 1 : last]), node
