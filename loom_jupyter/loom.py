@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from loom_jupyter.context.context_map import ContextMap
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
-    from loom_jupyter.edits.checks.cells import Session
     from loom_jupyter.context.notebook_state import NotebookState
+    from loom_jupyter.edits.checks.cells import Session
     from loom_jupyter.models.overview import Overview
     from loom_jupyter.runs.replay import Replay
     from loom_jupyter.runs.run import Run

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from loom_jupyter.context.notebook_state import NotebookState
     from loom_jupyter.loom import Loom
-    from loom_jupyter.runs.run import Run
     from loom_jupyter.notebook.witness import Witness
+    from loom_jupyter.runs.run import Run
 
 PATIENCE = 0.2
 """Seconds between two looks at a run that is waited for."""

@@ -128,7 +128,7 @@ def test_fix_explains_where_a_cell_is_at_fault(kernel: Kernel) -> None:
 
 def test_fix_without_an_exception_is_one_sentence(kernel: Kernel) -> None:
     said = kernel.run("%loom fix")
-    assert said.error == "UsageError: There is no exception to fix: none was raised in this notebook yet."
+    assert said.text.strip() == "UsageError: There is no exception to fix: none was raised in this notebook yet."
 
 
 def test_another_process_sees_and_replays_the_same(kernel: Kernel) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
-from loom_jupyter.edits.checks.cells import Session
 from loom_jupyter.context.notebook_state import NotebookState
+from loom_jupyter.edits.checks.cells import Session
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import control, watch
 from loom_jupyter.runs.events import (

@@ -91,11 +91,11 @@ def test_a_message_is_bounded_and_without_secrets(notebook: Any) -> None:
 
 
 def test_a_message_that_raises_is_none() -> None:
-    class Odd(Exception):
+    class OddError(Exception):
         def __str__(self) -> str:
             raise ZeroDivisionError
 
-    assert failure(Odd(), {}).message == ""
+    assert failure(OddError(), {}).message == ""
 
 
 def test_a_group_leads_to_its_first_exception(notebook: Any) -> None:
