@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DONE, FAILED, MISUSED = 0, 1, 2
 DOOR = "jupyter loom"
 RUN_USAGE = """\
-run [--tag PATH]… [--check CMD] [--apply | --yes] [--ask] [--commit] [--model NAME] [--budget SECONDS] TASK…
+run [--tag PATH]… [--check CMD] [--apply | --yes] [--ask] [--no-ask] [--plan] [--commit]
+    [--model NAME] [--budget SECONDS] TASK…
 """
 
 
@@ -98,6 +99,8 @@ def _run(root: Path, words: list[str]) -> int:
         apply=args.apply,
         ask=args.ask,
         commit=args.commit,
+        questions=sys.stdin.isatty() and not (args.no_ask or args.apply or args.yes),
+        plan=args.plan and sys.stdin.isatty(),
         model=args.model,
         budget=args.budget,
     )

@@ -94,6 +94,8 @@ def task_flags(parser: Parser) -> None:
         "--apply", action="store_true", help="write the changes without review if the check passes"
     )
     parser.add_argument("--ask", action="store_true", help="only answer; change nothing")
+    parser.add_argument("--no-ask", action="store_true", help="never ask back; go on with the best guess")
+    parser.add_argument("--plan", action="store_true", help="let me look at the task before the search for places")
     parser.add_argument("--commit", action="store_true", help="commit what is accepted, and nothing else")
     parser.add_argument("--model", metavar="NAME", help="catalogue name or path of a GGUF file")
     parser.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time that the Coder may search")

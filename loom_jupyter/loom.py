@@ -122,6 +122,8 @@ class Loom:
         *,
         ask: bool = False,
         commit: bool = False,
+        questions: bool = False,
+        plan: bool = False,
         model: str | None = None,
         budget: float | None = None,
         notebook: NotebookState | None = None,
@@ -144,6 +146,11 @@ class Loom:
             Only answer; change nothing.
         commit
             Commit what is accepted, in one git commit of these files alone, by your identity and hooks.
+        questions
+            Let the Architect ask one question if the text names nothing that could be acted on; the run waits for
+            `Run.answer`. Otherwise it goes on with its best guess.
+        plan
+            Wait for `Run.approve` before the Explorer begins, so that `Run.plan` can be changed.
         model
             Catalogue name or GGUF path for this run.
         budget
@@ -170,6 +177,8 @@ class Loom:
             apply=apply,
             ask=ask,
             commit=commit,
+            questions=questions,
+            plan=plan,
             model=self._model_name(model),
             budget=budget or self.settings.budget,
             created=time.time(),

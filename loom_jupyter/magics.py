@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,8 @@ class LoomMagics(Magics):
 
         A task::
 
-            %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--commit] [--wait]
-                   [--model NAME] [--budget SECONDS] [--values] [NAME]
+            %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--no-ask] [--plan] [--commit]
+                   [--wait] [--model NAME] [--budget SECONDS] [--values] [NAME]
             What should be different, in your own words.
 
         The cell returns at once. Architect, Explorer and Coder work in the background and show themselves under
@@ -69,6 +70,10 @@ class LoomMagics(Magics):
                           failed, in a fresh kernel.
         --apply           Write the changes without review if the check passes, or if there is none.
         --ask             Only answer; change nothing.
+        --no-ask          Never ask back. Otherwise the Architect may ask one question, if nothing in the
+                          cell can be acted on; the run waits for `%loom answer`. With --apply or --wait,
+                          and where nobody is there (nbconvert), it never asks.
+        --plan            Wait until you have looked at the task, and changed it if need be.
         --commit          Commit what is accepted: one git commit of these files, by your identity.
         --wait            Block until nothing is at work any more, and fail if the run fails, so that
                           Run All stops there. Interrupting the kernel stops the run.
@@ -91,6 +96,8 @@ class LoomMagics(Magics):
             %loom undo             restore every byte that accept replaced
             %loom replay [RUN]     re-execute a run from its recording, without the model;
                                    --model NAME gives its map to another model
+            %loom answer WORDS     answer what the Architect asks; without words it guesses
+            %loom plan             the run's task; --ok, --goal, --accept, --term, --intent go on with it
             %loom stop             end the run that is at work
             %loom runs [N]         the newest runs, as a DataFrame
             %loom sql QUERY        query index, ledger and runs
@@ -123,6 +130,10 @@ class LoomMagics(Magics):
         if not cell.strip():
             raise MisuseError("The cell is empty; write under %%loom what should be different.")
         _require_name(args.name)
+        if args.plan and args.wait:
+            raise MisuseError(
+                "--plan waits for you and --wait holds the cell until you are done; give one of them."
+            )
         task = cell.strip()
         self._carry_out(args, task, self._notebook(task, values=args.values))
 
@@ -157,6 +168,11 @@ class LoomMagics(Magics):
         """Whether a front end shows widgets; terminal IPython has no kernel."""
         return hasattr(self._shell, "kernel")
 
+    @property
+    def _attended(self) -> bool:
+        """Whether somebody is there: nbconvert and papermill say that nobody can type."""
+        return bool(getattr(self._shell.kernel, "_allow_stdin", True)) if self._live else sys.stdin.isatty()
+
     def _start(self, args: argparse.Namespace, task: str, notebook: NotebookState | None) -> Run:
         from loom_jupyter.ui.panel import panel
 
@@ -171,6 +187,8 @@ class LoomMagics(Magics):
                 apply=args.apply,
                 ask=args.ask,
                 commit=args.commit,
+                questions=self._attended and not (args.no_ask or args.wait or args.apply),
+                plan=args.plan and self._attended,
                 model=args.model or self.model or None,
                 budget=args.budget or self.budget or None,
                 notebook=notebook,
@@ -184,7 +202,7 @@ class LoomMagics(Magics):
     # --- %loom ---
 
     def _line(self, line: str) -> Any:
-        words = split(line) if not line.strip().startswith("sql ") else ["sql", line.strip()[4:].strip()]
+        words = _words(line.strip())
         verb = verbs.find(words[0] if words else "status", "%loom")
         if "--help" in words[1:]:
             verb, words = verbs.VERBS["help"], ["help", verb.name]
@@ -218,6 +236,14 @@ class LoomMagics(Magics):
         if root not in self._looms:
             self._looms[root] = Loom(root)
         return self._looms[root]
+
+
+def _words(line: str) -> list[str]:
+    """Split a line; a query, and an answer in the user's own words, stay as they are written."""
+    verb, _, rest = line.partition(" ")
+    if verb == "sql" or (verb == "answer" and "--" not in rest and rest.strip()[:1] not in ("'", '"')):
+        return [verb, rest.strip()] if rest.strip() else [verb]
+    return split(line)
 
 
 def _from(root: Path, tag: str) -> str:

@@ -200,6 +200,47 @@ def _replay(loom: Loom, args: argparse.Namespace) -> Any:
     return shown.replay(loom.replay(pick_run(loom, args.id).id, model=args.model))
 
 
+def _with_answer(parser: Parser) -> None:
+    _with_run(parser)
+    parser.add_argument("words", nargs="*")
+
+
+def _answer(loom: Loom, args: argparse.Namespace) -> Any:
+    run = pick_run(loom, args.run)
+    if run.question is None:
+        raise MisuseError(f"Run {run.id} is {run.state.value} and asks nothing.")
+    run.answer(" ".join(args.words))
+    return _said("Answered; the run goes on." if args.words else "The run goes on with its best guess.")
+
+
+def _with_plan(parser: Parser) -> None:
+    _with_run(parser)
+    parser.add_argument("--ok", action="store_true")
+    parser.add_argument("--goal", metavar="WORDS")
+    parser.add_argument("--accept", action="append", metavar="WORDS")
+    parser.add_argument("--term", action="append", metavar="WORD")
+    parser.add_argument("--intent", choices=["change", "create", "explain"])
+
+
+def _plan(loom: Loom, args: argparse.Namespace) -> Any:
+    from loom_jupyter.runs.events import Action
+    from loom_jupyter.runs.person import edited
+    from loom_jupyter.runs.view import view_of
+    from loom_jupyter.ui import text
+
+    run = pick_run(loom, args.run)
+    given = {"goal": args.goal, "acceptance": args.accept, "terms": args.term, "intent": args.intent}
+    changes = {key: value for key, value in given.items() if value is not None}
+    view = view_of(run.events())
+    if view.plan is None:
+        raise MisuseError(f"Run {run.id} is {run.state.value} and has no task yet.")
+    if not changes and not args.ok:
+        wait = "`plan --ok` goes on; --goal, --accept, --term and --intent change it and go on."
+        return _said("\n".join([*text.task(view.plan), *([wait] if view.awaits is Action.APPROVE else [])]))
+    run.approve(edited(run.plan, changes))
+    return _said("The run goes on with this task.")
+
+
 def _stop(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     if not run.state.at_work:
@@ -318,6 +359,20 @@ VERBS = {
             "re-execute a run from its recording, or its map on another model",
             _with_replay,
             _replay,
+        ),
+        Verb(
+            "answer",
+            "[WORDS…] [--run ID]",
+            "answer what the Architect asks; without words it guesses",
+            _with_answer,
+            _answer,
+        ),
+        Verb(
+            "plan",
+            "[--ok] [--goal WORDS] [--accept WORDS]… [--term WORD]… [--intent NAME] [--run ID]",
+            "the run's task; changed or with --ok, a run that waits for your word on it goes on",
+            _with_plan,
+            _plan,
         ),
         Verb("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
         Verb("runs", "[N]", "the newest runs", _with_count, _runs),

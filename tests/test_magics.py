@@ -255,6 +255,7 @@ def test_a_line_that_makes_no_sense(shell: InteractiveShell, here: Path, line: s
         ("a-b", "task", "cannot name a variable"),
         ("a b", "task", "no argument 'b'"),
         ("--model qwen9", "task", "There is no model 'qwen9'"),
+        ("--plan --wait", "task", "--plan waits for you"),
     ],
 )
 def test_a_cell_that_makes_no_sense(shell: InteractiveShell, here: Path, line: str, cell: str, said: str) -> None:
@@ -294,6 +295,56 @@ def test_braces_and_dollars_in_a_task_are_left_alone(shell: InteractiveShell, he
     run = start(shell, task="use {weight} and $PATH and {1/0}")
     assert run.task == "use {weight} and $PATH and {1/0}"
     run.wait(10)
+
+
+@pytest.fixture
+def attended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is there."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+
+
+@pytest.mark.usefixtures("attended")
+def test_an_answer_in_the_users_own_words(shell: InteractiveShell, here: Path) -> None:
+    run = start(shell, task="vague")
+    wait_for(lambda: run.state.value == "waiting")
+    assert "Which <b>price</b> is wrong?" in str(ask(shell, ""))
+    assert "goes on" in str(ask(shell, "answer it's the parcel's price (2 kg)"))
+    assert run.wait(10)
+    assert run.request.answer == "it's the parcel's price (2 kg)"
+    assert "asks nothing" in complaint(shell, "answer again")
+
+
+@pytest.mark.usefixtures("attended")
+@pytest.mark.parametrize("line", ["--no-ask", "--wait", "--apply"])
+def test_a_cell_that_must_not_be_held_up_never_asks(shell: InteractiveShell, here: Path, line: str) -> None:
+    run = start(shell, line, task="vague")
+    assert run.wait(10)
+    assert "question" not in [event.type for event in run.events()]
+
+
+def test_nobody_is_asked_where_nobody_is(shell: InteractiveShell, here: Path) -> None:
+    run = start(shell, "--plan", task="vague")
+    assert run.wait(10)
+    assert run.state.value == "review"
+
+
+@pytest.mark.usefixtures("attended")
+def test_the_task_is_shown_changed_and_approved(shell: InteractiveShell, here: Path) -> None:
+    run = start(shell, "--plan")
+    wait_for(lambda: run.state.value == "waiting")
+    shown = str(ask(shell, "plan"))
+    assert "goal    2 kg costs the small price" in shown
+    assert "plan --ok" in shown
+    assert "intent" in complaint(shell, "plan --intent explode")
+    assert "goal of the task" in complaint(shell, f"plan --goal {'x' * 500}")
+    ask(shell, 'plan --goal "zones are right" --accept "a is 1" --accept "b is 2" --term zone')
+    assert run.wait(10)
+    assert (run.plan.goal, run.plan.acceptance, run.plan.terms) == (
+        "zones are right",
+        ["a is 1", "b is 2"],
+        ["zone"],
+    )
+    assert "nothing to approve" in complaint(shell, "plan --ok")
 
 
 # --- help and completion ---

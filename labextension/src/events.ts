@@ -12,6 +12,8 @@ export type LoomEvent =
   | NodeRepaired
   | NodeFinished
   | TaskPlanned
+  | QuestionAsked
+  | QuestionAnswered
   | LedgerMade
   | MapMade
   | CheckStarted
@@ -22,9 +24,13 @@ export type LoomEvent =
   | Noticed
   | Failed;
 /**
- * Where a run stands. A run in `REVIEW` waits for the user; nothing is at work.
+ * Where a run stands.
+ *
+ * A run in `REVIEW` waits for the user and nothing is at work; one that is `WAITING` needs the user's answer, or
+ * the user's word on its task, before it goes on.
  */
-export type RunState = 'queued' | 'running' | 'review' | 'accepted' | 'rejected' | 'undone' | 'stopped' | 'failed';
+export type RunState =
+  'queued' | 'running' | 'waiting' | 'review' | 'accepted' | 'rejected' | 'undone' | 'stopped' | 'failed';
 /**
  * The stations of a run, in their fixed order.
  */
@@ -36,7 +42,7 @@ export type Intent = 'change' | 'create' | 'explain';
 /**
  * What can be asked of a run through ``control.jsonl``.
  */
-export type Action = 'stop' | 'accept' | 'reject' | 'undo';
+export type Action = 'stop' | 'accept' | 'reject' | 'undo' | 'answer' | 'approve';
 
 /**
  * First event of a run: what was asked.
@@ -298,6 +304,46 @@ export interface TaskPlanned {
    */
   ts: number;
   type: 'task';
+  v: 1;
+}
+/**
+ * The Architect cannot act on the request and asks the user; the run waits.
+ */
+export interface QuestionAsked {
+  /**
+   * Run id.
+   */
+  run: string;
+  /**
+   * Position in the run's log, from 1.
+   */
+  seq: number;
+  text: string;
+  /**
+   * Seconds since the epoch.
+   */
+  ts: number;
+  type: 'question';
+  v: 1;
+}
+/**
+ * The user's answer; empty if the run is to go on with its best guess.
+ */
+export interface QuestionAnswered {
+  /**
+   * Run id.
+   */
+  run: string;
+  /**
+   * Position in the run's log, from 1.
+   */
+  seq: number;
+  text: string;
+  /**
+   * Seconds since the epoch.
+   */
+  ts: number;
+  type: 'answer';
   v: 1;
 }
 /**

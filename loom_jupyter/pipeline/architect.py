@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from loom_jupyter.pipeline.contracts import Intent, TaskSpec
 from loom_jupyter.pipeline.decide import decide
@@ -24,6 +26,29 @@ _LIMITS: dict[str, Any] = {
     "required": ["intent", "goal", "acceptance", "terms"],
     "additionalProperties": False,
 }
+
+
+_QUESTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {"question": {"type": "string", "maxLength": 160}},
+    "required": ["question"],
+    "additionalProperties": False,
+}
+
+
+class _Question(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    question: Annotated[str, StringConstraints(strip_whitespace=True, max_length=400)]
+
+
+def question(talk: Talk) -> str:
+    """Return what the user must be asked before the request can be acted on; empty if nothing.
+
+    Small models ask needlessly: call this only where deterministic code has nothing to go by either.
+    """
+    asked = decide(talk, render("question"), _Question, _QUESTION, max_tokens=80)
+    return asked.question if asked is not None else ""
 
 
 def plan(talk: Talk) -> TaskSpec:

@@ -52,6 +52,11 @@ class TaskSpec(BaseModel):
     terms: list[Term] = Field(default_factory=list, max_length=12)
 
 
+def with_answer(request: str, answer: str) -> str:
+    """Return the user's words, with what the user answered to the Architect's question."""
+    return f"{request.rstrip(' .!')}. {answer.strip()}" if answer.strip() else request
+
+
 class Proposal(BaseModel):
     """Coder → check → review: new text for some of the map's targets.
 

@@ -62,6 +62,37 @@ class Desk(Protocol):
         ...
 
 
+class Person(Protocol):
+    """The user, as far as a run may wait for one."""
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether somebody is there and the request gives deterministic code nothing to go by."""
+        ...
+
+    def answer(self, question: str) -> str:
+        """Return the user's answer; empty to go on with the best guess."""
+        ...
+
+    def approve(self, spec: TaskSpec) -> TaskSpec:
+        """Return the task as the user wants it."""
+        ...
+
+
+class Nobody:
+    """A person who is not there."""
+
+    may_be_asked = False
+
+    def answer(self, question: str) -> str:  # noqa: ARG002 - the protocol's
+        """Leave it to the best guess."""
+        return ""
+
+    def approve(self, spec: TaskSpec) -> TaskSpec:
+        """Take the task as it is."""
+        return spec
+
+
 @dataclass
 class Talk:
     """One node's way to its model: the shared opening of every prompt, streaming, usage and Stop in one place."""

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from loom_jupyter.context.context_map import ContextMap, Offer, place
 from loom_jupyter.models.protocol import Model, ModelDiedError, ModelError
 from loom_jupyter.pipeline import architect, coder, explorer
-from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
-from loom_jupyter.pipeline.talk import Desk, Observer, Talk
+from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec, with_answer
+from loom_jupyter.pipeline.talk import Desk, Nobody, Observer, Person, Talk
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ def run(
     *,
     budget: float,
     ask: bool = False,
+    person: Person | None = None,
     cancel: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Proposal:
@@ -35,6 +36,8 @@ def run(
         Seconds for the Coder's search.
     ask
         Only answer; nothing is to be changed, whatever the Architect thinks.
+    person
+        Whom the Architect may ask, once, and who may change the task before the Explorer begins.
     cancel
         Set by another thread to stop at once.
 
@@ -50,7 +53,7 @@ def run(
     ModelError
         If the model failed, or its process died twice; the first time the node begins again.
     """
-    cancel = cancel or threading.Event()
+    cancel, person = cancel or threading.Event(), person or Nobody()
     lives = _Lives(observer)
 
     def talk(node: Node) -> Talk:
@@ -63,9 +66,13 @@ def run(
         chosen = explorer.choose(talk(Node.EXPLORER), offers)
         return chosen, desk.map(spec, chosen)
 
+    if person.may_be_asked:
+        question = lives.spend(Node.ARCHITECT, lambda: architect.question(talk(Node.ARCHITECT)))
+        request = with_answer(request, person.answer(question)) if question else request
     spec = lives.spend(Node.ARCHITECT, lambda: architect.plan(talk(Node.ARCHITECT)))
     if ask:
         spec = spec.model_copy(update={"intent": Intent.EXPLAIN})
+    spec = person.approve(spec)
     observer.finished(Node.ARCHITECT, f"{spec.intent.value}: {spec.goal}", spec.model_dump(mode="json"))
 
     found = lives.spend(Node.EXPLORER, lambda: explore(spec))

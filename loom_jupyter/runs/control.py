@@ -1,4 +1,4 @@
-"""The run's mailbox: ``control.jsonl``, by which any process asks a run to stop, accept, reject or undo."""
+"""The run's mailbox: ``control.jsonl``, by which any process asks something of a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.runs.events import Action, Control
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
@@ -27,6 +28,8 @@ def send(
     hunks: Mapping[str, Sequence[int]] | None = None,
     *,
     merged: bool = False,
+    text: str = "",
+    task: TaskSpec | None = None,
 ) -> str:
     """Ask the run in `folder` for an action.
 
@@ -38,6 +41,10 @@ def send(
         For accept: of these files only these hunks, by their position from 0.
     merged
         For accept: also on top of files that changed since, where the changes do not touch.
+    text
+        For answer: the user's words.
+    task
+        For approve: the task as the user wants it.
 
     Returns
     -------
@@ -55,6 +62,8 @@ def send(
         paths=None if paths is None else list(paths),
         hunks=None if hunks is None else {path: list(numbers) for path, numbers in hunks.items()},
         merged=merged,
+        text=text,
+        task=task,
     )
     try:
         with closing(LineWriter(folder / CONTROL)) as file:

@@ -97,7 +97,7 @@ class WorkspaceDesk:
         seen = list(places(self.before.output, self.staged.root)) if self.before and not self.before.passed else []
         seen += self.executed.places(EXECUTED) if self.executed else []
         self.ledger = self.index.rank(
-            request.task, tagged=request.tagged, terms=spec.terms, places=seen, notebook=request.notebook
+            request.asked, tagged=request.tagged, terms=spec.terms, places=seen, notebook=request.notebook
         )
         (self.run.folder / "ledger.json").write_text(self.ledger.to_json(), "utf-8")
         self.run.emit(
@@ -145,7 +145,7 @@ class WorkspaceDesk:
     def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
         """Leave out tests: what a check asks for is not to be changed, unless the user names it."""
         request = self.run.request
-        if "test" in request.task.lower():
+        if "test" in request.asked.lower():
             return list(offers)
         code = [o for o in offers if not is_test(o.path) or o.path in request.tagged]
         return code or list(offers)
@@ -157,10 +157,10 @@ class WorkspaceDesk:
         info = self.model.info
         most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
         budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
-        beside = excerpts(self.run.request.notebook, self.run.task) if self.run.request.notebook else []
+        beside = excerpts(self.run.request.notebook, self.run.request.asked) if self.run.request.notebook else []
         files = [offer for offer in chosen if offer.path != NOTEBOOK]
         packed = self.index.map(self.ledger, files, budget, self.model.count, beside)
-        if spec.intent is Intent.CREATE and (path := new_file(self.run.task, self.root)):
+        if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
             packed = _for_new_file(packed, path)
         (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")
         self.run.emit(

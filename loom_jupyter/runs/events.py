@@ -14,16 +14,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from loom_jupyter.pipeline.contracts import Intent, Node
+from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec
 
 VERSION: Literal[1] = 1
 
 
 class RunState(StrEnum):
-    """Where a run stands. A run in `REVIEW` waits for the user; nothing is at work."""
+    """Where a run stands.
+
+    A run in `REVIEW` waits for the user and nothing is at work; one that is `WAITING` needs the user's answer, or
+    the user's word on its task, before it goes on.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
     REVIEW = "review"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -33,8 +38,8 @@ class RunState(StrEnum):
 
     @property
     def at_work(self) -> bool:
-        """Whether something still runs or waits its turn."""
-        return self in (RunState.QUEUED, RunState.RUNNING)
+        """Whether something still runs, or waits for its turn or for the user."""
+        return self in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 
 
 class Action(StrEnum):
@@ -44,6 +49,8 @@ class Action(StrEnum):
     ACCEPT = "accept"
     REJECT = "reject"
     UNDO = "undo"
+    ANSWER = "answer"
+    APPROVE = "approve"
 
 
 class _Event(BaseModel):
@@ -161,6 +168,20 @@ class TaskPlanned(_Event):
     goal: str
     acceptance: list[str]
     terms: list[str]
+
+
+class QuestionAsked(_Event):
+    """The Architect cannot act on the request and asks the user; the run waits."""
+
+    type: Literal["question"] = "question"
+    text: str
+
+
+class QuestionAnswered(_Event):
+    """The user's answer; empty if the run is to go on with its best guess."""
+
+    type: Literal["answer"] = "answer"
+    text: str
 
 
 class EvidenceRow(BaseModel):
@@ -296,6 +317,8 @@ Event = (
     | NodeRepaired
     | NodeFinished
     | TaskPlanned
+    | QuestionAsked
+    | QuestionAnswered
     | LedgerMade
     | MapMade
     | CheckStarted
@@ -323,6 +346,10 @@ class Control(BaseModel):
         For accept: of these files only these hunks, by their position from 0.
     merged
         For accept: also on top of files that changed since, where the changes do not touch.
+    text
+        For answer: the user's words; empty to go on with the best guess.
+    task
+        For approve: the task as the user wants it. None leaves it as it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -332,6 +359,8 @@ class Control(BaseModel):
     paths: list[str] | None = None
     hunks: dict[str, list[int]] | None = None
     merged: bool = False
+    text: str = ""
+    task: TaskSpec | None = None
 
 
 def schema() -> dict[str, Any]:

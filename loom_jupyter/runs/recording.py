@@ -13,7 +13,7 @@ from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.models.recorded import Answers, Line, digest, recorder
 from loom_jupyter.pipeline.contracts import TaskSpec, Trial
-from loom_jupyter.pipeline.talk import Desk
+from loom_jupyter.pipeline.talk import Desk, Person
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 RECORDINGS = "recordings.jsonl"
@@ -72,6 +72,10 @@ class Recording:
     def desk(self, desk: Desk) -> Desk:
         """Return `desk`, recorded."""
         return _RecordedDesk(desk, self.write)
+
+    def person(self, person: Person) -> Person:
+        """Return `person`, recorded."""
+        return _RecordedPerson(person, self.write)
 
     def clock(self) -> float:
         """Return the time in seconds, and remember it: the search ends by it."""
@@ -144,6 +148,52 @@ class ReplayedDesk:
     def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
         """Return what became of the rewrites in that run."""
         return Trial.model_validate(self._answers.take("trial", _of_rewrites(rewrites))["reply"])
+
+
+class _RecordedPerson:
+    """Hands on to a person and writes down what was said; nothing where nothing was."""
+
+    def __init__(self, person: Person, write: Callable[[Line], None]) -> None:
+        self._person = person
+        self._write = write
+
+    @property
+    def may_be_asked(self) -> bool:
+        found = self._person.may_be_asked
+        if found:
+            self._write({"call": "unclear", "reply": True})
+        return found
+
+    def answer(self, question: str) -> str:
+        found = self._person.answer(question)
+        self._write({"call": "answer", "prompt": digest(question), "reply": found})
+        return found
+
+    def approve(self, spec: TaskSpec) -> TaskSpec:
+        found = self._person.approve(spec)
+        if found != spec:
+            self._write({"call": "approve", "prompt": _of_spec(spec), "reply": found.model_dump(mode="json")})
+        return found
+
+
+class ReplayedPerson:
+    """Says what a recorded run's user said."""
+
+    def __init__(self, lines: Sequence[Line], in_order: bool = False) -> None:
+        self._answers = Answers(lines, in_order)
+        calls = [line["call"] for line in lines]
+        self.may_be_asked = "unclear" in calls
+        self._changed = "approve" in calls
+
+    def answer(self, question: str) -> str:
+        """Return the answer of that run."""
+        return str(self._answers.take("answer", digest(question))["reply"])
+
+    def approve(self, spec: TaskSpec) -> TaskSpec:
+        """Return the task as that run's user wanted it."""
+        if not self._changed:
+            return spec
+        return TaskSpec.model_validate(self._answers.take("approve", _of_spec(spec))["reply"])
 
 
 def replayed_clock(lines: Sequence[Line]) -> Callable[[], float]:

@@ -80,7 +80,8 @@ def replay(run: Run) -> Replay:
         If today's code asks for something else than the code that recorded.
     """
     lines = _recording(run)
-    proposal = again(run.request.words, lines, budget=run.request.budget, ask=run.request.ask)
+    unanswered = run.request.model_copy(update={"answer": ""}).words  # the answer is in the recording
+    proposal = again(unanswered, lines, budget=run.request.budget, ask=run.request.ask)
     was = (run.folder / "proposal.json").read_text("utf-8")
     same = proposal.model_dump_json(indent=1) == was
     diffs = run.proposal.diffs if run.proposal is not None else {}
@@ -106,6 +107,7 @@ def again(task: str, lines: list[Line], *, budget: float, ask: bool, in_order: b
         Deaf(),
         budget=budget,
         ask=ask,
+        person=recording.ReplayedPerson(lines, in_order),
         clock=recording.replayed_clock(lines),
     )
 

@@ -1,4 +1,4 @@
-"""Accept, reject, undo and stop, carried out by the process that owns the run."""
+"""What is asked of a run, carried out by the process that owns it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ def carry_out(run: Run, control: Control) -> ControlHandled:
             accept(run, control.paths, control.hunks, merged=control.merged)
         elif control.action is Action.REJECT:
             _reject(run)
-        else:
+        elif control.action is Action.UNDO:
             _undo(run)
+        else:
+            _tell(run, control)
     except LoomError as error:
         fits = isinstance(error, StaleRunError) and error.mergeable
         return ControlHandled(id=control.id, action=control.action, ok=False, reason=str(error), mergeable=fits)
@@ -166,6 +168,12 @@ def _reject(run: Run) -> None:
     run.emit(StateChanged(state=RunState.REJECTED))
 
 
+def _tell(run: Run, control: Control) -> None:
+    """Hand the user's word to a run that waits for it."""
+    if run.person is None or not run.person.take(control):
+        raise RunError(_cannot(run, control.action.value))
+
+
 def _undo(run: Run) -> None:
     from loom_jupyter.edits.accept import undo
 
@@ -178,6 +186,7 @@ def _undo(run: Run) -> None:
 _NEXT = {
     RunState.QUEUED: "wait for it, or stop it",
     RunState.RUNNING: "wait for it, or stop it",
+    RunState.WAITING: "look what it waits for, or stop it",
     RunState.REVIEW: "accept or reject it first",
     RunState.ACCEPTED: "it can only be undone",
 }

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loom_jupyter.context.notebook_state import NotebookState
 from loom_jupyter.edits.checks.cells import Session
-from loom_jupyter.pipeline.contracts import Proposal
+from loom_jupyter.pipeline.contracts import Proposal, TaskSpec, with_answer
 from loom_jupyter.runs import control, watch
 from loom_jupyter.runs.events import (
     Action,
@@ -23,20 +23,34 @@ from loom_jupyter.runs.events import (
     Failed,
     Noticed,
     ProposalMade,
+    QuestionAnswered,
+    QuestionAsked,
     RunState,
     StateChanged,
+    TaskPlanned,
 )
 from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
 from loom_jupyter.runs.review import RunError, carry_out, settle
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.runs.person import RunPerson
 
 ANSWER_SECONDS = 10.0
 
 
 class Request(BaseModel):
-    """What a run was asked; ``run.json`` in its folder."""
+    """What a run was asked; ``run.json`` in its folder.
+
+    Attributes
+    ----------
+    questions
+        Whether somebody is there whom the Architect may ask.
+    plan
+        Whether the user looks at the task before the Explorer begins.
+    answer
+        What the user said to the Architect's question.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -48,17 +62,25 @@ class Request(BaseModel):
     apply: bool = False
     ask: bool = False
     commit: bool = False
+    questions: bool = False
+    plan: bool = False
     model: str | None = None
     budget: float = 120.0
     created: float = 0.0
     session: Session | None = None
     notebook: NotebookState | None = None
+    answer: str = ""
+
+    @property
+    def asked(self) -> str:
+        """The user's words, with the answer to the Architect's question."""
+        return with_answer(self.task, self.answer)
 
     @property
     def words(self) -> str:
         """What the nodes are told: the user's words, and what the notebook knows of the data that they name."""
         told = [f"- {line}" for line in self.notebook.told()] if self.notebook is not None else []
-        return "\n".join([self.task, "", "In the notebook:", *told]) if told else self.task
+        return "\n".join([self.asked, "", "In the notebook:", *told]) if told else self.asked
 
 
 class ReviewedProposal(BaseModel):
@@ -100,6 +122,7 @@ class Run:
         self.id = request.id
         self.cancel = threading.Event()
         self.working = False
+        self.person: RunPerson | None = None
         self._changed = threading.Condition(threading.RLock())
         self._events: list[Event] = []
         self._state = RunState.QUEUED
@@ -141,6 +164,22 @@ class Run:
         return None
 
     @property
+    def question(self) -> str | None:
+        """What the Architect asks while the run waits for the answer; else None."""
+        if self.state is not RunState.WAITING:
+            return None
+        asked = [e for e in self.events() if isinstance(e, QuestionAsked | QuestionAnswered)]
+        return asked[-1].text if asked and isinstance(asked[-1], QuestionAsked) else None
+
+    @property
+    def plan(self) -> TaskSpec | None:
+        """The task as it stands; None as long as there is none."""
+        for event in reversed(self.events()):
+            if isinstance(event, TaskPlanned):
+                return TaskSpec.model_validate(event.model_dump())
+        return None
+
+    @property
     def ledger(self) -> Ledger | None:
         """The Evidence Ledger of this run; None as long as there is none."""
         from loom_jupyter.context.ledger import Ledger
@@ -171,7 +210,7 @@ class Run:
         return unsubscribe
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until nothing is at work any more (review included).
+        """Block until nothing is at work any more (review included), or the run waits for the user.
 
         Returns
         -------
@@ -180,7 +219,7 @@ class Run:
         """
         end = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while self.state.at_work:
+            while self.state.at_work and self.state is not RunState.WAITING:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     return False
@@ -235,6 +274,31 @@ class Run:
         """
         self._ask(Action.UNDO)
 
+    def answer(self, text: str = "") -> None:
+        """Answer the Architect's `question`; the run goes on. Without a text it takes its best guess.
+
+        Raises
+        ------
+        LoomError
+            If the run asks nothing.
+        """
+        self._ask(Action.ANSWER, text=text)
+
+    def approve(self, task: TaskSpec | None = None) -> None:
+        """Let a run that was started with ``plan=True`` go on, with another task if one is given.
+
+        Parameters
+        ----------
+        task
+            `plan` as it should be, such as ``run.plan.model_copy(update={"terms": ["tariff"]})``.
+
+        Raises
+        ------
+        LoomError
+            If the run does not wait for this.
+        """
+        self._ask(Action.APPROVE, task=task)
+
     def _ask(
         self,
         action: Action,
@@ -242,8 +306,10 @@ class Run:
         hunks: dict[str, list[int]] | None = None,
         *,
         merged: bool = False,
+        text: str = "",
+        task: TaskSpec | None = None,
     ) -> None:
-        control_id = control.send(self.folder, action, paths, hunks, merged=merged)
+        control_id = control.send(self.folder, action, paths, hunks, merged=merged, text=text, task=task)
         with self._changed:
             mine = self.owned or self._adopt()
             if mine and self.tend():
@@ -360,6 +426,14 @@ class Run:
                 answers[request.id] = carry_out(self, request)
                 self.emit(answers[request.id])
             return answers
+
+    def keep(self, request: Request) -> None:
+        """Take `request` for what was asked, here and in ``run.json``."""
+        self.request = request
+        file = self.folder / "run.json"
+        fresh = file.with_suffix(".new")
+        fresh.write_text(request.model_dump_json(indent=1), "utf-8")
+        fresh.replace(file)
 
     def stored_proposal(self) -> Proposal:
         """Return the proposal as the Coder made it."""

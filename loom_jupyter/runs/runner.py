@@ -36,6 +36,7 @@ from loom_jupyter.runs.events import (
     TaskPlanned,
 )
 from loom_jupyter.runs.log import LogError
+from loom_jupyter.runs.person import RunPerson, names_nothing
 from loom_jupyter.runs.recording import Recording
 from loom_jupyter.runs.review import accept
 from loom_jupyter.runs.run import Run
@@ -65,12 +66,16 @@ class _Turns:
         self._moved = threading.Condition()
 
     def enter(self, run: Run) -> None:
+        told = ""
         with self._moved:
             self._waiting.append(run)
-            while self._waiting[0] is not run:
+            while (first := self._waiting[0]) is not run:
                 if run.cancel.is_set():
                     self._waiting.remove(run)
                     raise Cancelled
+                if first.state is RunState.WAITING and told != first.id:
+                    told = first.id
+                    run.emit(StateChanged(state=RunState.QUEUED, reason=f"run {told} waits for your word"))
                 self._moved.wait(0.1)
 
     def leave(self, run: Run) -> None:
@@ -135,6 +140,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         run.emit(Noticed(text=notice))
     if report.files == 0:
         raise LoomError(f"{run.request.root} holds no file that Loom can read; open a folder with source files.")
+    run.person = RunPerson(run, unclear=names_nothing(run.request, index))
     asked = time.monotonic()
     with acquire(run.request.model, _loading(run), run.cancel, run.folder / "model.log") as model:
         _ready(run, model, time.monotonic() - asked)
@@ -162,6 +168,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                 RunObserver(run),
                 budget=run.request.budget,
                 ask=run.request.ask,
+                person=kept.person(run.person),
                 cancel=run.cancel,
                 clock=kept.clock,
             )

@@ -127,7 +127,7 @@ def _summary(file: Path, size: int, touched: float) -> Summary:
     for line in _backwards(file, size):
         if state is None and b'"type":"state"' in line and isinstance(event := parse(line), StateChanged):
             state = event
-            if state.state in (RunState.QUEUED, RunState.RUNNING, RunState.FAILED, RunState.STOPPED):
+            if state.state.at_work or state.state in (RunState.FAILED, RunState.STOPPED):
                 break
         elif b'"type":"proposal"' in line and isinstance(event := parse(line), ProposalMade):
             proposal = event

@@ -116,6 +116,8 @@ class RunView:
         None until the first event that tells it.
     started, last_ts, ended
         Times of the first and the newest event, and of the moment nothing was at work any more.
+    question
+        What the Architect asks, until it is answered.
     files, total
         The ledger's top files, and how many files have any evidence.
     candidates
@@ -144,6 +146,7 @@ class RunView:
     model: ModelLine = field(default_factory=ModelLine)
     steps: tuple[Step, ...] = tuple(Step(node) for node in Node)
     plan: ev.TaskPlanned | None = None
+    question: str = ""
     files: tuple[ev.RankedFile, ...] = ()
     total: int = 0
     map: ev.MapMade | None = None
@@ -160,6 +163,13 @@ class RunView:
     def at_work(self) -> bool:
         """Whether something runs or waits its turn; also before the first event."""
         return self.state is None or self.state.at_work
+
+    @property
+    def awaits(self) -> ev.Action | None:
+        """What the run waits for: the answer to `question`, or the user's word on `plan`."""
+        if self.state is not RunState.WAITING:
+            return None
+        return ev.Action.ANSWER if self.question else ev.Action.APPROVE
 
     def step(self, node: Node) -> Step:
         """Return the rail's line of a node."""
@@ -307,6 +317,16 @@ def _(event: ev.NodeFinished, view: RunView) -> RunView:
 @_after.register
 def _(event: ev.TaskPlanned, view: RunView) -> RunView:
     return replace(view, plan=event)
+
+
+@_after.register
+def _(event: ev.QuestionAsked, view: RunView) -> RunView:
+    return replace(view, question=event.text)
+
+
+@_after.register
+def _(event: ev.QuestionAnswered, view: RunView) -> RunView:  # noqa: ARG001 - only that it came
+    return replace(view, question="")
 
 
 @_after.register

@@ -15,7 +15,7 @@ from loom_jupyter.runs.events import RunState
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
-WATCHED = (RunState.QUEUED, RunState.RUNNING, RunState.REVIEW)
+WATCHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.REVIEW)
 INTERVAL = 0.05
 
 _lock = threading.Lock()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BODY = 64 * 1024
 STREAMS = 200
+ACTIONS = "stop, accept, reject, undo, answer or approve"
 QUERY = 500
 RUN = r"([0-9A-Za-z][0-9A-Za-z_-]{0,63})"
 
@@ -146,7 +147,7 @@ class EventsHandler(LoomHandler):
 
 @stream_request_body
 class ControlHandler(LoomHandler):
-    """What can be asked of a run: stop, accept, reject, undo."""
+    """What can be asked of a run: stop, accept, reject, undo, answer, approve."""
 
     _track_activity = True
 
@@ -166,7 +167,7 @@ class ControlHandler(LoomHandler):
     @authenticated
     @authorized
     async def post(self, run_id: str) -> None:
-        """Do what ``{action, paths?, hunks?, merged?}`` asks; answer when it is done, or 409 with the reason."""
+        """Do what ``{action, paths?, hunks?, merged?, text?, task?}`` asks; answer when it is done, or 409 with the reason."""
         run = await self.run(run_id)
         try:
             asked = json.loads(bytes(self._body))
@@ -174,7 +175,7 @@ class ControlHandler(LoomHandler):
         except LoomError as error:
             raise HTTPError(409, str(error)) from error
         except (ValueError, TypeError, RecursionError) as error:
-            raise HTTPError(400, "A request names an action: stop, accept, reject or undo.") from error
+            raise HTTPError(400, f"A request names an action: {ACTIONS}.") from error
         self.finish({"ok": True})
 
 

@@ -13,7 +13,7 @@ from textwrap import TextWrapper
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.runs.view import RunView, Step, StepState
-from loom_jupyter.ui import diffs, plain
+from loom_jupyter.ui import diffs, plain, text
 from loom_jupyter.ui.evidence import evidence
 from loom_jupyter.ui.links import NOWHERE, Links
 from loom_jupyter.ui.outcome import candidate_lines, outcome
@@ -120,12 +120,13 @@ def _writer(view: RunView) -> Step | None:
 def result(view: RunView) -> Html:
     """Return what a person must read first once the run is over: error, answer, refusals, notices."""
     said = outcome(view)
-    parts = [tag("div", plain.line(text)) for text in (said.tried, said.best) if said.failed and text]
+    parts = [tag("div", plain.line(part)) for part in (said.tried, said.best) if said.failed and part]
     if said.failed:
         parts.append(tag("div", prose(plain.line(said.remedy, 2_000)), cls="error", role="alert"))
     if view.proposal is not None and view.proposal.answer:
         parts.append(tag("pre", "\n".join(plain.lines(view.proposal.answer)), cls="answer"))
-    parts += [_notice(text) for text in said.notices]
+    parts += [_notice(notice) for notice in said.notices]
+    parts += [tag("div", prose(line), cls="notice") for line in text.awaited(view)]
     return tag("div", *parts, cls="section") if parts else Html()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs.events import RunState
+from loom_jupyter.runs.events import Action, RunState
 from loom_jupyter.runs.view import ModelLine, RunView, Step, StepState
 from loom_jupyter.ui import figures
 
@@ -60,6 +60,8 @@ def _line(view: RunView, step: Step, now: float) -> Line:
 
 
 def _architect(view: RunView, step: Step) -> tuple[str, str]:
+    if view.awaits is Action.ANSWER:
+        return f"asks you: {view.question}", ""
     if view.plan is not None:
         return f"{view.plan.intent.value}: {view.plan.goal}", ""
     return _said(step), _rate(step)
@@ -166,6 +168,8 @@ def status(view: RunView, now: float) -> Status:
 
 def _work(view: RunView, now: float, total: str) -> Status:
     model, coder = view.model, view.step(Node.CODER)
+    if view.awaits is not None:
+        return Status(f"{_AWAITS[view.awaits]} · {total}")
     if model.loading:
         doing = _PHASES.get(model.phase, model.phase)
         return Status(f"{doing} {model.name} · {figures.percent(model.fraction)} · {total}", model.fraction)
@@ -195,6 +199,7 @@ def _answered(view: RunView) -> bool:
     return view.proposal is not None and bool(view.proposal.answer) and not view.proposal.files
 
 
+_AWAITS = {Action.ANSWER: "Waits for your answer", Action.APPROVE: "Waits for you to look at the task"}
 _ENDS = {
     RunState.REVIEW: "Waits for your review",
     RunState.ACCEPTED: "Accepted",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,7 +11,8 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import RunState
+from loom_jupyter.runs.events import Action, RunState
+from loom_jupyter.runs.person import edited
 from loom_jupyter.runs.view import RunView, StepState, view_of
 from loom_jupyter.ui import diffs, plain, text
 from loom_jupyter.ui.rail import Line, rail, status
@@ -38,6 +39,9 @@ def follow(run: Run, console: Console | None = None) -> RunState:
     console = console or _console()
     try:
         _watch(run, console)
+        while run.state is RunState.WAITING:
+            _ask(run, console)
+            _watch(run, console)
     except KeyboardInterrupt:
         run.stop()
         run.wait(STOP_SECONDS)
@@ -52,6 +56,26 @@ def follow(run: Run, console: Console | None = None) -> RunState:
     if evidence:
         console.print(Text(evidence, no_wrap=True, overflow="ellipsis"))
     return run.state
+
+
+def _ask(run: Run, console: Console) -> None:
+    """Ask what the run waits for: one answer, or the user's word on the task."""
+    view = view_of(run.events())
+    for line in text.awaited(view)[:-1]:
+        console.print(Text(f"  {line}"))
+    if view.awaits is Action.ANSWER:
+        run.answer(_said(console, "Your answer (empty: its best guess)", ""))
+        return
+    changes: dict[str, Any] = {}
+    for name, was in (("goal", run.plan.goal), ("terms", ", ".join(run.plan.terms))) if run.plan else ():
+        said = _said(console, f"{name} (empty: as above)", was)
+        if said != was:
+            changes[name] = said if name == "goal" else [word.strip() for word in said.split(",") if word.strip()]
+    run.approve(edited(run.plan, changes))
+
+
+def _said(console: Console, prompt: str, default: str) -> str:
+    return Prompt.ask(Text(f"  {prompt}"), console=console, default=default, show_default=False)
 
 
 def _console() -> Console:

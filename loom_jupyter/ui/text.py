@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loom_jupyter.runs.events import ProposedFile, RankedFile
+from loom_jupyter.runs.events import Action, ProposedFile, RankedFile, TaskPlanned
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import diffs, families, figures, plain
 from loom_jupyter.ui.outcome import outcome
@@ -39,8 +39,9 @@ def rail_text(view: RunView, now: float) -> str:
 def result(view: RunView) -> str:
     """Return error, answer and notices of a run."""
     said = outcome(view)
+    asked = [f"  {line}" for line in awaited(view)]
     parts = [said.tried, said.best, said.remedy] if said.failed else []
-    sentences = [f"  {plain.line(text, 2_000)}" for text in parts if text]
+    sentences = asked + [f"  {plain.line(text, 2_000)}" for text in parts if text]
     for notice in said.notices:
         sentence, _, below = notice.partition("\n")
         sentences += [
@@ -50,6 +51,26 @@ def result(view: RunView) -> str:
     if view.proposal is not None and view.proposal.answer:
         sentences += plain.lines(view.proposal.answer)
     return "\n".join(sentences)
+
+
+def awaited(view: RunView) -> list[str]:
+    """Return what a run that waits wants to know, and how to tell it."""
+    if view.awaits is Action.ANSWER:
+        return [
+            f"Architect asks: {plain.line(view.question, 500)}",
+            'Answer with `loom answer "…"`, or without words to let it guess.',
+        ]
+    if view.awaits is Action.APPROVE and view.plan is not None:
+        return [*task(view.plan), "`loom plan --ok` goes on; `loom plan --goal …` changes it and goes on."]
+    return []
+
+
+def task(planned: TaskPlanned) -> list[str]:
+    """Return the Architect's task, a line a part."""
+    parts = [("intent", planned.intent.value), ("goal", planned.goal)]
+    parts += [("accept", line) for line in planned.acceptance]
+    parts += [("terms", ", ".join(planned.terms))] if planned.terms else []
+    return [f"{name:<7} {plain.line(value, 500)}" for name, value in parts]
 
 
 def changes(view: RunView) -> str:

@@ -10,14 +10,13 @@ import ipywidgets
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import html
+from loom_jupyter.ui.asking import Asking, Press
 from loom_jupyter.ui.evidence import evidence
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 w: Any = ipywidgets  # has no types
-
-Press = Callable[[Callable[["Run"], None]], None]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -48,6 +47,9 @@ class Widgets:
             value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
         )
         self._bar = w.HBox([self._stop])
+        self._asking = Asking(press, _button)
+        for part in self._asking.parts:
+            _keep_reachable(part)
         self._accepted = w.Label("Accepted", layout={"min_width": "7em"})
         for button, act in {
             self._stop: lambda run: run.stop(),
@@ -85,6 +87,8 @@ class Widgets:
         buttons = (self._stop, self._accept, self._merge, self._reject, self._undo, self._text)
         for widget in (self._bar, *buttons, self._accepted):
             widget.close()
+        for widget in self._asking.parts:
+            widget.close()
 
     def show(self, view: RunView, now: float) -> None:
         """Bring every widget up to date; what did not change is not sent."""
@@ -99,6 +103,9 @@ class Widgets:
             self._bar.children = children
 
     def _buttons(self, view: RunView) -> tuple[Any, ...]:
+        asked = self._asking.shown(view)
+        if asked:
+            return (*asked, self._stop)
         if view.at_work:
             return (self._stop, self._text)
         if view.proposal is None or not view.proposal.files:

@@ -104,6 +104,28 @@ class Front:
             message["header"]["subshell_id"] = subshell
         self.client.shell_channel.send(message)
 
+    def words(self) -> dict[str, str]:
+        """Return what the bar holds, to any depth: descriptions and placeholders, with the widget's id."""
+        found, queue = {}, [self.seen.bars[0][WIDGET]["model_id"]] if len(self.seen.displays) > 1 else []
+        while queue:
+            name = queue.pop()
+            state = self.seen.widgets[name]
+            queue += [child.removeprefix("IPY_MODEL_") for child in state.get("children", ())]
+            found |= {word: name for word in (state.get("description"), state.get("placeholder")) if word}
+        return found
+
+    def click(self, button: str) -> None:
+        """Click a button anywhere in the bar."""
+        self._tell(button, {"method": "custom", "content": {"event": "click"}})
+
+    def type(self, field: str, value: str) -> None:
+        """Write into a field, named by its description or placeholder."""
+        self._tell(field, {"method": "update", "state": {"value": value}, "buffer_paths": []})
+
+    def _tell(self, word: str, data: dict[str, Any]) -> None:
+        message = self.client.session.msg("comm_msg", {"comm_id": self.words()[word], "data": data})
+        self.client.shell_channel.send(message)
+
     def subshell(self) -> str:
         """Open a subshell, as JupyterLab does for every comm."""
         request = self.client.session.msg("create_subshell_request", {})
@@ -318,3 +340,25 @@ def test_buttons_work_while_another_cell_keeps_the_kernel_busy(
     front.until(lambda seen: said in seen.pages[-1]["text/plain"])
     assert time.monotonic() - pressed < 3
     front.look(6)
+
+
+def test_a_question_is_answered_in_the_cell(front: Front) -> None:
+    front.run("%%loom the_run\nvague")
+    front.until(lambda seen: "Answer" in front.words())
+    page = next(view["value"] for view in front.seen.widgets.values() if "asks:" in str(view.get("value")))
+    assert "Which &lt;b&gt;price&lt;/b&gt; is wrong?" in page
+    front.type("Your answer", "the small one")
+    front.click("Answer")
+    front.until(settled)
+    assert front.run("print(the_run.request.answer)").text.strip() == "the small one"
+
+
+def test_the_task_is_edited_in_the_cell(front: Front) -> None:
+    front.run("%%loom --plan the_run\n2 kg should be small")
+    front.until(lambda seen: "Continue" in front.words())
+    front.type("words that the code may contain", "tariff, weight")
+    front.click("Continue")
+    front.until(settled)
+    assert front.run("print(the_run.plan.goal, the_run.plan.terms)").text.strip() == (
+        "2 kg costs the small price ['tariff', 'weight']"
+    )

@@ -53,3 +53,15 @@ def test_between_two_steps_it_is_said_what_is_awaited() -> None:
         "preparing the proposal",
         "Waits for your review",
     ]
+
+
+def test_a_run_that_waits_for_the_user_says_what_it_asks_and_how_to_tell() -> None:
+    asked = [ev.QuestionAsked(text="Which one?"), ev.StateChanged(state=RunState.WAITING)]
+    page = text.page(view_of(stamped([*opening()[:5], *asked])), 1000)
+    assert "Architect asks: Which one?" in page
+    assert "loom answer" in page
+    assert "Waits for your answer" in page
+    over = view_of(stamped([*asked, ev.QuestionAnswered(text="a"), ev.StateChanged(state=RunState.RUNNING)]))
+    assert "Which one?" not in text.page(over, 1000)
+    planned = view_of(stamped([*opening(), ev.StateChanged(state=RunState.WAITING)]))
+    assert "accept  tariff(2) is 4.9" in text.page(planned, 1000)

@@ -42,6 +42,19 @@ describe('the reducer', () => {
     });
   }
 
+  it('keeps a question until it is answered', () => {
+    const stamp = { v: 1 as const, ts: 5, run: 'r' };
+    const asked = reduce(EMPTY, {
+      ...stamp,
+      seq: 1,
+      type: 'question',
+      text: 'Which?'
+    });
+    expect(asked.question).toBe('Which?');
+    const answer = { ...stamp, seq: 2, type: 'answer' as const, text: 'a' };
+    expect(reduce(asked, answer).question).toBe('');
+  });
+
   it('leaves out types of later versions', () => {
     const event = { v: 1, seq: 1, ts: 5, run: 'r', type: 'weather' };
     const view = reduce(EMPTY, event as unknown as LoomEvent);

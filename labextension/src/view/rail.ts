@@ -72,9 +72,11 @@ type Texts = (view: RunView, step: Step, trans: Words) => [string, string];
 
 const TEXTS: Record<Node, Texts> = {
   architect: (view, step, trans) =>
-    view.plan
-      ? [`${view.plan.intent}: ${view.plan.goal}`, '']
-      : [said(step, trans.__('reading the task')), speed(step)],
+    view.state === 'waiting' && view.question
+      ? [trans.__('asks you: %1', view.question), '']
+      : view.plan
+        ? [`${view.plan.intent}: ${view.plan.goal}`, '']
+        : [said(step, trans.__('reading the task')), speed(step)],
   explorer: (view, step, trans) =>
     view.map
       ? [chosen(view, trans), '']

@@ -133,6 +133,10 @@ function after(view: RunView, event: LoomEvent): RunView {
       });
     case 'task':
       return { ...view, plan: event };
+    case 'question':
+      return { ...view, question: event.text };
+    case 'answer':
+      return { ...view, question: '' };
     case 'ledger':
       return { ...view, files: event.files, total: event.total };
     case 'map':

@@ -49,6 +49,7 @@ export function stateWord(state: RunState, trans: Words): string {
   const words: Record<RunState, string> = {
     queued: trans.__('queued'),
     running: trans.__('at work'),
+    waiting: trans.__('waits for you'),
     review: trans.__('waits for you'),
     accepted: trans.__('accepted'),
     rejected: trans.__('rejected'),
@@ -61,6 +62,12 @@ export function stateWord(state: RunState, trans: Words): string {
 
 function work(view: RunView, now: number, total: string, trans: Words): Status {
   const { model } = view;
+  if (view.state === 'waiting') {
+    const awaited = view.question
+      ? trans.__('Waits for your answer')
+      : trans.__('Waits for you to look at the task');
+    return { text: `${awaited} · ${total}`, fraction: null };
+  }
   if (model.phase) {
     const percent = `${(model.fraction * 100).toFixed(0)} %`;
     return {

@@ -92,6 +92,8 @@ export interface RunView {
   plan: TaskPlanned | null;
   files: readonly RankedFile[];
   total: number;
+  /** What the Architect asks, until it is answered. */
+  question: string;
   map: MapMade | null;
   before: CheckLine | null;
   after: CheckLine | null;
@@ -149,6 +151,7 @@ export const EMPTY: RunView = {
   },
   steps: NODES.map(step),
   plan: null,
+  question: '',
   files: [],
   total: 0,
   map: null,
@@ -162,9 +165,14 @@ export const EMPTY: RunView = {
   error: ''
 };
 
-/** Whether something runs or waits its turn; also before the first event. */
+/** Whether something runs, or waits for its turn or the user; also before the first event. */
 export function atWork(state: RunState | null): boolean {
-  return state === null || state === 'queued' || state === 'running';
+  return (
+    state === null ||
+    state === 'queued' ||
+    state === 'running' ||
+    state === 'waiting'
+  );
 }
 
 /** Return the rail's line of a node. */
