@@ -67,6 +67,8 @@ class Settings(BaseModel):
         Check command used when a run names none.
     check_timeout
         Seconds that one check may take before its process group is ended.
+    network
+        Whether checks may reach the network. Without it they are cut off where the system allows that.
     budget
         Seconds that the Coder may search before the best candidate so far goes to review.
     notebook
@@ -84,6 +86,7 @@ class Settings(BaseModel):
     unload_after: float | None = Field(default=None, gt=0)
     check: str | None = None
     check_timeout: float = Field(default=120.0, gt=0)
+    network: bool = False
     budget: float = Field(default=120.0, gt=0)
     notebook: bool = True
     models: dict[str, NamedModel] = Field(default_factory=dict)

@@ -223,21 +223,16 @@ def _with_plan(parser: Parser) -> None:
 
 
 def _plan(loom: Loom, args: argparse.Namespace) -> Any:
-    from loom_jupyter.runs.events import Action
-    from loom_jupyter.runs.person import edited
-    from loom_jupyter.runs.view import view_of
-    from loom_jupyter.ui import text
+    from loom_jupyter.ui import shown
 
     run = pick_run(loom, args.run)
     given = {"goal": args.goal, "acceptance": args.accept, "terms": args.term, "intent": args.intent}
     changes = {key: value for key, value in given.items() if value is not None}
-    view = view_of(run.events())
-    if view.plan is None:
+    if run.plan is None:
         raise MisuseError(f"Run {run.id} is {run.state.value} and has no task yet.")
     if not changes and not args.ok:
-        wait = "`plan --ok` goes on; --goal, --accept, --term and --intent change it and go on."
-        return _said("\n".join([*text.task(view.plan), *([wait] if view.awaits is Action.APPROVE else [])]))
-    run.approve(edited(run.plan, changes))
+        return shown.plan(run)
+    run.approve(**changes)
     return _said("The run goes on with this task.")
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.snapshot import Snapshot
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.run import Request
+    from loom_jupyter.settings import Settings
 
 AUTO = "auto"
 # A project with no more test files than these is tested whole, with more by those nearest to the request.
@@ -54,8 +55,7 @@ def settle(
     index: Index,
     staged: StagedCopy,
     tell: Callable[[str], None],
-    *,
-    timeout: float,
+    settings: Settings,
     cancel: threading.Event,
 ) -> str | None:
     """Return the command that checks a run; what ``auto`` comes to is told in sentences before it runs.
@@ -74,7 +74,7 @@ def settle(
     snapshot = index.snapshot
     order = [path for path, _ in index.rank(request.task, tagged=request.tagged, notebook=request.notebook).scores]
     examples, definitions = find_examples(request.task), Definitions(index.root, snapshot, order)
-    proof = _proved(examples, definitions, staged, tell, timeout, cancel)
+    proof = _proved(examples, definitions, staged, tell, settings, cancel)
     tests = near_tests(snapshot, order)
     if proof.file is None:
         found = _tests_or_words(index.root)
@@ -137,7 +137,7 @@ def _proved(
     definitions: Definitions,
     staged: StagedCopy,
     tell: Callable[[str], None],
-    timeout: float,
+    settings: Settings,
     cancel: threading.Event,
 ) -> Proof:
     placed: list[Placed] = []
@@ -148,7 +148,7 @@ def _proved(
             tell(str(why))
     if not placed:
         return Proof()
-    proof = prove(placed, staged, timeout=timeout, cancel=cancel)
+    proof = prove(placed, staged, timeout=settings.check_timeout, network=settings.network, cancel=cancel)
     if proof.cancelled:
         raise Cancelled
     for sentence in proof.told:

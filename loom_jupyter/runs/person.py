@@ -66,15 +66,17 @@ def names_nothing(request: Request, index: Index) -> bool:
 
 
 def edited(task: TaskSpec | None, changes: Mapping[str, Any]) -> TaskSpec | None:
-    """Return a task with some of its parts changed; None for none or no change.
+    """Return a task with some of its parts changed; None where there is none.
 
     Raises
     ------
     RunError
         If a part is nothing that a task can hold.
     """
-    if task is None or not changes:
+    if task is None:
         return None
+    if unknown := set(changes) - set(TaskSpec.model_fields):
+        raise RunError(f"a task has no {min(unknown)}; it has {', '.join(TaskSpec.model_fields)}.")
     try:
         return TaskSpec.model_validate({**task.model_dump(), **changes})
     except ValidationError as error:

@@ -139,9 +139,11 @@ def replay_on(
         lent = parts.enter_context(acquire(model, _quiet, cancel, run.folder / LOG))
         staged = parts.enter_context(StagedCopy(Path(request.root), cancel=cancel))
         checker = None
-        check = settle(request, index, staged, _silent, timeout=settings.check_timeout, cancel=cancel)
+        check = settle(request, index, staged, _silent, settings, cancel)
         if check is not None:
-            checker = Checker(check, staged, timeout=settings.check_timeout, cancel=cancel)
+            checker = Checker(
+                check, staged, timeout=settings.check_timeout, network=settings.network, cancel=cancel
+            )
             parts.enter_context(checker)
             checker.before()
         desk = WorkspaceDesk(_Unheard(run.folder, request), index, lent, staged, checker)

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
@@ -284,20 +284,24 @@ class Run:
         """
         self._ask(Action.ANSWER, text=text)
 
-    def approve(self, task: TaskSpec | None = None) -> None:
+    def approve(self, task: TaskSpec | None = None, **changes: Any) -> None:
         """Let a run that was started with ``plan=True`` go on, with another task if one is given.
 
         Parameters
         ----------
         task
-            `plan` as it should be, such as ``run.plan.model_copy(update={"terms": ["tariff"]})``.
+            `plan` as it should be; None for `plan` itself.
+        changes
+            Parts of it that change: `goal`, `acceptance`, `terms`, `intent`.
 
         Raises
         ------
         LoomError
-            If the run does not wait for this.
+            If the run does not wait for this, or a change is none that a task can hold.
         """
-        self._ask(Action.APPROVE, task=task)
+        from loom_jupyter.runs.person import edited
+
+        self._ask(Action.APPROVE, task=edited(task or self.plan, changes) if changes else task)
 
     def _ask(
         self,

@@ -147,16 +147,11 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         with ExitStack() as parts:
             staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
             checker = None
-            check = settle(
-                run.request,
-                index,
-                staged,
-                partial(_notice, run),
-                timeout=settings.check_timeout,
-                cancel=run.cancel,
-            )
+            check = settle(run.request, index, staged, partial(_notice, run), settings, run.cancel)
             if check is not None:
-                checker = Checker(check, staged, timeout=settings.check_timeout, cancel=run.cancel)
+                checker = Checker(
+                    check, staged, timeout=settings.check_timeout, network=settings.network, cancel=run.cancel
+                )
                 parts.enter_context(checker)
             desk = WorkspaceDesk(run, index, model, staged, checker)
             desk.check_before()

@@ -9,7 +9,6 @@ import ipywidgets
 
 from loom_jupyter.pipeline.contracts import Intent
 from loom_jupyter.runs.events import Action, TaskPlanned
-from loom_jupyter.runs.person import edited
 from loom_jupyter.runs.view import RunView
 
 if TYPE_CHECKING:
@@ -91,4 +90,4 @@ class Asking:
             "acceptance": [line.strip() for line in self._accept.value.splitlines() if line.strip()],
             "terms": [word.strip() for word in self._terms.value.split(",") if word.strip()],
         }
-        self._press(lambda run: run.approve(edited(run.plan, changes)))
+        self._press(lambda run: run.approve(**changes))

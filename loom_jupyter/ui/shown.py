@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from loom_jupyter.runs.events import ProposedFile
-from loom_jupyter.ui import html, plain
+from loom_jupyter.runs.events import Action, ProposedFile
+from loom_jupyter.runs.view import view_of
+from loom_jupyter.ui import html, plain, text
 from loom_jupyter.ui.tags import Html, join, tag
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.replay import Replay
+    from loom_jupyter.runs.run import Run
 
 
 class Shown:
@@ -56,6 +58,13 @@ def diff(diffs: Mapping[str, str]) -> Shown:
         for path, text in diffs.items()
     ]
     return Shown(plain.visible("".join(diffs.values())).rstrip(), join(html.diff(file, None) for file in files))
+
+
+def plan(run: Run) -> Shown:
+    """Show a run's task, and how to go on where the run waits for that."""
+    view = view_of(run.events())
+    lines = text.awaited(view) if view.awaits is Action.APPROVE else text.task(view.plan) if view.plan else []
+    return Shown("\n".join(lines))
 
 
 def replay(done: Replay) -> Shown:

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import Action, RunState
-from loom_jupyter.runs.person import edited
 from loom_jupyter.runs.view import RunView, StepState, view_of
 from loom_jupyter.ui import diffs, plain, text
 from loom_jupyter.ui.rail import Line, rail, status
@@ -71,7 +70,7 @@ def _ask(run: Run, console: Console) -> None:
         said = _said(console, f"{name} (empty: as above)", was)
         if said != was:
             changes[name] = said if name == "goal" else [word.strip() for word in said.split(",") if word.strip()]
-    run.approve(edited(run.plan, changes))
+    run.approve(**changes)
 
 
 def _said(console: Console, prompt: str, default: str) -> str:

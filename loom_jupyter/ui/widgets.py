@@ -47,9 +47,8 @@ class Widgets:
             value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
         )
         self._bar = w.HBox([self._stop])
-        self._asking = Asking(press, _button)
-        for part in self._asking.parts:
-            _keep_reachable(part)
+        self._press = press
+        self._asking: Asking | None = None
         self._accepted = w.Label("Accepted", layout={"min_width": "7em"})
         for button, act in {
             self._stop: lambda run: run.stop(),
@@ -87,7 +86,7 @@ class Widgets:
         buttons = (self._stop, self._accept, self._merge, self._reject, self._undo, self._text)
         for widget in (self._bar, *buttons, self._accepted):
             widget.close()
-        for widget in self._asking.parts:
+        for widget in self._asking.parts if self._asking else ():
             widget.close()
 
     def show(self, view: RunView, now: float) -> None:
@@ -103,7 +102,7 @@ class Widgets:
             self._bar.children = children
 
     def _buttons(self, view: RunView) -> tuple[Any, ...]:
-        asked = self._asking.shown(view)
+        asked = self._asked(view)
         if asked:
             return (*asked, self._stop)
         if view.at_work:
@@ -114,6 +113,14 @@ class Widgets:
             return (self._merge if view.mergeable else self._accept, self._reject)
         # The words stand where Accept stood, so that a second click there does not undo.
         return (self._accepted, self._undo) if view.state is RunState.ACCEPTED else ()
+
+    def _asked(self, view: RunView) -> tuple[Any, ...]:
+        """Return what answers a run that waits; made for the first that does."""
+        if self._asking is None and view.awaits is not None:
+            self._asking = Asking(self._press, _button)
+            for part in self._asking.parts:
+                _keep_reachable(part)
+        return self._asking.shown(view) if self._asking is not None else ()
 
     def _toggle_text(self, change: Any) -> None:
         self._stream.layout.display = "" if change["new"] else "none"

@@ -19,6 +19,7 @@ from loom_jupyter.runs.auto import near_tests, settle
 from loom_jupyter.runs.definitions import Definitions, UnplacedError
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.run import Request
+from loom_jupyter.settings import Settings
 from tests.runs.test_runner import Lend, lend, wait
 
 __all__ = ["lend"]
@@ -35,7 +36,7 @@ def settled(root: Path, task: str, check: str | None = "auto") -> tuple[str | No
     loom.refresh()
     request = Request(id="x", task=task, root=str(root), check=check)
     with StagedCopy(root) as staged:
-        found = settle(request, loom.index, staged, said.append, timeout=60, cancel=threading.Event())
+        found = settle(request, loom.index, staged, said.append, Settings(), threading.Event())
     return found, said
 
 

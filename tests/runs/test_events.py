@@ -35,4 +35,4 @@ def test_a_control_names_a_known_action() -> None:
 
 
 def test_only_waiting_and_working_runs_are_at_work() -> None:
-    assert [state.value for state in RunState if state.at_work] == ["queued", "running"]
+    assert [state.value for state in RunState if state.at_work] == ["queued", "running", "waiting"]

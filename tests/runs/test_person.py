@@ -14,7 +14,6 @@ from scripted_runs import wait_for
 
 from loom_jupyter import Loom
 from loom_jupyter.errors import LoomError
-from loom_jupyter.pipeline.contracts import Intent
 from loom_jupyter.runs import control
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.person import names_nothing
@@ -174,8 +173,7 @@ def test_the_user_looks_at_the_task_and_changes_it(sample: Path, lend: Lend) -> 
 def test_a_task_changed_into_a_question_is_answered(sample: Path, lend: Lend) -> None:
     lend([PLAN, CHOICE, "It is too dear."])
     run = waiting(Loom(sample).run("2 kg should cost the small price", plan=True))
-    assert run.plan is not None
-    run.approve(run.plan.model_copy(update={"intent": Intent.EXPLAIN}))
+    run.approve(intent="explain")
     assert run.wait(60)
     assert run.proposal is not None
     assert run.proposal.answer == "It is too dear."
@@ -186,6 +184,10 @@ def test_a_task_may_stay_as_it_is(sample: Path, lend: Lend) -> None:
     run = waiting(Loom(sample).run("2 kg should cost the small price", plan=True))
     with pytest.raises(LoomError, match="nothing to answer"):
         run.answer("yes")
+    with pytest.raises(LoomError, match="a task has no colour"):
+        run.approve(colour="red")
+    with pytest.raises(LoomError, match="intent of the task"):
+        run.approve(intent="explode")
     run.approve()
     assert run.wait(60)
     assert types(run).count("task") == 1

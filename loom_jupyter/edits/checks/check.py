@@ -23,7 +23,7 @@ from loom_jupyter.edits.errors import CheckCommandError
 MEMORY = 8 * 2**30
 """Bytes that all processes of one check may hold together."""
 FILE_SIZE = 4 * 2**30
-# Below the home folder; no check needs them, as it has no network.
+# Below the home folder; no check needs them.
 _KEYS = (
     *(".ssh", ".aws", ".azure", ".gnupg", ".kube", ".config/gcloud", ".config/gh", ".netrc", ".pypirc"),
     *(".git-credentials", ".docker/config.json", ".huggingface/token", ".cache/huggingface/token"),
@@ -128,7 +128,8 @@ def rules(
     """Return the limits and the sandbox of a check, as `supervisor` takes them."""
     return {
         "limits": _limits(timeout, memory),
-        "level": "none" if network else isolation(),
+        "level": isolation(),
+        "network": network,
         "read_only": [str(workspace)] if workspace is not None and _separable(workspace, cwd) else [],
         "hidden": [str(place) for name in _KEYS if (place := Path.home() / name).exists()],
     }

@@ -48,17 +48,26 @@ class Checker:
         Pristine between calls; only this object may put changes into it.
     timeout
         Seconds that one run may take. A candidate gets less once it is known how long runs take.
+    network
+        Leave the network on.
     cancel
         Ends whatever runs.
     """
 
     def __init__(
-        self, command: str, staged: StagedCopy, *, timeout: float, cancel: threading.Event | None = None
+        self,
+        command: str,
+        staged: StagedCopy,
+        *,
+        timeout: float,
+        network: bool = False,
+        cancel: threading.Event | None = None,
     ) -> None:
         self.command = command
         self.tally = Tally()
         self._staged = staged
         self._timeout = timeout
+        self._network = network
         self._cancel = cancel
         self._alone = threading.Lock()
         self._before: CheckResult | None = None
@@ -120,7 +129,12 @@ class Checker:
         limit, root = self._limit(), self._staged.root
         if self._warm is None:
             return trace_check(
-                self.command, root, timeout=limit, cancel=self._cancel, workspace=self._staged.workspace
+                self.command,
+                root,
+                timeout=limit,
+                cancel=self._cancel,
+                workspace=self._staged.workspace,
+                network=self._network,
             )
         with tempfile.TemporaryDirectory(prefix="loom-trace-") as folder:
             self._warm.run(
@@ -184,6 +198,7 @@ class Checker:
                 cancel=self._cancel,
                 on_output=on_output,
                 workspace=self._staged.workspace,
+                network=self._network,
             )
         )
 
@@ -203,7 +218,13 @@ class Checker:
 
         The thread stays until the end: the system ends a process with the thread that started it.
         """
-        warm = Warm(self.command, self._staged.root, timeout=self._timeout, workspace=self._staged.workspace)
+        warm = Warm(
+            self.command,
+            self._staged.root,
+            timeout=self._timeout,
+            workspace=self._staged.workspace,
+            network=self._network,
+        )
         try:
             ready = warm.ready(self._closing)
             self._ran.wait()

@@ -92,6 +92,7 @@ def trace_check(
     timeout: float,
     cancel: threading.Event | None = None,
     workspace: Path | None = None,
+    network: bool = False,
 ) -> Evidence | None:
     """Run a check once more, recording what its tests execute.
 
@@ -100,7 +101,7 @@ def trace_check(
 
     Parameters
     ----------
-    command, cwd, timeout, cancel, workspace
+    command, cwd, timeout, cancel, workspace, network
         As for :func:`loom_jupyter.edits.checks.check.run_check`.
 
     Returns
@@ -114,7 +115,9 @@ def trace_check(
             "PYTHONPATH": os.pathsep.join([base["PYTHONPATH"], TRACING]),
             "PYTEST_ADDOPTS": f"{base['PYTEST_ADDOPTS']} {' '.join(PLUGIN)}",
         }
-        run_check(command, cwd, timeout=timeout, cancel=cancel, workspace=workspace, environ=environ)
+        run_check(
+            command, cwd, timeout=timeout, cancel=cancel, workspace=workspace, network=network, environ=environ
+        )
         return collect(Path(folder))
 
 

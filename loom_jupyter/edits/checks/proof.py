@@ -62,7 +62,12 @@ class Proof:
 
 
 def prove(
-    placed: Sequence[Placed], staged: StagedCopy, *, timeout: float, cancel: threading.Event | None = None
+    placed: Sequence[Placed],
+    staged: StagedCopy,
+    *,
+    timeout: float,
+    network: bool = False,
+    cancel: threading.Event | None = None,
 ) -> Proof:
     """Run examples on the code as it is, under a check's limits; put a test of those that hold into the copy."""
     name = _free(staged.root)
@@ -73,6 +78,7 @@ def prove(
         timeout=min(timeout, _TIMEOUT),
         cancel=cancel,
         workspace=staged.workspace,
+        network=network,
     )
     staged.restore()
     reports = _reports(found)

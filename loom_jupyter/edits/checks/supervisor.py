@@ -28,7 +28,7 @@ _AWAITED = (signal.SIGTERM, signal.SIGCHLD)
 _linux = sys.platform == "linux"
 
 
-def sandbox(level: str, read_only: list[str], hidden: list[str]) -> None:
+def sandbox(level: str, read_only: list[str], hidden: list[str], network: bool = False) -> None:
     """Cut the network off, make folders read-only and others empty, for this process and what it starts.
 
     Parameters
@@ -38,17 +38,20 @@ def sandbox(level: str, read_only: list[str], hidden: list[str]) -> None:
     read_only, hidden
         Existing folders, and files for `hidden`. One that the system does not let cover stays as it is: a check
         without this protection is better than none.
+    network
+        Leave the network on.
     """
     if level == "none":
         return
     uid, gid = os.geteuid(), os.getegid()
-    flags = _NEWNS | _NEWNET | (_NEWUSER if level == "user" else 0)
+    flags = _NEWNS | (0 if network else _NEWNET) | (_NEWUSER if level == "user" else 0)
     _libc("unshare", flags)
     if level == "user":
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    _loopback_up()
+    if not network:
+        _loopback_up()
     _libc("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
     for folder in read_only:
         with contextlib.suppress(OSError):
@@ -177,11 +180,11 @@ def probe(level: str, folder: str) -> int:
 
 
 def main() -> int:
-    """Entry: ``supervisor.py '{"command": …, "limits": {…}, "level": …, "read_only": […], "hidden": […]}'``."""
+    """Entry: ``supervisor.py JOB``, with command, limits, level, read_only, hidden and network as JSON."""
     job = json.loads(sys.argv[1])
     if job["command"] is None:
         return probe(job["level"], job["read_only"][0])
-    sandbox(job["level"], job["read_only"], job["hidden"])
+    sandbox(job["level"], job["read_only"], job["hidden"], job["network"])
     return run(job["command"], job["limits"])
 
 

@@ -60,7 +60,7 @@ class Warm:
     ----------
     command
         A command that `warmable` takes apart.
-    cwd, timeout, workspace, memory
+    cwd, timeout, workspace, network, memory
         As for `check.run_check`; `timeout` is the longest that a run may ask for.
 
     Attributes
@@ -72,7 +72,14 @@ class Warm:
     """
 
     def __init__(
-        self, command: str, cwd: Path, *, timeout: float, workspace: Path | None = None, memory: int = MEMORY
+        self,
+        command: str,
+        cwd: Path,
+        *,
+        timeout: float,
+        workspace: Path | None = None,
+        network: bool = False,
+        memory: int = MEMORY,
     ) -> None:
         parts = warmable(command)
         if parts is None:
@@ -81,7 +88,10 @@ class Warm:
         self.selects = command != cells.COMMAND
         self._cwd, self._memory = cwd, memory
         self._socket, theirs = socket.socketpair()
-        job = rules(cwd, timeout, workspace, memory=memory) | {"socket": theirs.fileno(), "program": program}
+        job = rules(cwd, timeout, workspace, network=network, memory=memory) | {
+            "socket": theirs.fileno(),
+            "program": program,
+        }
         job["cells"] = not self.selects
         with theirs:
             self._process = subprocess.Popen(

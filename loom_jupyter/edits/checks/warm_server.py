@@ -81,7 +81,7 @@ class Server:
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
-        self._supervisor.sandbox(job["level"], job["read_only"], job["hidden"])
+        self._supervisor.sandbox(job["level"], job["read_only"], job["hidden"], job["network"])
         libc = ctypes.CDLL(None)
         libc.prctl(_SUBREAPER, 1)
         libc.prctl(_PDEATHSIG, signal.SIGTERM)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks import check
 from loom_jupyter.edits.checks.check import CheckResult, isolation, run_check
 from loom_jupyter.edits.checks.report import Counts
+from loom_jupyter.edits.checks.warm import Warm
 from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
 
@@ -227,6 +229,33 @@ def test_no_network_but_loopback(tmp_path: Path) -> None:
     assert result.passed, result.output
     assert "loopback works" in result.output
     assert result.output.splitlines()[-1] == "[]"
+
+
+@sandboxed
+def test_the_network_may_be_left_on_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/var/tmp")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "ws").mkdir()
+    here = {name for _, name in socket.if_nameindex()}
+    command = f"python -c 'import socket; print(socket.if_nameindex())'; touch {tmp_path}/ws/a || echo held"
+    result = run(command, tmp_path / "copy", workspace=tmp_path / "ws", network=True)
+    assert all(repr(name) in result.output for name in here)
+    assert result.output.splitlines()[-1] == "held"
+
+
+@sandboxed
+@pytest.mark.parametrize("network", [False, True])
+def test_a_warm_pytest_obeys_the_setting(tmp_path: Path, network: bool) -> None:
+    (tmp_path / "test_net.py").write_text(
+        "import socket\n\n\ndef test_it():\n    assert [n for _, n in socket.if_nameindex() if n[0] in 'ew'] == 0"
+    )
+    warm = Warm("pytest -q", tmp_path, timeout=30, network=network)
+    try:
+        assert warm.ready()
+        outside = [name for _, name in socket.if_nameindex() if name[0] in "ew"] if network else []
+        assert f"assert {outside} == 0" in warm.run(timeout=30).output
+    finally:
+        warm.close()
 
 
 @sandboxed

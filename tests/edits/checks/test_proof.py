@@ -11,7 +11,7 @@ import pytest
 
 from loom_jupyter.edits.checks import proof
 from loom_jupyter.edits.checks.check import run_check
-from loom_jupyter.edits.checks.example_case import same
+from loom_jupyter.edits.checks.example_case import agrees, expected, same, written
 from loom_jupyter.edits.checks.examples import Example, Outcome
 from loom_jupyter.edits.checks.proof import NAME, Placed, command, prove
 from loom_jupyter.edits.errors import EditError
@@ -139,3 +139,44 @@ def test_the_test_needs_nothing_but_python() -> None:
 )
 def test_values_are_equal_but_for_rounding(got: object, wanted: object, *, equal: bool) -> None:
     assert same(got, wanted) is equal
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "actual", "agreed"),
+    [
+        (5 / 3, "1.67", None, True),
+        (5 / 3, "1.667", None, True),
+        (5 / 3, "1.66", None, False),
+        (5 / 3, "1.7", None, True),
+        (4.91, "4.9", None, False),
+        (-5 / 3, "-1.67", None, True),
+        ([5 / 3, 1 / 3], "[1.67, 0.33]", None, True),
+        ({"a": 2 / 3}, "{'a': 0.67}", None, True),
+        ({"a": 2 / 3}, "{'a': 0.66}", None, False),
+        (5 / 3, "1.67", "1.6667", False),  # what it gives now is what is wrong
+        (5 / 3, "1.67", "2.5", True),
+        (1.5e-3, "1.5e-3", None, True),
+        (2.4, "2", None, False),
+        (5 / 3, "round(5 / 3, 2)", None, False),
+    ],
+)
+def test_a_value_is_compared_at_the_precision_that_the_user_wrote(
+    got: object, wanted: str, actual: str | None, *, agreed: bool
+) -> None:
+    sides = {"expected": {"text": wanted, "raises": False}, "actual": {"text": actual} if actual else None}
+    assert agrees(got, "", expected(sides), {}) is agreed
+
+
+def test_only_plain_values_are_read_with_their_decimals() -> None:
+    assert written(" [1.50, 'a', None]") == [1.5, "a", None]
+    with pytest.raises(ValueError, match="malformed"):
+        written("__import__('os')")
+
+
+def test_a_rounded_value_serves_as_a_check(sample: Path) -> None:
+    (sample / "parcels/tariff.py").write_text("def mean(xs):\n    return sum(xs) / 2\n")
+    with StagedCopy(sample) as staged:
+        found = prove([placed("mean([1, 2, 2])", "1.67", "2.5")], staged, timeout=30)
+        assert found.file is not None
+        (staged.root / "parcels/tariff.py").write_text("def mean(xs):\n    return sum(xs) / len(xs)\n")
+        assert run_check(f"python -m unittest {found.file}", staged.root, timeout=30).passed
