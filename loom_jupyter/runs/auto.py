@@ -68,7 +68,7 @@ def settle(
         If the user stopped it.
     """
     if request.check == cells.CELL:
-        return _cells(request.session, staged, tell, timeout, cancel)
+        return _cells(request.session, staged, tell, settings, cancel)
     if request.check != AUTO:
         return request.check
     snapshot = index.snapshot
@@ -91,12 +91,14 @@ def _cells(
     session: cells.Session | None,
     staged: StagedCopy,
     tell: Callable[[str], None],
-    timeout: float,
+    settings: Settings,
     cancel: threading.Event,
 ) -> str:
     cells.require(session)
     assert session is not None
-    placed = cells.place(session, staged, tell, timeout=timeout, cancel=cancel)
+    placed = cells.place(
+        session, staged, tell, timeout=settings.check_timeout, network=settings.network, cancel=cancel
+    )
     if placed is None:
         raise Cancelled
     return placed

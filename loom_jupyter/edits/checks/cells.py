@@ -100,6 +100,7 @@ def place(
     tell: Callable[[str], None],
     *,
     timeout: float,
+    network: bool = False,
     cancel: threading.Event | None = None,
 ) -> str | None:
     """Put the check into the staged copy, and say what it is before it runs.
@@ -119,7 +120,9 @@ def place(
     """
     tell(_announced(session))
     staged.add(NAME, script(session, staged))
-    found = run_check(COMMAND, staged.root, timeout=timeout, cancel=cancel, workspace=staged.workspace)
+    found = run_check(
+        COMMAND, staged.root, timeout=timeout, cancel=cancel, workspace=staged.workspace, network=network
+    )
     staged.restore()
     if found.cancelled:
         return None
