@@ -167,7 +167,7 @@ class ControlHandler(LoomHandler):
     @authenticated
     @authorized
     async def post(self, run_id: str) -> None:
-        """Do what ``{action, paths?, hunks?, merged?, text?, task?}`` asks; answer when it is done, or 409 with the reason."""
+        """Do what ``{action, …}`` asks (`runs.events.Control`); answer when it is done, or 409 with the reason."""
         run = await self.run(run_id)
         try:
             asked = json.loads(bytes(self._body))
