@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loom_jupyter import verbs
-from loom_jupyter.command_line import task_parser
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ _OF_PROPOSAL = ("accept", "diff")
 
 def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[str]) -> None:
     """Offer completions in a shell."""
-    flags = [*task_parser("").flags(), *task_flags]
+    flags = list(task_flags)
 
     def complete(_shell: Any, event: Any) -> list[str]:
         try:

@@ -124,6 +124,7 @@ class Loom:
         commit: bool = False,
         questions: bool = False,
         plan: bool = False,
+        cell: bool = False,
         model: str | None = None,
         budget: float | None = None,
         notebook: NotebookState | None = None,
@@ -151,6 +152,9 @@ class Loom:
             `Run.answer`. Otherwise it goes on with its best guess.
         plan
             Wait for `Run.approve` before the Explorer begins, so that `Run.plan` can be changed.
+        cell
+            Write a cell of this notebook instead of files: the one that the text names (``In [5]``), else the one
+            that failed, else a new one. Accepting it is the front end's to carry out.
         model
             Catalogue name or GGUF path for this run.
         budget
@@ -166,8 +170,8 @@ class Loom:
 
         if not text.strip():
             raise LoomError("The task is empty; write in the cell what should be different.")
-        check = check or self.settings.check
-        session = self._session(check)
+        check = check or (None if cell else self.settings.check)
+        session = self._session(text, check, cell=cell, files=ask or commit)
         request = Request(
             id=new_run_id(),
             task=masked(text.strip()),
@@ -184,6 +188,7 @@ class Loom:
             created=time.time(),
             session=session,
             notebook=notebook,
+            cell=cell,
         )
         recovered = self.recover()
         folder = self.folder / "runs" / request.id
@@ -342,15 +347,31 @@ class Loom:
             return last.ledger
         return ranked
 
-    def _session(self, check: str | None) -> Session | None:
-        """Return what the notebook has run, where the run needs it."""
+    def _session(self, text: str, check: str | None, *, cell: bool, files: bool) -> Session | None:
+        """Return what the notebook has run, where the run needs it.
+
+        Raises
+        ------
+        LoomError
+            If it cannot serve, or what is asked does not go together.
+        """
         from loom_jupyter import session
         from loom_jupyter.edits.checks import cells
+        from loom_jupyter.runs import written
 
-        if check != cells.CELL:
+        if check != cells.CELL and not cell:
             return None
         found = session.session(self.root)
-        cells.require(found)
+        if check == cells.CELL:
+            cells.require(found)
+        if cell and files:
+            raise LoomError("--cell writes a cell of the notebook: leave --ask and --commit out.")
+        if cell and check not in (None, cells.CELL):
+            raise LoomError("A cell can be checked by --check cell alone, for no other check runs it.")
+        if found is None:
+            raise LoomError("--cell writes a cell of a notebook: start the run in one, with %%loom.")
+        if cell:
+            written.named(text, found)
         return found
 
     def _check(self, command: str | None, task: str) -> str | None:

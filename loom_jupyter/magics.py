@@ -56,7 +56,7 @@ class LoomMagics(Magics):
         A task::
 
             %%loom [--tag PATH]… [--check CMD] [--apply] [--ask] [--no-ask] [--plan] [--commit]
-                   [--wait] [--model NAME] [--budget SECONDS] [--values] [NAME]
+                   [--cell] [--format] [--wait] [--model NAME] [--budget SECONDS] [--values] [NAME]
             What should be different, in your own words.
 
         The cell returns at once. Architect, Explorer and Coder work in the background and show themselves under
@@ -75,6 +75,10 @@ class LoomMagics(Magics):
                           and where nobody is there (nbconvert), it never asks.
         --plan            Wait until you have looked at the task, and changed it if need be.
         --commit          Commit what is accepted: one git commit of these files, by your identity.
+        --cell            Write a cell of this notebook instead of files: the one that your words name
+                          (In [5]), else the one that failed, else a new one.
+        --format          Put {variables} of the notebook into the task: {name}, {name.attribute},
+                          {name:.2f}. Without it, braces stay as they are.
         --wait            Block until nothing is at work any more, and fail if the run fails, so that
                           Run All stops there. Interrupting the kernel stops the run.
         --model NAME      A name from `%loom model`, or the path of a GGUF file.
@@ -94,6 +98,9 @@ class LoomMagics(Magics):
                                    changed since, where your changes and these do not touch
             %loom reject           drop them
             %loom undo             restore every byte that accept replaced
+            %loom cell             put the cell that a run wrote below this one
+            %loom reload           load the changed modules of the workspace again, and say which
+                                   objects are of the old ones
             %loom replay [RUN]     re-execute a run from its recording, without the model;
                                    --model NAME gives its map to another model
             %loom answer WORDS     answer what the Architect asks; without words it guesses
@@ -135,6 +142,10 @@ class LoomMagics(Magics):
                 "--plan waits for you and --wait holds the cell until you are done; give one of them."
             )
         task = cell.strip()
+        if args.format:
+            from loom_jupyter.interpolation import interpolated
+
+            task = interpolated(task, self._shell.user_ns)
         self._carry_out(args, task, self._notebook(task, values=args.values))
 
     def _carry_out(self, args: argparse.Namespace, task: str, notebook: NotebookState | None) -> None:
@@ -143,6 +154,13 @@ class LoomMagics(Magics):
             self._shell.user_ns[args.name] = run
         if args.wait:
             _wait(run, live=self._live)
+            if run.state.value == "accepted":
+                self._put_cell(run)
+
+    def _put_cell(self, run: Run) -> None:
+        """Put the cell that a run wrote below the one that is being run, or at the next prompt."""
+        if run.proposal is not None and run.proposal.cell is not None:
+            self._shell.set_next_input(run.proposal.cell.source)
 
     def _notebook(self, task: str, *, values: bool) -> NotebookState | None:
         """Return what this notebook knows about a task, unless that is turned off."""
@@ -174,10 +192,10 @@ class LoomMagics(Magics):
         return bool(getattr(self._shell.kernel, "_allow_stdin", True)) if self._live else sys.stdin.isatty()
 
     def _start(self, args: argparse.Namespace, task: str, notebook: NotebookState | None) -> Run:
-        from loom_jupyter.ui.panel import panel
+        from loom_jupyter.ui.panel import Reloading, panel
 
         # Something to see before anything heavy is imported.
-        shown = panel(task, live=self._live)
+        shown = panel(task, live=self._live, reloading=Reloading(_loaded, self._reload))
         try:
             loom = self.workspace()
             run = loom.run(
@@ -189,6 +207,7 @@ class LoomMagics(Magics):
                 commit=args.commit,
                 questions=self._attended and not (args.no_ask or args.wait or args.apply),
                 plan=args.plan and self._attended,
+                cell=args.cell,
                 model=args.model or self.model or None,
                 budget=args.budget or self.budget or None,
                 notebook=notebook,
@@ -208,7 +227,24 @@ class LoomMagics(Magics):
             verb, words = verbs.VERBS["help"], ["help", verb.name]
         if verb.name == "fix":
             return self._fix(words[1:])
-        return verb.act(self.workspace(), verb.parse("%loom", words[1:]))
+        args = verb.parse("%loom", words[1:])
+        if verb.name == "reload":
+            return self._reloaded(verbs.pick_run(self.workspace(), args.run))
+        said = verb.act(self.workspace(), args)
+        if verb.name in ("accept", "cell"):
+            self._put_cell(verbs.pick_run(self.workspace(), args.run))
+        return said
+
+    def _reloaded(self, run: Run) -> Any:
+        from loom_jupyter.ui.shown import Shown
+
+        return Shown(self._reload(run))
+
+    def _reload(self, run: Run) -> str:
+        """Load again what a run changed of the kernel's modules, and say what came of it."""
+        from loom_jupyter.reloading import reload
+
+        return reload(Path(run.request.root), _changed(run), self._shell.user_ns)
 
     def _fix(self, words: list[str]) -> None:
         """Start a run whose task is the last exception."""
@@ -259,8 +295,21 @@ def _require_name(name: str | None) -> None:
         raise MisuseError(f"{name!r} cannot name a variable; the task goes on the lines below.")
 
 
+def _changed(run: Run) -> list[str]:
+    return list(run.proposal.diffs) if run.proposal is not None else []
+
+
+def _loaded(root: Path, paths: list[str]) -> int:
+    """Return how many modules of the kernel come from these files."""
+    from loom_jupyter.reloading import loaded
+
+    return len(loaded(root, paths))
+
+
 def _task_parser(prog: str) -> Parser:
     parser = task_parser(prog)
+    parser.add_argument("--cell", action="store_true")
+    parser.add_argument("--format", action="store_true")
     parser.add_argument("--wait", action="store_true")
     parser.add_argument("--values", action="store_true")
     parser.add_argument("name", nargs="?")
@@ -296,7 +345,7 @@ def register(ipython: Any) -> None:
     magics = LoomMagics(ipython, parent=ipython)
     ipython.register_magics(magics)
     ipython.configurables.append(magics)
-    completion.install(ipython, magics.workspace, ["--wait", "--values"])
+    completion.install(ipython, magics.workspace, _task_parser("%%loom").flags())
     ipython.events.register("post_run_cell", magics.after_cell)
     threading.Thread(target=_warm, name="loom-warm", daemon=True).start()
     formatters = ipython.display_formatter.formatters

@@ -176,7 +176,20 @@ def _accept(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     diffs = _proposed(run, "accept")
     run.accept(args.paths or None, merged=args.merged)
+    if run.proposal is not None and run.proposal.cell is not None:
+        return _said(f"Accepted: {', '.join(diffs)}.")
     return _said(f"Accepted: {', '.join(args.paths or diffs)}. `undo` restores every byte.")
+
+
+def _cell(loom: Loom, args: argparse.Namespace) -> Any:
+    run = pick_run(loom, args.run)
+    if run.proposal is None or run.proposal.cell is None:
+        raise MisuseError(f"Run {run.id} wrote no cell; %%loom --cell asks for one.")
+    return _said(run.proposal.cell.source)
+
+
+def _reload(_loom: Loom, _: argparse.Namespace) -> Any:
+    raise MisuseError("reload loads modules of a kernel again: type %loom reload in the notebook.")
 
 
 def _reject(loom: Loom, args: argparse.Namespace) -> Any:
@@ -345,6 +358,10 @@ VERBS = {
             "write the changes (of these files) into the workspace; merged: on top of yours",
             _with_accept,
             _accept,
+        ),
+        Verb("cell", "[--run ID]", "the notebook cell that a run wrote", _with_run, _cell),
+        Verb(
+            "reload", "[--run ID]", "load the modules that a run changed again, in the kernel", _with_run, _reload
         ),
         Verb("reject", "[--run ID]", "drop the changes", _with_run, _reject),
         Verb("undo", "[--run ID]", "restore the bytes that accept replaced", _with_run, _undo),

@@ -27,7 +27,12 @@ ROOMS = {
     "verbs": {"loom", "command_line", "ui", "runs"},
     "completion": {"loom", "command_line", "verbs"},
     "session": {"context", "edits"},
-    "magics": {"loom", "command_line", "verbs", "completion", "session", "notebook", "ui", "runs", "context"},
+    "interpolation": {"command_line"},
+    "reloading": set(),
+    "magics": {
+        *("loom", "command_line", "verbs", "completion", "notebook", "ui", "runs", "context"),
+        *("session", "interpolation", "reloading"),
+    },
     "cli": {"loom", "command_line", "verbs", "ui", "runs"},
     "loom": {"context", "pipeline", "models", "edits", "runs", "settings", "doctor", "session"},
     "": {"loom", "magics"},

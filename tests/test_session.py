@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from kernels import LENT, Kernel
+from kernels import LENT, PLAN, Kernel
 
 from loom_jupyter import session
 from loom_jupyter.edits.checks.cells import Cell, Session
@@ -159,3 +160,76 @@ def test_a_failing_cell_is_the_check_of_a_run(kernel: Kernel, tmp_path: Path) ->
 def test_check_cell_without_cells_is_refused_before_it_begins(kernel: Kernel) -> None:
     said = kernel.run("%%loom --check cell\ntask")
     assert "UsageError: --check cell needs a cell that ran before this one" in said.text
+
+
+CELL = "def price(weight):\n    return 4.9 if weight < 2 else 7.2\nassert price(2) == 4.9, price(2)"
+
+
+def test_the_failing_cell_is_rewritten_checked_and_put_below(kernel: Kernel) -> None:
+    kernel.run("limit = 2")
+    assert kernel.run(CELL, cell_id="c-7").error == "AssertionError: 7.2"
+    said = kernel.run("%%loom --cell --check cell --wait job\n2 kg should cost the small price")
+    assert said.status == "ok", said.error + said.text
+    proposal = kernel.value("job.proposal.model_dump()")
+    assert proposal["passed"] is True
+    assert proposal["cell"] == {"number": 2, "cell_id": "c-7", "source": CELL.replace("< 2", "<= 2")}
+    assert "+    return 4.9 if weight <= 2 else 7.2" in proposal["diffs"]["In [2]"]
+    assert "In [2]  +1 −1" in said.displayed[-1] or "In [2]" in said.displayed[-2]
+    accepted = kernel.run("%loom accept")
+    assert accepted.next_input == CELL.replace("< 2", "<= 2")
+    assert kernel.value("job.state.value") == "accepted"
+    assert kernel.run("%loom cell").next_input == CELL.replace("< 2", "<= 2")
+    assert "undo it in the notebook" in kernel.run("%loom undo").text
+    assert kernel.value("__import__('loom_jupyter').Loom('.').replay(job.id).same") is True
+
+
+def lend(kernel: Kernel, *replies: str) -> None:
+    """Have the model choose the cell and then say this."""
+    said = [PLAN, json.dumps({"targets": ["c1"]}), *replies]
+    assert kernel.run(f"kernels.lend({said!r})", quiet=True).status == "ok"
+
+
+def test_a_new_cell_is_gated_by_the_live_names_and_unchecked_without_a_check(kernel: Kernel) -> None:
+    kernel.run("prices = {'AT': 4.9}")
+    lend(kernel, "print(pricse)\n")
+    said = kernel.run("%%loom --cell --wait --apply job\nadd all prices up")
+    assert kernel.value("[job.state.value, job.proposal.cell if job.proposal else None]") == ["failed", None]
+    assert "no usable candidate (1 refused)" in said.text
+    lend(kernel, "total = sum(prices.values())\ntotal\n")
+    said = kernel.run("%%loom --cell --wait --apply job\nadd all prices up")
+    assert said.status == "ok", said.error + said.text
+    assert said.next_input == "total = sum(prices.values())\ntotal"
+    assert kernel.value("[job.state.value, job.proposal.passed]") == ["accepted", None]
+
+
+def test_what_does_not_go_with_cell_is_said(kernel: Kernel) -> None:
+    assert "by --check cell alone" in kernel.run('%%loom --cell --check "pytest -q"\ntask').text
+    assert "leave --ask and --commit out" in kernel.run("%%loom --cell --ask\ntask").text
+    kernel.run("x = 1")
+    assert "no cell In [9] to rewrite; those that ran are [" in kernel.run("%%loom --cell\nmend In [9]").text
+
+
+def test_variables_of_the_notebook_in_the_task(kernel: Kernel) -> None:
+    kernel.run("limit = 2.0")
+    kernel.run("%%loom --format --wait job\n{limit:.0f} kg should cost the small price")
+    kernel.run("%%loom --wait plain\n{limit:.0f} kg")
+    assert kernel.value("[job.task, job.request.task, plain.task]") == [
+        "2 kg should cost the small price",
+        "2 kg should cost the small price",
+        "{limit:.0f} kg",
+    ]
+    assert (
+        "There is no variable 'limt' in this notebook; did you mean limit or quit?"
+        in kernel.run("%%loom --format\n{limt} kg").text
+    )
+
+
+def test_changed_modules_are_reloaded_on_request_only(kernel: Kernel) -> None:
+    kernel.run("from tariff import tariff\nassert tariff(2) == 7.2")
+    kernel.run("tariff(2) / 0")
+    kernel.run(
+        "%%loom --check 'python -c \"import tariff; assert tariff.tariff(2) == 4.9\"' --wait --apply job\n2 kg"
+    )
+    assert kernel.value("[job.state.value, tariff(2)]") == ["accepted", 7.2]
+    assert kernel.run("%loom reload").displayed == ["Reloaded tariff."]
+    assert kernel.value("tariff(2)") == 4.9

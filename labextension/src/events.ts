@@ -496,6 +496,10 @@ export interface CandidateTried {
  */
 export interface ProposalMade {
   answer: string;
+  /**
+   * With --cell: what is proposed instead of files.
+   */
+  cell: ProposedCell | null;
   files: ProposedFile[];
   passed: boolean | null;
   /**
@@ -513,6 +517,20 @@ export interface ProposalMade {
   ts: number;
   type: 'proposal';
   v: 1;
+}
+/**
+ * A notebook cell that a run wrote, for a front end that can put it into the notebook.
+ */
+export interface ProposedCell {
+  /**
+   * Id of the cell it replaces, where the kernel was told it.
+   */
+  cell_id: string;
+  /**
+   * The 5 of In [5]: the cell it replaces; none for a new one.
+   */
+  number: number | null;
+  source: string;
 }
 /**
  * One file of a proposal.

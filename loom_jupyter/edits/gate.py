@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Set
 from pathlib import PurePosixPath
 
 from loom_jupyter.edits import names, syntax
@@ -34,13 +35,13 @@ _BARE_DOTS = ("...", "…")
 _SKIPS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "SkipTest", "importorskip"})
 
 
-def gate_change(change: FileChange) -> str | None:
+def gate_change(change: FileChange, known: Set[str] = frozenset()) -> str | None:
     """Judge one change as :func:`gate` does, decoding its bytes as they are encoded."""
     before = None if change.before is None else decode(change.path, change.before)[0]
-    return gate(change.path, before, decode(change.path, change.after)[0])
+    return gate(change.path, before, decode(change.path, change.after)[0], known)
 
 
-def gate(path: str, before: str | None, after: str) -> str | None:
+def gate(path: str, before: str | None, after: str, known: Set[str] = frozenset()) -> str | None:
     """Say in one line why a new text is refused, or None if a check may judge it.
 
     Parameters
@@ -49,12 +50,14 @@ def gate(path: str, before: str | None, after: str) -> str | None:
         Decides the language and whether it is a test.
     before, after
         The whole file's text; `before` is None for a new file.
+    known
+        Names that a notebook's cells may read without a definition in them: the kernel's variables.
     """
     old = before or ""
     reason = syntax.problem(path, old, after)
-    for rule in (_placeholder, _unchanged, _undefined, _weakened):
+    for rule in (_placeholder, _unchanged, _weakened):
         reason = reason or rule(path, old, after)
-    return reason
+    return reason or _undefined(path, old, after, known)
 
 
 def _placeholder(path: str, before: str, after: str) -> str | None:
@@ -76,9 +79,10 @@ def _unchanged(path: str, before: str, after: str) -> str | None:
     return "unchanged" if same else None
 
 
-def _undefined(path: str, before: str, after: str) -> str | None:
+def _undefined(path: str, before: str, after: str, known: Set[str]) -> str | None:
     if path.endswith(".ipynb"):
-        fresh = names.newly_undefined(syntax.code(path, before), syntax.code(path, after), names.NOTEBOOK)
+        known = names.NOTEBOOK | known
+        fresh = names.newly_undefined(syntax.code(path, before), syntax.code(path, after), known)
     elif path.endswith(syntax.PYTHON):
         fresh = names.newly_undefined(before, after)
     else:

@@ -32,7 +32,7 @@ class UnitWriter:
         self._name = _name(target)
         self._prompt = render(
             "coder",
-            excerpts=[shown(e) for e in context_map.excerpts if e.path == target.path or target.sha256 is None],
+            excerpts=[shown(e) for e in context_map.excerpts if e.path == target.path or not target.text],
             target=target,
             place=place(target.path, target.symbol, target.start, target.end),
             tag=tag,
@@ -45,7 +45,7 @@ class UnitWriter:
         The greedy rewrite unless it would be a copy; a few small changes that cost the model nothing; then the
         model's branches and the other small changes by margin. Small changes only where a check can judge them.
         """
-        if self.target.sha256 is None or not isinstance(self.talk.model, Scorer):
+        if not self.target.text or not isinstance(self.talk.model, Scorer):
             yield from self._greedy()
             yield from self._small([], checked=checked)
             return
@@ -115,7 +115,7 @@ class UnitWriter:
         return self.talk.messages(self._prompt, *more)
 
     def _room(self) -> int:
-        if self.target.sha256 is None:
+        if not self.target.text:
             return 1500
         return self.talk.model.count(self.target.text) + MARGIN_TOKENS
 

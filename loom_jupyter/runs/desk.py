@@ -12,7 +12,7 @@ from loom_jupyter.context import secrets
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Rewrite, Target, place
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.notebook_state import NOTEBOOK
-from loom_jupyter.edits.apply import FileChange, apply
+from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.checks.evidence import Evidence
@@ -23,6 +23,7 @@ from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
+from loom_jupyter.runs import written
 from loom_jupyter.runs.events import (
     CheckFinished,
     CheckStarted,
@@ -65,6 +66,7 @@ class WorkspaceDesk:
     before: CheckResult | None = None
     executed: Evidence | None = None
     ledger: Ledger | None = None
+    names: frozenset[str] = frozenset()
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     @property
@@ -76,11 +78,7 @@ class WorkspaceDesk:
         """Run the check on the code as it is: its failure is evidence, its success a warning."""
         if self.checker is None:
             return
-        command = self.checker.command
-        self.run.emit(NodeStarted(node=Node.CHECK, note=command))
-        self.run.emit(CheckStarted(command=command, stage="before"))
-        self.before = _not_stopped(self.checker.before())
-        self._told("before", self.before)
+        self.before = self._run_before(self.checker)
         if self.before.passed:
             self.run.emit(
                 Noticed(
@@ -90,6 +88,13 @@ class WorkspaceDesk:
             )
         elif self.before.seconds < WORTH_TRACING:
             self.executed = self.checker.trace()
+
+    def _run_before(self, checker: Checker) -> CheckResult:
+        self.run.emit(NodeStarted(node=Node.CHECK, note=checker.command))
+        self.run.emit(CheckStarted(command=checker.command, stage="before"))
+        found = _not_stopped(checker.before())
+        self._told("before", found)
+        return found
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
         """Rank the workspace for the user's words and offer its best units."""
@@ -154,14 +159,7 @@ class WorkspaceDesk:
         """Pack the chosen units and what helps to read them into the budget of the window."""
         if self.ledger is None:
             raise RuntimeError("the map needs a ledger: offers come first")
-        info = self.model.info
-        most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
-        budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
-        beside = excerpts(self.run.request.notebook, self.run.request.asked) if self.run.request.notebook else []
-        files = [offer for offer in chosen if offer.path != NOTEBOOK]
-        packed = self.index.map(self.ledger, files, budget, self.model.count, beside)
-        if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
-            packed = _for_new_file(packed, path)
+        packed = self._packed(self.ledger, spec, chosen)
         (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")
         self.run.emit(
             MapMade(
@@ -171,6 +169,17 @@ class WorkspaceDesk:
                 tokens=packed.tokens,
             )
         )
+        return packed
+
+    def _packed(self, ledger: Ledger, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
+        info = self.model.info
+        most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
+        budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
+        beside = excerpts(self.run.request.notebook, self.run.request.asked) if self.run.request.notebook else []
+        files = [offer for offer in chosen if offer.path != NOTEBOOK]
+        packed = self.index.map(ledger, files, budget, self.model.count, beside)
+        if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
+            packed = _for_new_file(packed, path)
         return packed
 
     @property
@@ -183,7 +192,7 @@ class WorkspaceDesk:
         if any(_touches_secret(rewrite) for rewrite in rewrites):
             return Trial(passed=False, gate=True, reason="changes a line that holds a secret, which no model sees")
         try:
-            changes = apply(rewrites, self.root)
+            changes = written.changes(self.run, rewrites)
         except EditError as error:
             return Trial(passed=False, gate=True, reason=str(error))
         refused = self._gate(changes)
@@ -191,7 +200,7 @@ class WorkspaceDesk:
             return Trial(passed=False, gate=True, reason=refused)
         if self.checker is None:
             return Trial(passed=None, reason="no check was given")
-        result = _not_stopped(self.checker.attempt(changes))
+        result = _not_stopped(self._attempt(self.checker, changes))
         if result.passed:
             self._told("candidate", result)
         return Trial(
@@ -202,9 +211,12 @@ class WorkspaceDesk:
             seconds=result.seconds,
         )
 
+    def _attempt(self, checker: Checker, changes: Sequence[FileChange]) -> CheckResult:
+        return checker.attempt(changes)
+
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
-            if reason := gate_change(change):
+            if reason := gate_change(change, self.names):
                 return reason
             known = self._seen.setdefault(change.path, set())
             key = canonical(change.path, change.after.decode("utf-8", "replace"))

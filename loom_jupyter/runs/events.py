@@ -270,6 +270,18 @@ class ProposedFile(BaseModel):
     diff: str
 
 
+class ProposedCell(BaseModel):
+    """A notebook cell that a run wrote, for a front end that can put it into the notebook."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int | None = Field(
+        default=None, description="The 5 of In [5]: the cell it replaces; none for a new one."
+    )
+    cell_id: str = Field(default="", description="Id of the cell it replaces, where the kernel was told it.")
+    source: str
+
+
 class ProposalMade(_Event):
     """The proposal under review."""
 
@@ -278,6 +290,7 @@ class ProposalMade(_Event):
     files: list[ProposedFile]
     passed: bool | None
     answer: str = ""
+    cell: ProposedCell | None = Field(default=None, description="With --cell: what is proposed instead of files.")
 
 
 class ControlHandled(_Event):

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loom_jupyter.context.context_map import ContextMap, Rewrite
-from loom_jupyter.edits.apply import apply, digest
-from loom_jupyter.edits.diff import unified_diff
+from loom_jupyter.context.context_map import ContextMap
+from loom_jupyter.edits.apply import digest
 from loom_jupyter.edits.errors import StaleFileError
 from loom_jupyter.errors import LoomError
 from loom_jupyter.models.protocol import Usage
@@ -19,7 +18,7 @@ from loom_jupyter.models.recorded import Line, recorded
 from loom_jupyter.pipeline import coder, topology
 from loom_jupyter.pipeline.contracts import Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.talk import Talk
-from loom_jupyter.runs import recording
+from loom_jupyter.runs import recording, written
 from loom_jupyter.runs.events import Event
 from loom_jupyter.runs.run import Run
 
@@ -127,7 +126,7 @@ def replay_on(
     from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
-    from loom_jupyter.runs.desk import WorkspaceDesk
+    from loom_jupyter.runs.cell_desk import desk_of
 
     mapped = next((line for line in reversed(_recording(run)) if line["call"] == "map"), None)
     if mapped is None:
@@ -146,7 +145,7 @@ def replay_on(
             )
             parts.enter_context(checker)
             checker.before()
-        desk = WorkspaceDesk(_Unheard(run.folder, request), index, lent, staged, checker)
+        desk = desk_of(_Unheard(run.folder, request), index, lent, staged, checker)
         talk = Talk(lent, Node.CODER, request.words, Deaf(), cancel)
         proposal = coder.write(talk, spec, context_map, desk, request.budget)
         name = lent.info.name
@@ -174,7 +173,7 @@ def _recording(run: Run) -> list[Line]:
 def _require_unchanged(run: Run, context_map: ContextMap) -> None:
     for target in context_map.targets:
         try:
-            now = digest((Path(run.request.root) / target.path).read_bytes())
+            now = digest((written.base(run) / target.path).read_bytes())
         except FileNotFoundError:
             now = None
         if now != target.sha256:
@@ -185,9 +184,8 @@ def _require_unchanged(run: Run, context_map: ContextMap) -> None:
 
 
 def _diffs(run: Run, proposal: Proposal) -> dict[str, str]:
-    rewrites: tuple[Rewrite, ...] = proposal.rewrites
     try:
-        return {d.path: d.text for d in unified_diff(apply(rewrites, Path(run.request.root)))}
+        return {file.path: file.diff for file in written.files(run, proposal.rewrites)}
     except StaleFileError as error:
         raise ReplayError(
             f"The replay of run {run.id} came to another proposal than the run, which cannot be shown because "

@@ -63,6 +63,9 @@ def accept(
     from loom_jupyter.runs import stale
 
     proposal = run.proposal
+    if run.request.cell:
+        _accept_cell(run, paths, hunks)
+        return
     # With --apply a run is accepted while it is still running.
     if proposal is None or run.state not in (RunState.REVIEW, RunState.RUNNING):
         raise RunError(_cannot(run, "accept"))
@@ -84,6 +87,17 @@ def accept(
     if run.request.commit:
         run.emit(Noticed(text=_committed(run, written, own)))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))
+
+
+def _accept_cell(run: Run, paths: list[str] | None, hunks: dict[str, list[int]] | None) -> None:
+    """Take a proposed cell; the front end puts it into the notebook."""
+    proposal = run.proposal
+    if proposal is None or proposal.cell is None or run.state not in (RunState.REVIEW, RunState.RUNNING):
+        raise RunError(_cannot(run, "accept"))
+    if hunks or (paths is not None and set(paths) != set(proposal.diffs)):
+        raise RunError("a cell is accepted as a whole; name no file and no part of it.")
+    run.emit(Noticed(text="`%loom cell` puts the accepted cell below the cell in which you type it."))
+    run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(proposal.diffs)))
 
 
 def _own_changes(run: Run, paths: list[str]) -> list[str]:
@@ -179,6 +193,8 @@ def _undo(run: Run) -> None:
 
     if run.state is not RunState.ACCEPTED:
         raise RunError(_cannot(run, "undo"))
+    if run.request.cell:
+        raise RunError("a cell is no file: undo it in the notebook, where it stands.")
     undo(run.folder / "journal", Path(run.request.root))
     run.emit(StateChanged(state=RunState.UNDONE))
 

@@ -23,6 +23,7 @@ from loom_jupyter.runs.events import (
     Failed,
     Noticed,
     ProposalMade,
+    ProposedCell,
     QuestionAnswered,
     QuestionAsked,
     RunState,
@@ -68,6 +69,7 @@ class Request(BaseModel):
     budget: float = 120.0
     created: float = 0.0
     session: Session | None = None
+    cell: bool = False
     notebook: NotebookState | None = None
     answer: str = ""
 
@@ -92,6 +94,7 @@ class ReviewedProposal(BaseModel):
     diffs: dict[str, str]
     passed: bool | None
     answer: str = ""
+    cell: ProposedCell | None = None
 
     @property
     def diff(self) -> str:
@@ -160,6 +163,7 @@ class Run:
                     diffs={file.path: file.diff for file in event.files},
                     passed=event.passed,
                     answer=event.answer,
+                    cell=event.cell,
                 )
         return None
 

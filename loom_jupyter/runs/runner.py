@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loom_jupyter.edits.diff import unified_diff
 from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Model, Usage
 from loom_jupyter.pipeline import topology
@@ -30,7 +29,6 @@ from loom_jupyter.runs.events import (
     NodeUsage,
     Noticed,
     ProposalMade,
-    ProposedFile,
     RunState,
     StateChanged,
     TaskPlanned,
@@ -132,7 +130,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
     from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
-    from loom_jupyter.runs.desk import WorkspaceDesk
+    from loom_jupyter.runs.cell_desk import desk_of
 
     report = index.refresh(run.cancel)
     run.emit(Indexed(files=report.files, changed=report.changed, removed=report.removed, seconds=report.seconds))
@@ -153,7 +151,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                     check, staged, timeout=settings.check_timeout, network=settings.network, cancel=run.cancel
                 )
                 parts.enter_context(checker)
-            desk = WorkspaceDesk(run, index, model, staged, checker)
+            desk = desk_of(run, index, model, staged, checker)
             desk.check_before()
             kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
             proposal = topology.run(
@@ -207,14 +205,21 @@ def _ready(run: Run, model: Model, seconds: float) -> None:
 
 def _propose(run: Run, proposal: Proposal) -> None:
     """Put the proposal up for review, or accept it where that was asked and the check agrees."""
-    from loom_jupyter.edits.apply import apply
+    from loom_jupyter.runs import written
 
     (run.folder / "proposal.json").write_text(proposal.model_dump_json(indent=1), "utf-8")
-    changes = apply(proposal.rewrites, Path(run.request.root))
+    changes = written.changes(run, proposal.rewrites)
     stale.keep(run.folder, changes)
-    diffs = unified_diff(changes)
-    files = [ProposedFile(path=d.path, added=d.added, removed=d.removed, diff=d.text) for d in diffs]
-    run.emit(ProposalMade(summary=proposal.summary, files=files, passed=proposal.passed, answer=proposal.answer))
+    files = written.files(run, proposal.rewrites)
+    run.emit(
+        ProposalMade(
+            summary=proposal.summary,
+            files=files,
+            passed=proposal.passed,
+            answer=proposal.answer,
+            cell=written.proposed_cell(run, proposal.rewrites),
+        )
+    )
     if proposal.answer:
         run.emit(StateChanged(state=RunState.ACCEPTED, reason="answered"))
     elif not files:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython import display as ipython
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import Event
-from loom_jupyter.runs.view import RunView, reduce
+from loom_jupyter.runs.events import Event, RunState, StateChanged
+from loom_jupyter.runs.view import RunView, reduce, view_of
 from loom_jupyter.ui import html, text
 from loom_jupyter.ui.links import links
+from loom_jupyter.ui.rail import status
 from loom_jupyter.ui.shown import Shown
 
 if TYPE_CHECKING:
@@ -36,17 +37,46 @@ display: Any = ipython.display  # has no types
 Bundle = dict[str, Any]
 
 
-def panel(task: str, *, live: bool) -> Panel | Note:
+@dataclass(frozen=True)
+class Reloading:
+    """How to load the kernel's modules again that a run changed.
+
+    Attributes
+    ----------
+    loaded
+        Counts them.
+    reload
+        Loads them and says what came of it.
+    """
+
+    loaded: Callable[[Path, list[str]], int]
+    reload: Callable[[Run], str]
+
+
+def panel(task: str, *, live: bool, reloading: Reloading | None = None) -> Panel | Note:
     """Return what shows a run in the current cell: a panel, or a note where no front end can show one."""
-    return Panel(task) if live else Note()
+    return Panel(task, reloading) if live else Note()
 
 
 class Note:
-    """Says once that a run has begun: what terminal IPython can show."""
+    """Says that a run has begun and, above the next prompt, how it ended: what terminal IPython can show."""
 
     def follow(self, run: Run) -> None:
-        """Name the run."""
+        """Name the run, and wait for its end without a thread of its own."""
         display(Shown(f"Run {run.id} works in the background; %loom shows where it stands."))
+        leave: list[Callable[[], None]] = []
+
+        def heard(event: Event) -> None:
+            if isinstance(event, StateChanged) and not event.state.at_work:
+                display(Shown(f"Run {run.id}: {self._end(run, event)}"))
+                for unsubscribe in leave:
+                    unsubscribe()
+
+        leave.append(run.subscribe(heard))
+
+    def _end(self, run: Run, event: StateChanged) -> str:
+        view = view_of([*run.events(), event])
+        return f"{status(view, event.ts).text}. `%loom diff` shows it, `%loom accept` takes it."
 
     def close(self) -> None:
         """Nothing is shown yet, so there is nothing to take back."""
@@ -58,14 +88,16 @@ class Panel:
     Create it first, in the cell's own thread: it takes its place in the notebook at once. `follow` fills it.
     """
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, reloading: Reloading | None = None) -> None:
         self._view = RunView(task=task)
+        self._reloading = reloading
         self._cwd = Path.cwd()  # the notebook's folder, as a rule
         self._lock = threading.RLock()
         self._dirty = threading.Event()
         self._thread: threading.Thread | None = None
         self._widgets: Widgets | None = None
         self._run: Run | None = None
+        self._reloaded = False
         self._place = display(self._page(), raw=True, display_id=True)
 
     def follow(self, run: Run) -> None:
@@ -75,7 +107,7 @@ class Panel:
         self._place.update(self._page(), raw=True)
         from loom_jupyter.ui.widgets import Widgets  # takes its time
 
-        widgets = Widgets(self._press)
+        widgets = Widgets(self._press, self._reload)
         with self._lock:
             self._place.update({**self._page(), **widgets.content_view()}, raw=True)
             self._bar = display(widgets.bar_view(), raw=True, display_id=True)
@@ -117,7 +149,7 @@ class Panel:
         with self._lock:
             if self._widgets is None:
                 return
-            self._widgets.show(self._view, time.time())
+            self._widgets.show(self._view, time.time(), self._reloadable())
             if self._view.at_work:
                 return
             # Widgets end with their kernel; what stays in the notebook is plain HTML.
@@ -130,7 +162,24 @@ class Panel:
         now, into = time.time(), links(self._view.root, self._cwd)
         return {"text/html": html.page(self._view, now, into), "text/plain": text.page(self._view, now)}
 
+    def _reloadable(self) -> int:
+        """Return how many modules of the kernel can be loaded again: once, after Accept."""
+        view = self._view
+        if view.state is not RunState.ACCEPTED or view.proposal is None or self._reloading is None:
+            return 0
+        paths = [file.path for file in view.proposal.files]
+        return 0 if self._reloaded else self._reloading.loaded(Path(view.root), paths)
+
     # --- buttons: called from the kernel's main thread or a subshell ---
+
+    def _reload(self) -> None:
+        assert self._run is not None
+        assert self._reloading is not None
+        said = self._reloading.reload(self._run)
+        with self._lock:
+            self._reloaded = True
+            self._view = replace(self._view, notices=(*self._view.notices, said))
+        self._draw()
 
     def _press(self, act: Callable[[Run], None]) -> None:
         assert self._run is not None

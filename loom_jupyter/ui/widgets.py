@@ -9,7 +9,7 @@ import ipywidgets
 
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import RunView
-from loom_jupyter.ui import html
+from loom_jupyter.ui import figures, html
 from loom_jupyter.ui.asking import Asking, Press
 from loom_jupyter.ui.evidence import evidence
 
@@ -24,7 +24,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 class Widgets:
     """A column of HTML parts, and a row of buttons that are there only while they can act."""
 
-    def __init__(self, press: Press) -> None:
+    def __init__(self, press: Press, reload: Callable[[], None]) -> None:
         self._style = w.HTML(html.style())
         self._live = w.HTML()
         self._rail = w.HTML()
@@ -43,6 +43,9 @@ class Widgets:
         )
         self._reject = _button("Reject", "Drop these changes", "times")
         self._undo = _button("Undo", "Restore the files as they were before", "undo")
+        self._reload = _button("Reload", "Load the changed modules of this kernel again", "refresh")
+        self._reload.on_click(lambda _: reload())
+        _keep_reachable(self._reload)
         self._text = w.ToggleButton(
             value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
         )
@@ -83,13 +86,13 @@ class Widgets:
 
     def close_bar(self) -> None:
         """Give the buttons up. The column stays: a page that is loaded again asks for it."""
-        buttons = (self._stop, self._accept, self._merge, self._reject, self._undo, self._text)
+        buttons = (self._stop, self._accept, self._merge, self._reject, self._undo, self._reload, self._text)
         for widget in (self._bar, *buttons, self._accepted):
             widget.close()
         for widget in self._asking.parts if self._asking else ():
             widget.close()
 
-    def show(self, view: RunView, now: float) -> None:
+    def show(self, view: RunView, now: float, reloadable: int = 0) -> None:
         """Bring every widget up to date; what did not change is not sent."""
         _put(self._live, html.announcement(view))
         _put(self._rail, html.steps(view, now))
@@ -98,6 +101,9 @@ class Widgets:
         _put(self._stream, html.stream(view) if view.at_work else "")
         _put(self._changes, html.changes(view))
         children = self._buttons(view)
+        if reloadable and self._undo in children:
+            self._reload.description = f"Reload {figures.counted(reloadable, 'module')}"
+            children = (*children, self._reload)
         if children != self._bar.children:
             self._bar.children = children
 
@@ -111,6 +117,8 @@ class Widgets:
             return ()
         if view.state is RunState.REVIEW:
             return (self._merge if view.mergeable else self._accept, self._reject)
+        if view.proposal.cell is not None:
+            return ()  # it stands in the notebook
         # The words stand where Accept stood, so that a second click there does not undo.
         return (self._accepted, self._undo) if view.state is RunState.ACCEPTED else ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
@@ -153,8 +154,24 @@ def script(session: Session, staged: StagedCopy, *, may_fail: Collection[int] | 
     text = _TEMPLATE.read_text("utf-8")
     assert text.count(_NO_CELLS) == 1
     assert text.count(_NO_FOLDER) == 1
-    cells = _NO_CELLS.removesuffix("[]") + f"json.loads({json.dumps(rows)!r})"
-    return text.replace(_NO_FOLDER, f"FOLDER = {session.folder!r}").replace(_NO_CELLS, cells).encode()
+    return text.replace(_NO_FOLDER, f"FOLDER = {session.folder!r}").replace(_NO_CELLS, _filled(rows)).encode()
+
+
+def with_cell(made: bytes, number: int | None, source: str, staged: StagedCopy) -> bytes:
+    """Return a check's script with another source of the cell of that number, or with a new last cell."""
+    text = made.decode()
+    line = next(line for line in text.splitlines() if line.startswith("CELLS: "))
+    rows = json.loads(ast.literal_eval(line.partition("json.loads(")[2].removesuffix(")")))
+    if number is None:
+        last = max((row["number"] for row in rows), default=0)
+        rows.append({"number": last + 1, "may_fail": False})
+    changed = next(row for row in rows if row["number"] == (rows[-1]["number"] if number is None else number))
+    changed["source"] = _moved(source, staged)
+    return text.replace(line, _filled(rows)).encode()
+
+
+def _filled(rows: list[dict[str, Any]]) -> str:
+    return _NO_CELLS.removesuffix("[]") + f"json.loads({json.dumps(rows)!r})"
 
 
 def _moved(source: str, staged: StagedCopy) -> str:
