@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
 
 from loom_jupyter import verbs
 from loom_jupyter.errors import LoomError
@@ -14,21 +18,32 @@ if TYPE_CHECKING:
 
 SHOWN = 200
 """Most paths offered at once."""
+_LINE = re.compile(r"\s*(?:[\w, .\[\]]+=\s*)?(%%?loom\s.*)")
 _OF_PROPOSAL = ("accept", "diff")
 
 
 def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[str]) -> None:
-    """Offer completions in a shell."""
+    """Offer completions in a shell, and nothing beside them: no Python name fits there."""
     flags = list(task_flags)
 
-    def complete(_shell: Any, event: Any) -> list[str]:
-        try:
-            return offers(event.text_until_cursor, workspace, flags)
-        except (LoomError, OSError):  # Tab never complains
-            return []
+    @context_matcher(identifier="loom")
+    def complete(context: Any) -> Any:
+        line = _LINE.match(context.text_until_cursor)
+        found: list[str] = []
+        if line:
+            with contextlib.suppress(LoomError, OSError):  # Tab never complains
+                found = offers(line[1], workspace, flags)
+        last = context.text_until_cursor.rpartition(" ")[2]
+        return {
+            "completions": [SimpleCompletion(offer, type="magic") for offer in found],
+            "matched_fragment": last,
+            "ordered": True,
+            "suppress": True,
+        }
 
-    for command in ("%loom", "%%loom"):
-        ipython.set_hook("complete_command", complete, str_key=command)
+    matchers = ipython.Completer.custom_matchers
+    matchers[:] = [known for known in matchers if getattr(known, "matcher_identifier", "") != "loom"]
+    matchers.append(complete)
 
 
 def offers(text: str, workspace: Callable[[], Loom], task_flags: list[str]) -> list[str]:
@@ -72,6 +87,8 @@ def _argument(verb: str, workspace: Callable[[], Loom]) -> list[str]:
         return list(run.proposal.diffs) if run is not None and run.proposal is not None else []
     if verb == "model":
         return workspace().model_names()
+    if verb == "replay":
+        return workspace().run_ids()
     return list(verbs.VERBS) if verb == "help" else []
 
 

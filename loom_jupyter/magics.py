@@ -259,7 +259,7 @@ class LoomMagics(Magics):
             raise MisuseError("There is no exception to fix: none was raised in this notebook yet.")
         # A function may refuse on purpose what a cell gave it: only who names a check or file wants it changed.
         in_cell = failure.in_cell and not (failure.in_workspace and (args.check or args.tag or args.apply))
-        args.ask = args.ask or in_cell  # the answer holds the corrected cell
+        args.ask = args.ask or (in_cell and not args.cell)  # the answer holds the corrected cell
         task = fix.task(failure, in_cell=in_cell)
         notebook = self.witness.state(task, loom.root, values=args.values, fix=True)
         self._carry_out(args, task, notebook if whole else notebook.only_failure())

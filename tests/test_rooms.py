@@ -52,7 +52,7 @@ TYPES_ONLY = {
     ("magics", "context"),
 }
 JUPYTER = {"IPython", "ipywidgets", "jupyter_server", "ipykernel", "traitlets", "comm", "tornado"}
-MAY_KNOW_JUPYTER = {"ui", "magics", "server", "session"}
+MAY_KNOW_JUPYTER = {"ui", "magics", "server", "session", "completion"}
 # Programs of their own, which run in the process of a check.
 SCRIPTS = {"warm_server.py"}
 PIPELINE_MAY_NOT = {"os", "pathlib", "shutil", "tempfile", "subprocess", "glob"}

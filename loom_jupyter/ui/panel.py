@@ -75,8 +75,11 @@ class Note:
         leave.append(run.subscribe(heard))
 
     def _end(self, run: Run, event: StateChanged) -> str:
-        view = view_of([*run.events(), event])
-        return f"{status(view, event.ts).text}. `%loom diff` shows it, `%loom accept` takes it."
+        view = view_of(run.events())
+        said = f"{status(view, event.ts).text}."
+        if event.state is RunState.REVIEW:
+            return f"{said} `%loom diff` shows it, `%loom accept` takes it."
+        return f"{said} {view.error or ''}".rstrip()
 
     def close(self) -> None:
         """Nothing is shown yet, so there is nothing to take back."""
