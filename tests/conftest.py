@@ -80,6 +80,13 @@ class ScriptedModel:
         for branch in sorted(branches, key=lambda b: -b.index):
             yield Continuation(branch, self.lines[branch], -1.0, "stop")
 
+    def sample(
+        self, messages: Sequence[Message], temperatures: Sequence[float], **options: Any
+    ) -> Iterable[Reply]:
+        options.pop("cancel", None)
+        for temperature in temperatures:
+            yield self.chat(messages, temperature=temperature, **options)
+
 
 @pytest.fixture
 def scripted() -> type[ScriptedModel]:

@@ -248,6 +248,7 @@ class Index:
         budget: int,
         count: Callable[[str], int] | None = None,
         beside: Sequence[Excerpt] = (),
+        reading: int | None = None,
     ) -> ContextMap:
         """Pack the chosen offers and what helps to read them into `budget` tokens.
 
@@ -256,9 +257,11 @@ class Index:
         count
             Tells the tokens of a text; an estimate is used where no model is loaded.
         beside
-            Excerpts that are in no file; they may take a third of the budget.
+            Excerpts that are in no file; they may take a third of what is read.
+        reading
+            Tokens up to which excerpts are added; None: as long as there is room.
         """
-        return pack.Packer(self.root, self.snapshot, ledger, budget, count).pack(offers, beside)
+        return pack.Packer(self.root, self.snapshot, ledger, budget, count, reading).pack(offers, beside)
 
     def sql(self, query: str, frames: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
         """Run SQL over the tables files, symbols, imports and terms, and over `frames` by name."""

@@ -19,8 +19,9 @@ from loom_jupyter.errors import LoomError
 
 HEADER_LINES = 30
 LONGEST_EXCERPT = 60
-# Share of the budget that excerpts of no file may take.
+# Share of what may be read that excerpts of no file may take.
 BESIDE = 1 / 3
+HEADER_SHARE = 3
 
 
 class NoRoomError(LoomError):
@@ -80,13 +81,28 @@ def _callable_inside(ledger: Ledger, outer: RankedSymbol) -> bool:
 
 
 class Packer:
-    """Reads the workspace and fills one map."""
+    """Reads the workspace and fills one map.
+
+    Parameters
+    ----------
+    budget
+        Tokens that the whole map may have.
+    reading
+        Tokens up to which excerpts are added; where the targets alone come near to it, a part of it more.
+    """
 
     def __init__(
-        self, root: Path, snapshot: Snapshot, ledger: Ledger, budget: int, count: Callable[[str], int] | None
+        self,
+        root: Path,
+        snapshot: Snapshot,
+        ledger: Ledger,
+        budget: int,
+        count: Callable[[str], int] | None,
+        reading: int | None = None,
     ) -> None:
         self.root, self.snapshot, self.ledger = root, snapshot, ledger
         self.budget, self.count = budget, count or estimate
+        self.reading = budget if reading is None else reading
         self._texts: dict[str, tuple[bytes, str] | None] = {}
         self._omitted: list[Omitted] = []
 
@@ -102,7 +118,7 @@ class Packer:
         excerpts: list[Excerpt] = []
         for offer in chosen:
             target = self._target(offer)
-            if target is not None and self._fits([*targets, target], excerpts):
+            if target is not None and self._map([*targets, target], ()).tokens <= self.budget:
                 targets.append(target)
             elif target is not None:
                 self._omitted.append(
@@ -114,13 +130,15 @@ class Packer:
                 "choose a model with a larger window or name a smaller unit."
             )
         excerpts += self._beside(targets, beside)
+        alone = self._map(targets, excerpts).tokens
+        most = min(self.budget, max(self.reading, alone + self.reading // HEADER_SHARE))
         for wish in self._wishes(targets):
             if any(_same(wish, t) for t in targets) or any(_same(wish, e) for e in excerpts):
                 continue
             excerpt = self._excerpt(wish)
             if excerpt is None:
                 continue
-            if self._fits(targets, [*excerpts, excerpt]):
+            if self._map(targets, [*excerpts, excerpt]).tokens <= most:
                 excerpts.append(excerpt)
             else:
                 self._omitted.append(Omitted(path=wish.path, symbol=wish.symbol, reason=f"no room: {wish.why}"))
@@ -130,7 +148,8 @@ class Packer:
         kept: list[Excerpt] = []
         for excerpt in excerpts:
             whole = [*kept, excerpt]
-            if self._map((), whole).tokens <= self.budget * BESIDE and self._fits(targets, whole):
+            few = self._map((), whole).tokens <= self.reading * BESIDE
+            if few and self._map(targets, whole).tokens <= self.budget:
                 kept.append(excerpt)
             else:
                 self._omitted.append(
@@ -147,9 +166,6 @@ class Packer:
             tokens=0,
         )
         return made.model_copy(update={"tokens": self.count(made.render())})
-
-    def _fits(self, targets: Sequence[Target], excerpts: Sequence[Excerpt]) -> bool:
-        return self._map(targets, excerpts).tokens <= self.budget
 
     def _read(self, path: str) -> tuple[bytes, str] | None:
         if path not in self._texts:

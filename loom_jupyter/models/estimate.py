@@ -112,6 +112,13 @@ def quantizable(header: Header) -> bool:
     return header.architecture not in RECURRENT and all(n % KV_BYTES["q8_0"][0] == 0 for n in lengths)
 
 
+def plain(header: Header) -> bool:
+    """Whether every layer looks at all that was read, so that more sequences need no more memory."""
+    heads = header.per_layer("attention.head_count_kv", (header.per_layer("attention.head_count", 1) or [1])[0])
+    recurrent = any(_is_recurrent(header, heads[layer]) for layer in range(header.layers))
+    return not recurrent and not any(_sliding(header))
+
+
 def _cells(header: Header, shape: Shape, sliding: bool) -> int:
     everything = padded(shape.n_ctx)
     if not sliding:

@@ -1,4 +1,4 @@
-"""What the worker does with an engine: reply, score a text, continue from branches."""
+"""What the worker does with an engine: reply, score a text, continue from branches, draw samples."""
 
 from __future__ import annotations
 
@@ -96,6 +96,29 @@ def branch(
         first = Usage()
 
 
+def sample(
+    engine: Engine,
+    prompt: Sequence[int],
+    samplers: Sequence[Sampler],
+    *,
+    stop: Sequence[str],
+    max_tokens: int,
+) -> Iterator[Reply]:
+    """Generate a reply with each sampler, several at a time if the engine is set to."""
+    began = time.perf_counter()
+    reused = engine.prefill(prompt)
+    first = Usage(len(prompt), reused, 0, time.perf_counter() - began)
+    logits = engine.logits().copy()
+    waiting = [
+        _Path(Branch(0, s.pick(logits)), len(prompt), TextStream(stop), sampler=s) for s in reversed(samplers)
+    ]
+    began = time.perf_counter()
+    for found in _continued(engine, prompt, (), waiting, max_tokens):
+        now = time.perf_counter()
+        yield Reply(found.text, found.finish, replace(first + found.usage, decode_seconds=now - began))
+        first, began = Usage(), now
+
+
 def _continued(
     engine: Engine, prompt: Sequence[int], text: Sequence[int], waiting: list[_Path], max_tokens: int
 ) -> Iterator[Continuation]:
@@ -164,6 +187,7 @@ class _Path:
     taken: int = 0
     logprob: float = 0.0
     finish: Finish | None = field(default=None)
+    sampler: Sampler | None = None
 
     @property
     def position(self) -> int:
@@ -171,8 +195,11 @@ class _Path:
         return self.base + self.branch.index + self.taken - 1
 
     def advance(self, engine: Engine, logits: Floats, max_tokens: int) -> None:
-        token = int(logits.argmax())
-        check(logits[token])
+        if self.sampler is not None:
+            token = self.sampler.pick(logits)
+        else:
+            token = int(logits.argmax())
+            check(logits[token])
         self.take(engine, token, float(logits[token]) - _log_sum(logits), max_tokens)
 
     def take(self, engine: Engine, token: int, logprob: float, max_tokens: int) -> None:

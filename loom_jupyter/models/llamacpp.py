@@ -222,6 +222,31 @@ class LlamaCpp:
                     usage = Usage(**item["usage"])
                     yield Continuation(place, item["text"], item["logprob"], item["finish"], usage)
 
+    def sample(
+        self,
+        messages: Sequence[Message],
+        temperatures: Sequence[float],
+        *,
+        max_tokens: int,
+        prefix: str = "",
+        stop: Sequence[str] = (),
+        cancel: threading.Event | None = None,
+    ) -> Iterable[Reply]:
+        """Generate a reply for each temperature; see `Scorer.sample`."""
+        request = {
+            "op": "sample",
+            "messages": list(messages),
+            "temperatures": list(temperatures),
+            "max_tokens": max_tokens,
+            "prefix": prefix,
+            "stop": list(stop),
+        }
+        with self._lock:
+            for answer in self._running(cancel).ask(request, cancel):
+                if "item" in answer:
+                    item = answer["item"]
+                    yield Reply(item["text"], item["finish"], Usage(**item["usage"]))
+
     def _ask(
         self,
         request: Answer,

@@ -23,7 +23,9 @@ from loom_jupyter.models.threads import usable_cores
 USEFUL = 8192  # the KV cache is quantized only to reach this
 CPU_CAP = 16384  # a larger prompt would be read for minutes
 BATCH = 512
-GPU_SEQUENCES = 17  # the main one and 16 branches: a GPU decodes them in the time of one, a CPU gains nothing
+# The main one and 16 beside it. A GPU decodes them in the time of one; two CPU cores in 0.4 of the time that they
+# take one after the other (bench_branch), as long as each costs no state or window of its own.
+SEQUENCES = 17
 SPLIT_NONE = 0  # llama.cpp's name for a model that one GPU holds
 
 
@@ -176,7 +178,8 @@ class _Task:
         return estimate.padded(min(self.n_ctx or (trained if target.gpu else CPU_CAP), trained))
 
     def plan(self, target: Device) -> MemoryPlan:
-        header, many = self.header, self.sequences or (GPU_SEQUENCES if target.gpu else 1)
+        header = self.header
+        many = self.sequences or (SEQUENCES if target.gpu or estimate.plain(header) else 1)
         keep = target.reserve if self.reserve is None else self.reserve
         params = _load_params(header, target)
         dry = DryRunMeasure(self.child, params, many, unified=target.unified, cancel=self.cancel)

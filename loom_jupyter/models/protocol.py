@@ -233,3 +233,19 @@ class Scorer(Model, Protocol):
         only ever rewound); each names its branch. Closing the iterator ends the work.
         """
         ...
+
+    def sample(
+        self,
+        messages: Sequence[Message],
+        temperatures: Sequence[float],
+        *,
+        max_tokens: int,
+        prefix: str = "",
+        stop: Sequence[str] = (),
+        cancel: threading.Event | None = None,
+    ) -> Iterable[Reply]:
+        """Generate a reply for each temperature, several side by side; each comes when it is complete.
+
+        Every reply is drawn with a seed of its own. Closing the iterator ends the work.
+        """
+        ...

@@ -136,6 +136,27 @@ class ScorerRecorder(Recorder):
         finally:
             self._write(line)
 
+    def sample(
+        self,
+        messages: Sequence[Message],
+        temperatures: Sequence[float],
+        *,
+        cancel: threading.Event | None = None,
+        **options: Any,
+    ) -> Iterator[Reply]:
+        """Generate a reply for each temperature."""
+        said: list[list[Any]] = []
+        line: Line = {"call": "sample", "prompt": digest(messages, list(temperatures), options), "reply": said}
+        try:
+            for one in self._scorer.sample(messages, temperatures, cancel=cancel, **options):
+                said.append([one.text, one.finish, _usage(one.usage)])
+                yield one
+        except ModelError as error:
+            line |= {"error": "died" if isinstance(error, ModelDiedError) else "failed", "why": str(error)}
+            raise
+        finally:
+            self._write(line)
+
     @property
     def _scorer(self) -> Scorer:
         assert isinstance(self._model, Scorer)
@@ -210,6 +231,21 @@ class RecordedScorer(Recorded):
         prompt = digest(messages, text, [[b.index, b.token] for b in branches], options)
         line = self._answers.take("branch", prompt)
         yield from map(_continuation, line["reply"])
+        _told(line)
+
+    def sample(
+        self,
+        messages: Sequence[Message],
+        temperatures: Sequence[float],
+        *,
+        cancel: threading.Event | None = None,
+        **options: Any,
+    ) -> Iterator[Reply]:
+        """Yield the recorded replies."""
+        _stop(cancel)
+        line = self._answers.take("sample", digest(messages, list(temperatures), options))
+        for text, finish, usage in line["reply"]:
+            yield Reply(text, finish, Usage(*usage))
         _told(line)
 
 

@@ -2,8 +2,8 @@
 
 It reads one JSON object a line from its input and writes one a line to its output:
 
-- ``{"id": 1, "op": "load" | "log" | "chat" | "score" | "branch" | "count", …}`` asks; answers carry the same id:
-  any number of ``progress``, ``text`` and ``item`` lines, then one of ``done``, ``cancelled`` or ``error``.
+- ``{"id": 1, "op": "load" | "log" | "chat" | "sample" | "score" | "branch" | "count", …}`` asks; answers carry the
+  same id: any number of ``progress``, ``text`` and ``item`` lines, then ``done``, ``cancelled`` or ``error``.
 - ``{"cancel": 1}`` stops that request, in whatever phase it is.
 
 When its input ends, because the client closed it or died, the process exits at once.
@@ -29,7 +29,7 @@ from loom_jupyter.models.protocol import Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
 from loom_jupyter.models.threads import free_threads
 
-COMPUTING = frozenset({"chat", "score", "branch"})
+COMPUTING = frozenset({"chat", "sample", "score", "branch"})
 
 Request = dict[str, Any]
 
@@ -61,6 +61,7 @@ class Worker:
             "measure": self._measure,
             "count": self._count,
             "chat": self._chat,
+            "sample": self._sample,
             "score": self._score,
             "branch": self._branch,
         }
@@ -192,6 +193,20 @@ class Worker:
         finally:
             sampler.close()
         return asdict(answer)
+
+    def _sample(self, request: Request) -> None:
+        from loom_jupyter.models.generate import sample
+        from loom_jupyter.models.sampling import Sampler
+
+        samplers = [Sampler(self._engine.vocab, temperature=t) for t in request["temperatures"]]
+        for reply in sample(
+            self._engine,
+            self._prompt(request),
+            samplers,
+            stop=request["stop"],
+            max_tokens=request["max_tokens"],
+        ):
+            self._send(item=asdict(reply))
 
     def _score(self, request: Request) -> Any:
         from loom_jupyter.models.generate import score

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Target, place
-from loom_jupyter.models.protocol import Message, Scorer, TokenScore, Usage
+from loom_jupyter.models.protocol import Message, Model, Reply, Scorer, TokenScore, Usage
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
 from loom_jupyter.pipeline.mutations import mutated
 from loom_jupyter.pipeline.prompts import render
+from loom_jupyter.pipeline.stubs import unwritten
 from loom_jupyter.pipeline.talk import Talk
 
 BRANCHES = 30
 LINE_TOKENS = 60
 # Alternatives a token that the model is asked for, and small changes tried before it writes anything.
 ALTERNATIVES = 20
-FREE = 6
+FREE = 20
+# Room for a rewrite beside the unit's own tokens, and for one that is yet to be written.
 MARGIN_TOKENS = 200
+NEW_TOKENS = 1200
+STOP = ("\n```",)
 
 
 class UnitWriter:
@@ -42,62 +46,112 @@ class UnitWriter:
     def candidates(self, *, checked: bool) -> Iterator[Candidate]:
         """Yield candidates, cheapest and likeliest first.
 
-        The greedy rewrite unless it would be a copy; a few small changes that cost the model nothing; then the
-        model's branches and the other small changes by margin. Small changes only where a check can judge them.
+        Some small changes, which cost the model nothing, where a check can judge them; the greedy rewrite unless
+        it would be a copy; then the model's branches and the other small changes by margin.
         """
         if not self.target.text or not isinstance(self.talk.model, Scorer):
             yield from self._greedy()
-            yield from self._small([], checked=checked)
+            yield from self._small(self.target.text, [], checked=checked)
             return
         text = self.target.text
-        scores, usage = self.talk.model.score(
-            self._messages(), text, prefix=self._prefix, top=ALTERNATIVES, cancel=self.talk.cancel
-        )
-        self.talk.observer.usage(self.talk.node, usage)
-        if first_divergence(scores) is not None:
-            yield from self._greedy()
-        small = self._small(scores, checked=checked)
-        yield from small[:FREE]
-        branches = self._branches(self.talk.model, doubts(text, scores, BRANCHES, python=self._python))
-        yield from sorted([*branches, *small[FREE:]], key=_likeliest)
+        scores = self._scores(self.talk.model, text)
+        greedy = self._greedy() if first_divergence(scores) is not None else ()
+        yield from self._around(self.talk.model, text, scores, greedy, checked=checked)
 
-    def repair(self, attempt: str, reason: str, output: str, temperature: float) -> Candidate | None:
-        """Return a rewrite after a failed attempt, with what the check said."""
-        reply = self.talk.ask(
-            self._messages(
-                {"role": "assistant", "content": f"{self._prefix}{attempt}```"},
-                {
-                    "role": "user",
-                    "content": render("repair", reason=reason, output=output, name=self._name),
-                },
-            ),
-            self._room(),
-            prefix=self._prefix,
-            stop=("\n```",),
-            temperature=temperature,
-        )
+    def around(self, attempt: str) -> Iterator[Candidate]:
+        """Yield what is one line away from an attempt, as `candidates` does for the unit as it is."""
+        model = self.talk.model
+        scores = self._scores(model, attempt) if isinstance(model, Scorer) else []
+        yield from self._around(model, attempt, scores, (), checked=True)
+
+    def rewrite(self) -> Candidate | None:
+        """Return a whole new text, written greedily."""
+        return self._read(self.talk.ask(self._messages(), self._room(), prefix=self._prefix, stop=STOP), "rewrite")
+
+    def samples(
+        self, temperatures: Sequence[float], prompt: Sequence[Message] | None = None
+    ) -> Iterator[Candidate]:
+        """Yield whole new texts written by chance, side by side where the model can do that."""
+        messages, room, model = prompt or self._messages(), self._room(), self.talk.model
+        if isinstance(model, Scorer):
+            replies: Iterable[Reply] = model.sample(
+                messages, temperatures, max_tokens=room, prefix=self._prefix, stop=STOP, cancel=self.talk.cancel
+            )
+        else:
+            replies = (
+                model.chat(
+                    messages,
+                    max_tokens=room,
+                    temperature=temperature,
+                    prefix=self._prefix,
+                    stop=STOP,
+                    cancel=self.talk.cancel,
+                )
+                for temperature in temperatures
+            )
+        for reply in replies:
+            self.talk.observer.usage(self.talk.node, reply.usage)
+            if candidate := self._read(reply, "sample"):
+                yield candidate
+
+    def _read(self, reply: Reply, kind: str) -> Candidate | None:
         code = fenced_code(reply.text, opened=True)
-        return Candidate(fit(code, self.target.text), "repair", 0.0) if code else None
+        if not code or reply.finish != "stop":
+            return None
+        return Candidate(fit(code, self.target.text), kind, 0.0)
+
+    def corrected(self, attempt: str, reason: str, output: str) -> list[Message]:
+        """Return the prompt that shows a failed attempt, and what the check said to it."""
+        return self._messages(
+            {"role": "assistant", "content": f"{self._prefix}{attempt}```"},
+            {"role": "user", "content": render("repair", reason=reason, output=output, name=self._name)},
+        )
+
+    def repair(self, prompt: Sequence[Message], *, temperature: float) -> Candidate | None:
+        """Return a rewrite after a failed attempt."""
+        reply = self.talk.ask(prompt, self._room(), prefix=self._prefix, stop=STOP, temperature=temperature)
+        return self._read(reply, "repair")
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there is nothing yet that could be copied."""
+        return not self.target.text or (self._python and unwritten(self.target.text))
 
     @property
     def _python(self) -> bool:
         return self.target.path.endswith((".py", ".pyi", ".ipynb"))
 
-    def _small(self, scores: Sequence[TokenScore], *, checked: bool) -> list[Candidate]:
+    def _scores(self, model: Scorer, text: str) -> list[TokenScore]:
+        scores, usage = model.score(
+            self._messages(), text, prefix=self._prefix, top=ALTERNATIVES, cancel=self.talk.cancel
+        )
+        self.talk.observer.usage(self.talk.node, usage)
+        return scores
+
+    def _around(
+        self, model: Model, text: str, scores: Sequence[TokenScore], greedy: Iterable[Candidate], *, checked: bool
+    ) -> Iterator[Candidate]:
+        small = self._small(text, scores, checked=checked)
+        yield from small[:FREE]
+        yield from greedy
+        branches: Iterable[Candidate] = ()
+        if scores and isinstance(model, Scorer):
+            branches = self._branches(model, text, doubts(text, scores, BRANCHES, python=self._python))
+        yield from sorted([*branches, *small[FREE:]], key=_likeliest)
+
+    def _small(self, text: str, scores: Sequence[TokenScore], *, checked: bool) -> list[Candidate]:
         """Return small changes, likeliest first; none where no check can judge them."""
-        return sorted(mutated(self.target.text, scores) if self._python and checked else [], key=_likeliest)
+        return sorted(mutated(text, scores) if self._python and checked else [], key=_likeliest)
 
     def _greedy(self) -> Iterator[Candidate]:
-        reply = self.talk.ask(self._messages(), self._room(), prefix=self._prefix, stop=("\n```",))
-        code = fenced_code(reply.text, opened=True)
-        if code and reply.finish == "stop":
-            yield Candidate(fit(code, self.target.text), "rewrite", 0.0)
+        if candidate := self.rewrite():
+            yield candidate
 
-    def _branches(self, model: Scorer, found: list[Doubt]) -> Iterator[Candidate]:
+    def _branches(self, model: Scorer, text: str, found: list[Doubt]) -> Iterator[Candidate]:
         by_branch = {doubt.branch: doubt for doubt in found}
         continuations = model.branch(
             self._messages(),
-            self.target.text,
+            text,
             list(by_branch),
             prefix=self._prefix,
             max_tokens=LINE_TOKENS,
@@ -108,15 +162,15 @@ class UnitWriter:
             used += continuation.usage
             if continuation.finish != "length":
                 self.talk.observer.text(self.talk.node, f"… {continuation.text.strip()}\n")
-                yield from line_candidates(self.target.text, by_branch[continuation.branch], continuation.text)
+                yield from line_candidates(text, by_branch[continuation.branch], continuation.text)
         self.talk.observer.usage(self.talk.node, used)
 
     def _messages(self, *more: Message) -> list[Message]:
         return self.talk.messages(self._prompt, *more)
 
     def _room(self) -> int:
-        if not self.target.text:
-            return 1500
+        if self.unwritten:
+            return NEW_TOKENS
         return self.talk.model.count(self.target.text) + MARGIN_TOKENS
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count, islice
 
 from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
-from loom_jupyter.pipeline.candidates import UnitWriter, shown
+from loom_jupyter.pipeline.candidates import FREE, UnitWriter, shown
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.doubts import Candidate
 from loom_jupyter.pipeline.prompts import render
@@ -15,9 +16,13 @@ from loom_jupyter.pipeline.talk import Desk, Talk
 
 REPAIR_ROUNDS = 2
 # Most candidates of a target that the check is asked about, and how many it gets although time is up.
-TRIES = 60
+TRIES = 150
 SURE_TRIES = 8
 OUTPUT_CHARS = 700
+# Of one round of samples for a unit that is yet to be written.
+TEMPERATURES = (0.4, 0.6, 0.8, 1.0) * 4
+# Share of tests that an attempt must pass before the search looks around it.
+NEAR = 0.5
 
 
 @dataclass
@@ -65,6 +70,8 @@ def write(
 ) -> Proposal:
     """Return the first candidate that passes the check, or the best there is.
 
+    First the small changes of every target, which need no writing; then target after target all the rest.
+
     Parameters
     ----------
     budget
@@ -73,11 +80,21 @@ def write(
     if spec.intent is Intent.EXPLAIN:
         return _explain(talk, context_map)
     search = _Search(talk, desk, limit=TRIES * len(context_map.targets))
+    writers = [UnitWriter(talk, context_map, target) for target in context_map.targets]
+    streams = {w: iter(w.candidates(checked=desk.checked)) for w in writers if not (desk.checked and w.unwritten)}
     end = clock() + budget
-    for i, target in enumerate(context_map.targets):
-        last = i == len(context_map.targets) - 1
-        share = end if last else clock() + (end - clock()) / 2
-        if _solved(search, UnitWriter(talk, context_map, target), _alarm(clock, share)):
+    for writer, stream in streams.items():
+        share = clock() + (end - clock()) / (2 * len(writers))
+        sure = SURE_TRIES if writer is writers[0] else 1
+        if _solved(search, writer, islice(stream, FREE), _alarm(clock, share), sure):
+            return _proposal(search)
+    for i, writer in enumerate(writers):
+        share = end if i == len(writers) - 1 else clock() + (end - clock()) / 2
+        if writer in streams:
+            solved = _solved(search, writer, streams[writer], _alarm(clock, share))
+        else:
+            solved = _written(search, writer, _alarm(clock, share))
+        if solved:
             return _proposal(search)
         if clock() > end:
             break
@@ -89,16 +106,69 @@ def _alarm(clock: Callable[[], float], end: float) -> Callable[[], bool]:
     return lambda: clock() > end
 
 
-def _solved(search: _Search, writer: UnitWriter, time_is_up: Callable[[], bool]) -> bool:
-    """Try one target's candidates; True if nothing more needs to be tried."""
+def _solved(
+    search: _Search,
+    writer: UnitWriter,
+    candidates: Iterable[Candidate],
+    time_is_up: Callable[[], bool],
+    sure: int = 0,
+) -> bool:
+    """Try one target's candidates, `sure` of them although time is up; True if nothing more needs to be tried."""
     before = search.tried
-    for candidate in writer.candidates(checked=search.desk.checked):
+    for candidate in candidates:
         trial = search.attempt(writer.target, candidate)
         if trial.passed or (trial.passed is None and not trial.gate):
             return True
         tries = search.tried - before
-        if tries >= TRIES or (tries >= SURE_TRIES and time_is_up()):
+        if tries >= TRIES or (tries >= sure and time_is_up()):
             return False
+    return False
+
+
+def _written(search: _Search, writer: UnitWriter, time_is_up: Callable[[], bool]) -> bool:
+    """Write a unit that is not there yet: greedily, again with what the check said, then by chance.
+
+    After every round of samples the search looks around the best attempt so far.
+    """
+    drafts = (writer.rewrite, lambda: _again(search, writer, 0.0))
+    for draft in drafts:
+        candidate = draft()
+        if candidate is not None and search.attempt(writer.target, candidate).passed:
+            return True
+    looked_at: str | None = None
+    for number in count():
+        if time_is_up():
+            break
+        for candidate in _round(search, writer, number):
+            if search.attempt(writer.target, candidate).passed:
+                return True
+            if time_is_up():
+                return False
+        while search.best is not None and search.best[0].score >= NEAR and search.best[1].text != looked_at:
+            looked_at = search.best[1].text
+            if _around(search, writer, looked_at, time_is_up):
+                return True
+    return False
+
+
+def _round(search: _Search, writer: UnitWriter, number: int) -> Iterable[Candidate]:
+    """Return a round of samples: at first of the request alone, then every other one after the best attempt."""
+    if search.best is None or number % 2 == 0:
+        return writer.samples(TEMPERATURES)
+    trial, rewrite = search.best
+    return writer.samples(TEMPERATURES, writer.corrected(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:]))
+
+
+def _around(search: _Search, writer: UnitWriter, attempt: str, time_is_up: Callable[[], bool]) -> bool:
+    """Try what is one line away from an attempt, until something is better."""
+    assert search.best is not None
+    before = search.best[0].score
+    for n, candidate in enumerate(writer.around(attempt)):
+        trial = search.attempt(writer.target, candidate)
+        if trial.passed:
+            return True
+        if time_is_up() or n >= TRIES or (not trial.gate and trial.score > before):
+            break
     return False
 
 
@@ -107,12 +177,20 @@ def _repair(search: _Search, context_map: ContextMap, end: float, clock: Callabl
     for attempt in range(REPAIR_ROUNDS):
         if search.best is None or clock() > end:
             return
-        trial, rewrite = search.best
-        writer = UnitWriter(search.talk, context_map, rewrite.target)
-        temperature = 0.0 if attempt == 0 else 0.7
-        candidate = writer.repair(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:], temperature)
-        if candidate and search.attempt(rewrite.target, candidate).passed:
+        writer = UnitWriter(search.talk, context_map, search.best[1].target)
+        candidate = _again(search, writer, 0.0 if attempt == 0 else 0.7)
+        if candidate and search.attempt(writer.target, candidate).passed:
             return
+
+
+def _again(search: _Search, writer: UnitWriter, temperature: float) -> Candidate | None:
+    """Have the best attempt rewritten, with what the check said to it."""
+    if search.best is None:
+        return None
+    trial, rewrite = search.best
+    return writer.repair(
+        writer.corrected(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:]), temperature=temperature
+    )
 
 
 def _proposal(search: _Search) -> Proposal:

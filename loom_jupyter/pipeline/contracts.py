@@ -92,7 +92,7 @@ class Trial(BaseModel):
     gate
         True if the gate (syntax, undefined names) refused it before any check ran.
     score
-        Orders failures: the more tests pass, the higher.
+        Orders failures: the share of the tests that pass, from 0 to 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -23,6 +23,7 @@ from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
+from loom_jupyter.pipeline.stubs import short, unwritten
 from loom_jupyter.runs import written
 from loom_jupyter.runs.events import (
     CheckFinished,
@@ -48,9 +49,9 @@ WORTH_TRACING = 20.0
 _FILE = re.compile(
     r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"
 )
-# A CPU reads about 90 tokens a second: a larger map costs the user more time than it earns.
-CPU_MAP_TOKENS = 900
-GPU_MAP_TOKENS = 8000
+MAP_TOKENS = 8000
+# A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
+CPU_READING = 900
 REPLY_TOKENS = 2048
 
 
@@ -114,7 +115,7 @@ class WorkspaceDesk:
         if spec.intent is Intent.EXPLAIN and (own := self._failed_cell()):
             return own
         offers = self._changeable(self.index.offers(self.ledger, limit=MOST_RANKED))
-        return (self._executed(offers) or offers)[:OFFERS]
+        return whole((self._executed(offers) or offers)[:OFFERS], self.root)
 
     def _failed_cell(self) -> list[Offer]:
         """Return the cell that is to be explained, if the task is an exception whose cause lies in one.
@@ -173,11 +174,11 @@ class WorkspaceDesk:
 
     def _packed(self, ledger: Ledger, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         info = self.model.info
-        most = CPU_MAP_TOKENS if info.device == "CPU" else GPU_MAP_TOKENS
-        budget = max(256, min(most, info.n_ctx - REPLY_TOKENS))
+        budget = max(256, min(MAP_TOKENS, info.n_ctx - REPLY_TOKENS))
+        reading = CPU_READING if info.device == "CPU" else MAP_TOKENS
         beside = excerpts(self.run.request.notebook, self.run.request.asked) if self.run.request.notebook else []
         files = [offer for offer in chosen if offer.path != NOTEBOOK]
-        packed = self.index.map(ledger, files, budget, self.model.count, beside)
+        packed = self.index.map(ledger, files, budget, self.model.count, beside, reading)
         if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
             packed = _for_new_file(packed, path)
         return packed
@@ -237,6 +238,19 @@ class WorkspaceDesk:
         )
 
 
+def whole(offers: Sequence[Offer], root: Path) -> list[Offer]:
+    """Offer a short file as one unit where its functions are yet to be written: one needs the others."""
+    kept: dict[tuple[str, str | None, int], Offer] = {}
+    for offer in offers:
+        text = (root / offer.path).read_text("utf-8", errors="replace") if offer.path.endswith(".py") else ""
+        if short(text) and unwritten(text):
+            unit = {"symbol": None, "kind": "file", "start": 1, "end": max(1, len(text.splitlines()))}
+            kept.setdefault((offer.path, None, 1), offer.model_copy(update=unit))
+        else:
+            kept.setdefault((offer.path, offer.cell, offer.start), offer)
+    return list(kept.values())
+
+
 def _touches_secret(rewrite: Rewrite) -> bool:
     """Whether a mask would be written; lines that the model only repeats stay the file's own."""
     if secrets.MASK not in rewrite.text:
@@ -279,7 +293,8 @@ def _not_stopped(result: CheckResult) -> CheckResult:
 
 
 def _score(result: CheckResult) -> float:
-    """More passing tests are better; among equals, fewer failing ones."""
+    """Return the share of the tests that pass."""
     if result.tests is None:
         return float(result.passed)
-    return result.tests.passed - 0.01 * result.tests.failed
+    tests = result.tests
+    return tests.passed / max(1, tests.passed + tests.failed + tests.errors)

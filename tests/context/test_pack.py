@@ -52,6 +52,17 @@ def test_budget_holds_and_what_is_left_out_is_named(shop: Path, opened: Open, bu
     assert len(made.targets) + sum(o.reason == "no room left in the window" for o in made.omitted) == 2
 
 
+def test_a_large_target_is_packed_although_little_else_may_be_read(shop: Path, opened: Open) -> None:
+    index = opened(shop)
+    ledger = index.rank(REQUEST)
+    alone = index.map(ledger, index.offers(ledger)[:2], 4000, reading=0)
+    assert len(alone.targets) == 2
+    assert not alone.excerpts
+    some = index.map(ledger, index.offers(ledger)[:2], 4000, reading=alone.tokens + 60)
+    everything = index.map(ledger, index.offers(ledger)[:2], 4000)
+    assert len(some.excerpts) < len(everything.excerpts)
+
+
 def test_offers_have_ids_in_order_and_do_not_overlap(shop: Path, opened: Open) -> None:
     index = opened(shop)
     offers = index.offers(index.rank("parcel weight tariff depot release"), 6)

@@ -186,6 +186,21 @@ def _token(model: LlamaCpp, text: str) -> int:
     return next(a.token for a in scores[0].alternatives if a.text == text)
 
 
+@pytest.mark.parametrize("sequences", [1, 5])
+def test_samples_are_replies_side_by_side(tiny_gguf: Path, tmp_path: Path, sequences: int) -> None:
+    model = LlamaCpp(tiny_gguf, log=tmp_path / "log", sequences=sequences)
+    expected = model.chat(ASK, max_tokens=12, prefix="the cat", stop=["\n"])
+    found = list(
+        model.sample(ASK, [0.0, 1.5, 0.0, 1.5, 1.5, 0.0, 1.5], max_tokens=12, prefix="the cat", stop=["\n"])
+    )
+    assert len(found) == 7
+    assert [r.text for r in found].count(expected.text) >= 3
+    assert len({r.text for r in found}) > 2  # each by a seed of its own
+    assert found[0].usage.prompt_tokens == expected.usage.prompt_tokens
+    assert model.chat(ASK, max_tokens=12, prefix="the cat", stop=["\n"]).text == expected.text
+    model.close()
+
+
 def test_leaving_the_branches_early_ends_the_work(tiny_model: LlamaCpp) -> None:
     branches = [Branch(i, 40 + i) for i in range(10)]
     iterator = iter(tiny_model.branch(ASK, "the cat sat", branches, max_tokens=200, stop=[]))

@@ -33,6 +33,27 @@ def texts(unit: str) -> set[str]:
         ("x = True\n", "x = False\n"),
         ("x = a // b\n", "x = a / b\n"),
         ('x = "ä" if 0 < y < 5 else "ö" + z\n', 'x = "ä" if 0 < y <= 5 else "ö" + z\n'),
+        ("x = a + b\n", "x = b + a\n"),
+        ("x = y - 1\n", "x = y\n"),
+        ('x = "-" * w\n', 'x = "-" * (w - 1)\n'),
+        ("x = a and b\n", "x = a\n"),
+        ("x = f(a, b=c)\n", "x = f(a)\n"),
+        ("x = range(n)\n", "x = range(n + 1)\n"),
+        ("x = y.lstrip()\n", "x = y.rstrip()\n"),
+        ("x = y.lower()\n", "x = y\n"),
+        ("x = min(a, b)\n", "x = max(a, b)\n"),
+        ("x = int(y)\n", "x = abs(int(y))\n"),
+        ("x = y.ljust(6, '0')\n", "x = y.ljust(6, '0')[:6]\n"),
+        ("x = items[n:]\n", "x = items[-n:]\n"),
+        ("x = items[i]\n", "x = items[i + 1]\n"),
+        ("x += y\n", "x -= y\n"),
+        ("def f(x, y):\n    return g(x, None)\n", "def f(x, y):\n    return g(x, y)\n"),
+        ("def f(x):\n    y = x\n    return y\n", "def f(x):\n    y = x\n    return y.lower()\n"),
+        (
+            "def f(x):\n    for y in x:\n        y = 1\n        return y\n",
+            "def f(x):\n    for y in x:\n        y = 1\n    return y\n",
+        ),
+        ("for y in x:\n    break\n", "for y in x:\n    continue\n"),
         ("    def m(self):\n        return self.a < 3\n", "    def m(self):\n        return self.a <= 3\n"),
     ],
 )
@@ -40,7 +61,7 @@ def test_a_usual_slip_is_among_them(faulty: str, mended: str) -> None:
     assert mended in texts(faulty)
 
 
-@pytest.mark.parametrize("text", ["def f(:\n", "", "\0", "name\n"])
+@pytest.mark.parametrize("text", ["def f(:\n", "", "\0", "pass\n"])
 def test_what_does_not_parse_or_hold_has_none(text: str) -> None:
     assert mutations(text) == []
 

@@ -38,7 +38,7 @@ def test_the_order_is_fixed_and_the_check_decides(scripted: Any, desk: Any, hear
     assert [r.target.path for r in proposal.rewrites] == ["f2.py"]
     assert proposal.rewrites[0].text == unit.replace("< 2", "<= 2")
     assert [node for _, node in heard.all("started")] == [Node.ARCHITECT, Node.EXPLORER, Node.CODER]
-    assert heard.all("candidate") == [("candidate", 1, 180, "replaced line", "passed")]
+    assert heard.all("candidate") == [("candidate", 1, 450, "replaced line", "passed")]
 
 
 def test_the_architect_cannot_reach_a_file() -> None:
@@ -144,6 +144,66 @@ def test_a_repair_round_sees_the_check_and_may_succeed(scripted: Any, desk: Any,
     assert proposal.passed
     assert "assert 1 == 4" in model.prompts[-1][-1]["content"]
     assert heard.all("candidate")[-1][3] == "repair"
+
+
+STUB = "def price(w):\n    pass\n"
+
+
+def stub_desk(desk: Any, judge: Any) -> Any:
+    """A desk whose one unit is yet to be written."""
+
+    class Stub(desk):  # type: ignore[misc]
+        checked = True
+
+        def map(self, spec: Any, chosen: Any) -> Any:
+            made = super().map(spec, chosen)
+            (target, *_) = made.targets
+            return made.model_copy(update={"targets": (target.model_copy(update={"text": STUB}),)})
+
+    return Stub(judge, offers=1)
+
+
+def written(n: int) -> str:
+    return f"def price(w):\n    return {n}\n```"
+
+
+def test_a_stub_is_written_then_corrected_then_sampled(scripted: Any, desk: Any, heard: Any) -> None:
+    def judge(text: str) -> Trial:
+        return Trial(passed="return 4" in text, reason="1 failed", output="assert 1 == 4")
+
+    model = scripted([PLAN, *(written(n) for n in (1, 2, 3, 4, 5))])
+    proposal = run(model, stub_desk(desk, judge), heard)
+    assert proposal.passed
+    assert "return 4" in proposal.rewrites[0].text
+    assert [c[3] for c in heard.all("candidate")] == ["rewrite", "repair", "sample", "sample"]
+    assert "assert 1 == 4" in model.prompts[2][-1]["content"]
+    assert [o.get("temperature") for o in model.options[1:]] == [None, 0.0, 0.4, 0.6]
+
+
+def test_what_is_near_the_best_attempt_is_tried_after_a_round(scripted: Any, desk: Any, heard: Any) -> None:
+    def judge(text: str) -> Trial:
+        near = "if w" in text
+        return Trial(passed="w <= 2" in text, reason="1 failed", score=0.75 if near else 0.0)
+
+    wrong = [written(n) for n in range(3, 20)]
+    wrong[9] = "def price(w):\n    if w < 2:\n        return 1\n    return 2\n```"
+    proposal = run(scripted([PLAN, *wrong]), stub_desk(desk, judge), heard)
+    assert proposal.passed
+    assert "w <= 2" in proposal.rewrites[0].text
+    assert heard.all("candidate")[-1][3] == "small change"
+
+
+def test_the_second_round_sees_the_best_attempt_and_the_time_ends_it(scripted: Any, desk: Any, heard: Any) -> None:
+    judge = lambda text: Trial(passed=False, reason="1 failed", output="assert None == 7")  # noqa: E731
+    seconds = iter(range(10_000))
+    model = scripted([PLAN, *(written(n) for n in range(3, 200))])
+    proposal = run(model, stub_desk(desk, judge), heard, clock=lambda: float(next(seconds)))
+    assert proposal.passed is False
+    lengths = [len(prompt) for prompt in model.prompts]
+    assert lengths[1:3] == [2, 4]
+    assert lengths[3:19] == [2] * 16
+    assert lengths[19:21] == [4, 4]
+    assert len(heard.all("candidate")) < 70
 
 
 def test_without_a_check_the_first_candidate_is_proposed_unchecked(

@@ -214,6 +214,24 @@ def test_wrappers_offer_what_the_model_offers(scripted: Any) -> None:
         assert recorded(lines).chat([{"role": "user", "content": "?"}], max_tokens=3).text == said
 
 
+def test_samples_are_recorded_as_far_as_they_came(scripted: Any) -> None:
+    from loom_jupyter.models.protocol import Scorer
+    from loom_jupyter.models.recorded import NotRecordedError, recorded, recorder
+
+    lines: list[Any] = []
+    kept = recorder(scripted(["one", "two", "three"]), lines.append)
+    assert isinstance(kept, Scorer)
+    question: Any = [{"role": "user", "content": "?"}]
+    samples = iter(kept.sample(question, [0.5, 0.5, 1.0], max_tokens=3))
+    assert [next(samples).text, next(samples).text] == ["one", "two"]
+    samples.close()  # type: ignore[attr-defined]
+    again = recorded(json.loads(json.dumps(lines)))
+    assert isinstance(again, Scorer)
+    assert [r.text for r in again.sample(question, [0.5, 0.5, 1.0], max_tokens=3)] == ["one", "two"]
+    with pytest.raises(NotRecordedError):
+        list(again.sample(question, [0.5], max_tokens=3))
+
+
 def record() -> None:
     """Record a run of the model in LOOM_MODEL on the sample project."""
     sample = Path(__file__).parents[2] / "notebooks" / "parcels"

@@ -17,7 +17,7 @@ from loom_jupyter.edits.checks.warm import Warm, warmable
 from loom_jupyter.edits.staging import StagedCopy
 
 _SCREENED = 20
-_SHORTEST, _SHORTEST_UNKNOWN = 10.0, 30.0
+_SHORTEST = 10.0
 _PATIENCE = 5.0
 # A longer suite is not run a second time just to prove that it can be; its failing tests are.
 _WORTH_PROVING = 10.0
@@ -209,9 +209,7 @@ class Checker:
 
     def _limit(self, *, warm: bool = False) -> float:
         """Seconds for a candidate: one that loops must not eat the whole budget."""
-        ran = self._before is not None and self._before.tests is not None and self._before.tests.passed > 0
-        floor = _SHORTEST if ran else _SHORTEST_UNKNOWN
-        return min(self._timeout, max(floor, _PATIENCE * self._longest[warm]))
+        return min(self._timeout, max(_SHORTEST, _PATIENCE * self._longest[warm]))
 
     def _keep_warm(self) -> None:
         """Start pytest beside the first run, and prove afterwards that it says the same as the command.
