@@ -3,6 +3,12 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import type { Action, RunState } from './events';
+import {
+  type LedgerFile,
+  type LedgerPage,
+  type LedgerQuery,
+  familiesOf
+} from './view/evidence';
 
 /** A run, as a list shows it. */
 export interface RunSummary {
@@ -59,6 +65,33 @@ export class Api {
   async index(): Promise<IndexState[]> {
     const answer = await this.request('index');
     return ((await answer.json()) as { workspaces: IndexState[] }).workspaces;
+  }
+
+  /** Return files of a run's whole ledger. */
+  async ledger(
+    run: string,
+    asked: LedgerQuery,
+    offset: number,
+    limit: number
+  ): Promise<LedgerPage> {
+    const query = URLExt.objectToQueryString({
+      q: asked.words,
+      order: asked.order,
+      families: familiesOf(asked),
+      offset: String(offset),
+      limit: String(limit)
+    });
+    const path = `runs/${encodeURIComponent(run)}/ledger${query}`;
+    return (await (await this.request(path)).json()) as LedgerPage;
+  }
+
+  /** Return the best file of a run's ledger whose path holds `path`, or null. */
+  async ledgerFile(run: string, path: string): Promise<LedgerFile | null> {
+    const query = URLExt.objectToQueryString({ path, limit: '1' });
+    const answer = await this.request(
+      `runs/${encodeURIComponent(run)}/ledger${query}`
+    );
+    return ((await answer.json()) as LedgerPage).files[0] ?? null;
   }
 
   /** Ask something of a run; resolves when it is done, rejects with the reason if it is refused. */

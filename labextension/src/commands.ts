@@ -66,6 +66,23 @@ export function addCommands(
     isEnabled: () => state() === 'accepted' && !model.view.proposal?.answer,
     execute: () => host.undo()
   });
+  commands.addCommand('loom:history', {
+    label: trans.__('History of Runs'),
+    execute: () => {
+      show();
+      model.browse(true);
+    }
+  });
+  commands.addCommand('loom:replay', {
+    label: trans.__('Replay the Run'),
+    isEnabled: () => model.shown !== null && !atWork(state()),
+    execute: () => (model.shown ? host.replay(model.shown) : undefined)
+  });
+  commands.addCommand('loom:delete', {
+    label: trans.__('Delete the Run…'),
+    isEnabled: () => model.shown !== null && !atWork(state()),
+    execute: () => (model.shown ? host.remove(model.shown) : undefined)
+  });
   commands.addCommand('loom:tag', {
     label: trans.__('Tag for Loom'),
     icon: loomIcon,

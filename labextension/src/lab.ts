@@ -16,8 +16,8 @@ import type { Host } from './host';
 import { loomIcon } from './icon';
 import type { LoomModel } from './model';
 import { Notebooks } from './notebooks';
-import { start } from './start';
-import type { Draft } from './task';
+import { type CellText, start } from './start';
+import { type Draft, cell } from './task';
 import type { Choice } from './view/choice';
 
 /** The parts of JupyterLab that the host stands on; those that may be missing are null. */
@@ -59,10 +59,12 @@ export class LabHost implements Host {
   };
 
   run = async (draft: Draft): Promise<void> => {
-    const { app, notebooks, files } = this.parts;
-    await start(app, notebooks, draft, files?.model.path ?? '');
+    await this.start(folder => cell(draft, folder));
     this.model.expect();
   };
+
+  replay = (run: string): Promise<void> =>
+    this.start(() => `%loom replay ${run}`);
 
   pick = async (): Promise<string[]> => {
     const { documents, files, translator } = this.parts;
@@ -155,6 +157,11 @@ export class LabHost implements Host {
     const loaded = found ? await languages?.getLanguage(found) : null;
     return loaded?.support ?? null;
   };
+
+  private start(text: CellText): Promise<void> {
+    const { app, notebooks, files } = this.parts;
+    return start(app, notebooks, text, files?.model.path ?? '');
+  }
 
   private path(path: string): string {
     return contentsPath(this.model.summary?.workspace ?? '', path);

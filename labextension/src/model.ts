@@ -12,6 +12,7 @@ import {
 } from './api';
 import type { Action } from './events';
 import { follow } from './follow';
+import type { LedgerFile, LedgerPage, LedgerQuery } from './view/evidence';
 import { reduce } from './view/reduce';
 import { EMPTY, type RunView, atWork } from './view/view';
 
@@ -50,6 +51,8 @@ export class LoomModel implements IDisposable {
   /** What is being asked of the shown run. */
   asking: Action | null = null;
   index: readonly IndexState[] = [];
+  /** Whether past runs are shown instead of one run. */
+  browsing = false;
   /** Hunks of the proposal that are not to be accepted. */
   left: ReadonlySet<string> = new Set();
 
@@ -90,14 +93,26 @@ export class LoomModel implements IDisposable {
 
   /** Show a run; null follows the newest one again. */
   choose(run: RunSummary | null): void {
+    this.browsing = false;
+    this.pick(run);
+  }
+
+  private pick(run: RunSummary | null): void {
     this.chosen = run !== null;
     this.picked = run;
     this.show(run?.id ?? this.runs[0]?.id ?? null);
     this.tell();
   }
 
+  /** Show past runs, or one run again. */
+  browse(on: boolean): void {
+    this.browsing = on;
+    this.tell();
+  }
+
   /** Look for a new run at once and often, since one was just asked for; show it when it comes. */
   expect(): void {
+    this.browsing = false;
     this.chosen = false;
     this.expected = {
       after: this.runs[0]?.id ?? '',
@@ -148,7 +163,7 @@ export class LoomModel implements IDisposable {
     await this.api.remove(run);
     this.runs = this.runs.filter(other => other.id !== run);
     if (this.shown === run) {
-      this.choose(null);
+      this.pick(null);
     }
     this.tell();
   }
@@ -156,6 +171,21 @@ export class LoomModel implements IDisposable {
   /** Return runs whose tasks hold all `words`, older than `before`. */
   search(words: string, before = ''): Promise<RunSummary[]> {
     return this.api.runs(words, before);
+  }
+
+  /** Return files of a run's whole ledger. */
+  ledger(
+    run: string,
+    asked: LedgerQuery,
+    offset: number,
+    limit: number
+  ): Promise<LedgerPage> {
+    return this.api.ledger(run, asked, offset, limit);
+  }
+
+  /** Return the best file of a run's ledger whose path holds `path`, or null. */
+  ledgerFile(run: string, path: string): Promise<LedgerFile | null> {
+    return this.api.ledgerFile(run, path);
   }
 
   private async refresh(): Promise<void> {
@@ -260,7 +290,7 @@ export class LoomModel implements IDisposable {
       if (mine()) {
         this.leaving = null;
         if (gone) {
-          this.choose(null);
+          this.pick(null);
         }
       }
     });

@@ -1,4 +1,4 @@
-/** Hand a task to Loom: a `%%loom` cell in the active notebook, or a console where none is open. */
+/** Hand something to Loom: a cell in the active notebook, or a console where none is open. */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ConsolePanel } from '@jupyterlab/console';
 import { PathExt } from '@jupyterlab/coreutils';
@@ -9,31 +9,34 @@ import {
 } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
-import { type Draft, LOAD, cell } from './task';
+import { LOAD } from './task';
 
 const LOADED = /^\s*%(re)?load_ext\s+loom_jupyter\b/m;
 /** Loads the extension where it is not loaded yet, and says nothing where it is. */
 const ENSURE = "get_ipython().extension_manager.load_extension('loom_jupyter')";
 
-/** Run a draft in the notebook that was used last, else in a console for `folder`. */
+/** Return the text of a cell for a notebook (or console) in a folder. */
+export type CellText = (folder: string) => string;
+
+/** Run a cell in the notebook that was used last, else in a console for `folder`. */
 export async function start(
   app: JupyterFrontEnd,
   notebooks: INotebookTracker | null,
-  draft: Draft,
+  cell: CellText,
   folder: string
 ): Promise<void> {
   const panel = notebooks?.currentWidget;
   if (panel && !panel.isDisposed) {
-    await inNotebook(app, panel, draft);
+    await inNotebook(app, panel, cell);
   } else {
-    await inConsole(app, draft, folder);
+    await inConsole(app, cell, folder);
   }
 }
 
 async function inNotebook(
   app: JupyterFrontEnd,
   panel: NotebookPanel,
-  draft: Draft
+  cell: CellText
 ): Promise<void> {
   await panel.context.ready;
   await panel.sessionContext.ready;
@@ -44,7 +47,7 @@ async function inNotebook(
     );
   }
   const sources = notebook.widgets.map(({ model }) => model.sharedModel.source);
-  const texts = [cell(draft, PathExt.dirname(panel.context.path))];
+  const texts = [cell(PathExt.dirname(panel.context.path))];
   if (!sources.some(source => LOADED.test(source))) {
     texts.unshift(LOAD);
   }
@@ -72,7 +75,7 @@ async function inNotebook(
 
 async function inConsole(
   app: JupyterFrontEnd,
-  draft: Draft,
+  cell: CellText,
   folder: string
 ): Promise<void> {
   const { specs } = app.serviceManager.kernelspecs;
@@ -89,7 +92,7 @@ async function inConsole(
   })) as ConsolePanel;
   await panel.sessionContext.ready;
   await panel.console.inject(LOAD);
-  await panel.console.inject(cell(draft, folder));
+  await panel.console.inject(cell(folder));
 }
 
 function ensure(kernel: Kernel.IKernelConnection): void {

@@ -145,6 +145,49 @@ class EventsHandler(LoomHandler):
         self.finish(set_content_type="text/event-stream")
 
 
+class LedgerHandler(LoomHandler):
+    """A run's evidence, file by file."""
+
+    @authenticated
+    @authorized
+    async def get(self, run_id: str) -> None:
+        """Answer files of the whole ledger.
+
+        `q` and `path` search, `families` (with commas between) filters; `order` is score, path or evidence;
+        `offset` and `limit` turn pages.
+        """
+        run = await self.run(run_id)
+        from loom_jupyter.runs import evidence  # by now its room is imported
+
+        order = self.get_query_argument("order", "score")
+        if order not in evidence.ORDERS:
+            raise HTTPError(400, f"order is one of {', '.join(evidence.ORDERS)}.")
+        asked = evidence.Asked(
+            words=self.get_query_argument("q", "")[:QUERY],
+            path=self.get_query_argument("path", "")[:QUERY],
+            order=order,
+            families=frozenset(filter(None, self.get_query_argument("families", "")[:QUERY].split(","))),
+            offset=self.number("offset", 0, 10**7),
+            limit=self.number("limit", 50, evidence.PAGE),
+        )
+        version = await self.do(evidence.version, run.folder)
+        if version is None:
+            raise HTTPError(404, f"Run {run_id} has no ledger yet; it comes with the Explorer.")
+        self.set_header("Etag", f'W/"{version}"')
+        if self.check_etag_header():
+            self.set_status(304)
+            self.finish()
+            return
+        try:
+            self.finish(await self.do(evidence.page, run.folder, asked))
+        except LoomError as error:
+            raise HTTPError(413, str(error)) from error
+
+    def compute_etag(self) -> str | None:
+        """Leave the tag to `get`, which knows the ledger's version."""
+        return None
+
+
 @stream_request_body
 class ControlHandler(LoomHandler):
     """What can be asked of a run: stop, accept, reject, undo, answer, approve."""
@@ -204,6 +247,7 @@ def handlers(base_url: str) -> list[tuple[str, type[LoomHandler], dict[str, Rout
         "runs": RunsHandler,
         rf"runs/{RUN}": RunHandler,
         rf"runs/{RUN}/events": EventsHandler,
+        rf"runs/{RUN}/ledger": LedgerHandler,
         rf"runs/{RUN}/control": ControlHandler,
         "index": IndexHandler,
     }

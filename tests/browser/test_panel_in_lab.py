@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -66,6 +67,41 @@ def test_stop_works_while_another_cell_runs(notebook: Notebook) -> None:
     notebook.button("Stop").click()
     notebook.page.locator(".loom-status", has_text="Stopped").wait_for()
     assert time.monotonic() - pressed < 4
+
+
+@pytest.fixture(params=["disabled", "perComm", "perCommTarget"])
+def comms(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each way in which JupyterLab sends what is pressed to the kernel."""
+    plugin = "@jupyterlab/apputils-extension:kernels-settings"
+    lab.setting(plugin, {"commsOverSubshells": request.param})
+    yield request.param
+    lab.setting(plugin, {})
+
+
+def test_buttons_work_over_every_kind_of_comm(comms: str, notebook: Notebook) -> None:
+    notebook.run(0)
+    notebook.run(1)
+    notebook.button("Accept").click()
+    notebook.page.locator(".loom-status", has_text="Accepted").wait_for()
+    assert (notebook.lab.work / "tariff.py").read_text() == AFTER
+    notebook.do("widget.content.widgets[1].model.sharedModel.setSource('%%loom\\nslow')")
+    notebook.run(1)
+    notebook.button("Stop").click()
+    notebook.page.locator(".loom-status", has_text="Stopped").wait_for()
+    assert notebook.errors == []
+
+
+def test_a_change_that_fits_is_accepted_merged(notebook: Notebook) -> None:
+    notebook.run(0)
+    notebook.run(1)
+    notebook.button("Accept").wait_for()
+    file = notebook.lab.work / "tariff.py"
+    file.write_text(BEFORE + "# mine\n")
+    notebook.button("Accept").click()
+    notebook.page.locator(".loom-notice", has_text="do not touch").wait_for()
+    notebook.button("Accept merged").click()
+    notebook.page.locator(".loom-status", has_text="Accepted").wait_for()
+    assert file.read_text() == AFTER + "# mine\n"
 
 
 def test_a_page_loaded_again_in_the_middle_shows_the_run_on(notebook: Notebook) -> None:

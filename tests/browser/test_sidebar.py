@@ -13,6 +13,7 @@ from scripted_runs import AFTER, BEFORE, DIFF, TWICE, project, whole
 from sidebar import BUILT, TASK, Sidebar
 
 import loom_jupyter
+from loom_jupyter.context.ledger import Evidence, Ledger
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs import events as ev
 
@@ -86,6 +87,25 @@ def test_a_page_loaded_again_and_a_second_tab_show_the_same(sidebar: Sidebar) ->
     second.close()
 
 
+def test_a_server_that_starts_again_finds_the_same_run_waiting(sidebar: Sidebar) -> None:
+    sidebar.ask()
+    sidebar.says("Waits for your review")
+    seen = [sidebar.place.locator(name).all_inner_texts() for name in (".jp-Loom-step", ".jp-Loom-where")]
+    lab = sidebar.notebook.lab
+    lab.close()
+    try:
+        sidebar.place.locator(".jp-Loom-notice", has_text="does not answer").wait_for()
+    finally:
+        lab.start()
+    sidebar.place.locator(".jp-Loom-notice", has_text="does not answer").wait_for(state="detached", timeout=60_000)
+    now = [sidebar.place.locator(name).all_inner_texts() for name in (".jp-Loom-step", ".jp-Loom-where")]
+    assert now == seen
+    # The kernel went with the server: the new server takes the run over.
+    sidebar.place.get_by_role("button", name="Accept", exact=True).dispatch_event("click")
+    sidebar.says("Accepted")
+    assert (lab.work / "tariff.py").read_text() == AFTER
+
+
 def test_one_hunk_is_accepted_and_an_open_file_shows_it(sidebar: Sidebar) -> None:
     sidebar.notebook.do("await app.commands.execute('docmanager:open', {path: 'tariff.py'});")
     sidebar.ask("change it twice")
@@ -139,6 +159,29 @@ def test_evidence_is_sorted_filtered_and_leads_to_the_line(sidebar: Sidebar) -> 
     sidebar.page.wait_for_function(
         "window.jupyterapp.shell.currentWidget?.content?.editor?.getCursorPosition().line === 2"
     )
+
+
+def test_the_whole_ledger_is_there(sidebar: Sidebar) -> None:
+    paths = [f"pkg/m{n:03}.py" for n in range(120)]
+    found = [Evidence(path, "term in path", 120.0 - n, f"word {n}", 3) for n, path in enumerate(paths)]
+    row = ev.EvidenceRow(path=paths[0], rule="term in path", points=120, detail="word 0", line=3, family="term")
+    first = [ev.RankedFile(rank=1, path=paths[0], score=120, rows=[row])]
+    folder = sidebar.store([*whole()[:-1], ev.LedgerMade(files=first, total=120), REJECTED], "the whole ledger")
+    whole_ledger = Ledger("q", paths, [row.points for row in found], lambda: found, list)
+    (folder / "ledger.json").write_text(whole_ledger.to_json())
+    evidence = sidebar.place.get_by_role("region", name="Evidence")
+    files = evidence.locator(".jp-Loom-file")
+    evidence.get_by_role("button", name="Show 114 more").click()
+    evidence.get_by_role("button", name="Show more (70 left)").click()
+    evidence.get_by_role("button", name="Show more (20 left)").click()
+    evidence.get_by_role("button", name="Show more").wait_for(state="detached")
+    assert files.count() == 120
+    evidence.get_by_role("searchbox").fill("word 117")
+    evidence.get_by_role("button", name="pkg/m117.py", exact=True).wait_for()
+    sidebar.page.wait_for_function("document.querySelectorAll('.jp-Loom-file').length === 1")
+    why = evidence.get_by_role("textbox", name="Why not this file?").or_(evidence.get_by_role("combobox").last)
+    why.fill("m099.py")
+    evidence.get_by_text("pkg/m099.py is number 100, 99.0 points behind pkg/m000.py").wait_for()
 
 
 LEDGER = [
@@ -201,6 +244,42 @@ def test_a_run_is_found_again_and_deleted(sidebar: Sidebar) -> None:
     sidebar.page.locator(".jp-Dialog").get_by_role("button", name="Delete").click()
     sidebar.place.get_by_text("No run holds these words.").wait_for()
     assert not folder.exists()
+
+
+def test_past_runs_by_keyboard(sidebar: Sidebar) -> None:
+    folder = sidebar.store(whole(ev.RunState.REJECTED), "the zebra crossing")
+    sidebar.store(whole(ev.RunState.REJECTED), "something newer")
+    sidebar.place.locator(".jp-Loom-asked", has_text="2 kg").wait_for()
+    page = sidebar.page
+    command(page, "History of Runs")
+    page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Search past tasks'")
+    page.keyboard.type("zebra")
+    past = sidebar.place.locator(".jp-Loom-past")
+    page.wait_for_function("document.querySelectorAll('.jp-Loom-past').length === 1")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    past.wait_for(state="detached")
+    sidebar.button("Newest run").wait_for()
+
+    command(page, "Replay the Run")
+    told = page.locator(".jp-OutputArea-output", has_text="holds no recording")
+    told.wait_for()
+    cells = sidebar.notebook.save()["cells"]
+    assert any("".join(cell["source"]) == f"%loom replay {folder.name}" for cell in cells)
+    command(page, "Delete the Run…")
+    page.locator(".jp-Dialog").wait_for()
+    page.keyboard.press("Enter")
+    sidebar.button("Newest run").wait_for(state="detached")
+    assert not folder.exists()
+
+
+def command(page: Any, name: str) -> None:
+    """Run a command from the palette, by keyboard."""
+    page.keyboard.press("Control+Shift+C")
+    page.wait_for_function("document.activeElement?.closest('.lm-CommandPalette') !== null")
+    page.keyboard.type(name)
+    page.locator(".lm-CommandPalette-item.lm-mod-active", has_text=name).wait_for()
+    page.keyboard.press("Enter")
 
 
 def test_a_console_is_opened_where_no_notebook_is(lab: Lab, page: Any) -> None:

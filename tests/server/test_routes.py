@@ -17,6 +17,7 @@ import scripted_runs
 from scripted_runs import AFTER, BEFORE, project, wait_for
 
 from loom_jupyter import Loom
+from loom_jupyter.context.ledger import Evidence, Ledger
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs import runner
 from loom_jupyter.runs.control import ControlReader
@@ -48,7 +49,7 @@ def test_every_verb_of_every_route_asks_who_is_there(server: Any) -> None:
             assert server.call(verb.upper(), place, token=None)[0] == 403
             assert server.call(verb.upper(), place, token="wrong")[0] == 403
             seen += 1
-    assert seen == 5
+    assert seen == 6
 
 
 def decorators(function: Any) -> str:
@@ -247,6 +248,55 @@ def test_cross_site_requests_are_refused(server: Any) -> None:
 def login(server: Any) -> str:
     with urllib.request.urlopen(server.request("GET", "/api/me?token=t", token=None)) as answer:
         return "; ".join(said.split(";")[0] for said in answer.headers.get_all("Set-Cookie"))
+
+
+def ledger(files: int = 120) -> Ledger:
+    paths = [f"pkg/m{n:03}.py" for n in range(files)]
+    rows = [
+        Evidence(path, rule, points / 2, f"tariff {n}", n + 1, "tariff")
+        for n, path in enumerate(paths)
+        for rule, points in (("term in path", files - n), ("changed in git", 1.0))
+        if rule == "term in path" or n % 2
+    ]
+    scores = [sum(row.points for row in rows if row.path == path) for path in paths]
+    return Ledger("tariff", paths, scores, lambda: rows, list)
+
+
+def test_the_whole_ledger_is_sorted_filtered_and_paged(server: Any) -> None:
+    run_id, _ = server.store(REVIEW)
+    path = f"/loom/api/runs/{run_id}/ledger"
+    assert server.call("GET", path)[0] == 404
+    (server.folder(run_id) / "ledger.json").write_text(ledger().to_json())
+    first = server.call("GET", path)[1]
+    assert (first["total"], first["matching"], len(first["files"])) == (120, 120, 50)
+    assert first["families"] == ["git", "term"]
+    assert [file["rank"] for file in first["files"][:3]] == [1, 2, 3]
+    row = first["files"][1]["rows"][1]
+    assert (row["rule"], row["points"], row["line"], row["family"]) == ("changed in git", 0.5, 2, "git")
+    rest = server.call("GET", f"{path}?offset=100&limit=50")[1]["files"]
+    assert [file["rank"] for file in rest] == list(range(101, 121))
+    found = server.call("GET", f"{path}?q=TARIFF%20117")[1]
+    assert [(file["path"], file["rank"]) for file in found["files"]] == [("pkg/m117.py", 118)]
+    assert server.call("GET", f"{path}?path=m00&order=path&limit=2")[1]["matching"] == 10
+    most = server.call("GET", f"{path}?order=evidence&limit=1")[1]["files"][0]
+    assert (most["rank"], len(most["rows"])) == (2, 2)
+    only = server.call("GET", f"{path}?families=git")[1]
+    assert only["matching"] == 60
+    assert {row["family"] for file in only["files"] for row in file["rows"]} == {"git"}
+    for wrong in ("limit=201", "limit=x", "offset=-1", "order=size"):
+        assert server.call("GET", f"{path}?{wrong}")[0] == 400
+
+
+def test_a_ledger_that_is_known_is_not_sent_again(server: Any) -> None:
+    run_id, _ = server.store(REVIEW)
+    path = f"/loom/api/runs/{run_id}/ledger"
+    file = server.folder(run_id) / "ledger.json"
+    file.write_text(ledger(3).to_json())
+    with urllib.request.urlopen(server.request("GET", path)) as answer:
+        tag = answer.headers["Etag"]
+    assert server.call("GET", path, **{"If-None-Match": tag})[0] == 304
+    file.write_text(ledger(4).to_json())
+    assert server.call("GET", path, **{"If-None-Match": tag})[0] == 200
 
 
 def test_the_index_of_every_workspace_is_told(server: Any) -> None:

@@ -1,7 +1,8 @@
 import { type JSX, useState } from 'react';
 
-import type { EvidenceRow, RankedFile } from '../events';
+import type { EvidenceRow } from '../events';
 import { useHost } from '../host';
+import type { LedgerFile } from '../view/evidence';
 import {
   type Family,
   familyOf,
@@ -16,7 +17,7 @@ import { line } from '../view/plain';
 const ROWS_SHOWN = 12;
 
 interface Props {
-  file: RankedFile;
+  file: LedgerFile;
   longest: number;
   hidden: ReadonlySet<Family>;
 }
@@ -26,6 +27,7 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
   const { trans, open } = useHost();
   const [shown, setShown] = useState(false);
   const rows = file.rows.filter(row => !hidden.has(familyOf(row)));
+  const weaker = Math.max(0, rows.length - ROWS_SHOWN) + (file.more ?? 0);
   const path = line(file.path, 300);
   return (
     <li className="jp-Loom-file">
@@ -61,15 +63,6 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
             />
           ))}
       </div>
-      {shown && rows.length > ROWS_SHOWN && (
-        <div className="jp-Loom-why">
-          {trans._n(
-            '%1 weaker row',
-            '%1 weaker rows',
-            rows.length - ROWS_SHOWN
-          )}
-        </div>
-      )}
       {!shown && <div className="jp-Loom-why">{line(why(file), 200)}</div>}
       {shown && (
         <ul className="jp-Loom-rows">
@@ -77,6 +70,11 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
             <Row key={number} row={row} />
           ))}
         </ul>
+      )}
+      {shown && weaker > 0 && (
+        <div className="jp-Loom-why">
+          {trans._n('%1 weaker row', '%1 weaker rows', weaker)}
+        </div>
       )}
     </li>
   );

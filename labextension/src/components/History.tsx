@@ -1,4 +1,4 @@
-import { deleteIcon } from '@jupyterlab/ui-components';
+import { deleteIcon, refreshIcon } from '@jupyterlab/ui-components';
 import { type JSX, useEffect, useState } from 'react';
 
 import type { RunSummary } from '../api';
@@ -10,16 +10,13 @@ import { useSignal } from './hooks';
 
 const PAGE = 50;
 
-interface Props {
-  onChosen: () => void;
-}
-
-/** Past runs: search, reopen, delete. */
-export function History({ onChosen }: Props): JSX.Element {
-  const { trans, model, remove } = useHost();
+/** Past runs: search, reopen, replay, delete. */
+export function History(): JSX.Element {
+  const { trans, model, replay, remove } = useHost();
   useSignal(model.changed);
   const [words, setWords] = useState('');
   const [found, setFound] = useState<readonly RunSummary[] | null>(null);
+  const [problem, setProblem] = useState('');
   const newest = model.runs[0]?.id;
   useEffect(() => {
     let over = false;
@@ -44,6 +41,14 @@ export function History({ onChosen }: Props): JSX.Element {
       setFound(runs.filter(other => other.id !== run));
     }
   };
+  const again = async (run: string) => {
+    setProblem('');
+    try {
+      await replay(run);
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
   return (
     <div className="jp-Loom-history">
       <input
@@ -55,16 +60,18 @@ export function History({ onChosen }: Props): JSX.Element {
         value={words}
         onChange={event => setWords(event.target.value)}
       />
+      {problem && (
+        <p className="jp-Loom-error" role="alert">
+          {problem}
+        </p>
+      )}
       <ul>
         {runs.map(run => (
           <li key={run.id} aria-current={run.id === model.shown}>
             <button
               type="button"
               className="jp-Loom-past"
-              onClick={() => {
-                model.choose(run.id === newest ? null : run);
-                onChosen();
-              }}
+              onClick={() => model.choose(run.id === newest ? null : run)}
             >
               <span className="jp-Loom-pastTask">{line(run.task, 200)}</span>
               <span className="jp-Loom-dim">
@@ -79,7 +86,19 @@ export function History({ onChosen }: Props): JSX.Element {
             </button>
             <button
               type="button"
-              className="jp-Loom-delete"
+              className="jp-Loom-tool"
+              title={trans.__(
+                'Replay it from its recording, without the model'
+              )}
+              aria-label={trans.__('Replay the run: %1', line(run.task, 60))}
+              onClick={() => void again(run.id)}
+            >
+              <refreshIcon.react tag="span" className="jp-Loom-icon" />
+            </button>
+            <button
+              type="button"
+              className="jp-Loom-tool"
+              title={trans.__('Delete')}
               aria-label={trans.__('Delete the run: %1', line(run.task, 60))}
               onClick={() => void drop(run.id)}
             >

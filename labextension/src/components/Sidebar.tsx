@@ -1,5 +1,5 @@
 import { historyIcon } from '@jupyterlab/ui-components';
-import { type JSX, useState } from 'react';
+import type { JSX } from 'react';
 
 import { useHost } from '../host';
 import { count } from '../view/figures';
@@ -17,8 +17,7 @@ import { useSignal } from './hooks';
 export function Sidebar(): JSX.Element {
   const { trans, model } = useHost();
   useSignal(model.changed);
-  const [past, setPast] = useState(false);
-  const { view } = model;
+  const { view, browsing } = model;
   const proposal = view.proposal;
   return (
     <>
@@ -36,19 +35,19 @@ export function Sidebar(): JSX.Element {
         <button
           type="button"
           className="jp-Loom-clock"
-          aria-pressed={past}
+          aria-pressed={browsing}
           title={trans.__('History of runs')}
           aria-label={trans.__('History of runs')}
-          onClick={() => setPast(!past)}
+          onClick={() => model.browse(!browsing)}
         >
           <historyIcon.react tag="span" className="jp-Loom-icon" />
         </button>
       </header>
       <div className="jp-Loom-scroll">
         <Trouble />
-        {past ? (
+        {browsing ? (
           <Section title={trans.__('History')}>
-            <History onChosen={() => setPast(false)} />
+            <History />
           </Section>
         ) : (
           <>
@@ -110,7 +109,7 @@ export function Sidebar(): JSX.Element {
           </>
         )}
       </div>
-      {!past && model.shown !== null && <Footer />}
+      {!browsing && model.shown !== null && <Footer />}
     </>
   );
 }

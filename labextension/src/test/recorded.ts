@@ -1,11 +1,10 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 
 import type { LoomEvent } from '../events';
 
-const FOLDER = fileURLToPath(
-  new URL('../../../tests/fixtures/progress/', import.meta.url)
-);
+/** Vitest runs in labextension/; the address of this module is none of a file where a page is simulated. */
+const FOLDER = resolve('../tests/fixtures/progress') + '/';
 
 /** Names of the recorded runs of a real model. */
 export const NAMES = readdirSync(FOLDER)

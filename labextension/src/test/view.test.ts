@@ -9,7 +9,7 @@ import { outcome } from '../view/outcome';
 import { block, line } from '../view/plain';
 import { rail } from '../view/rail';
 import { viewOf } from '../view/reduce';
-import { whyNot } from '../view/whynot';
+import { named, whyNot } from '../view/whynot';
 import { shortStatus, status } from '../view/status';
 import { events } from './recorded';
 import { english } from './words';
@@ -65,13 +65,17 @@ describe('a recorded run', () => {
 it('says why a file does not stand higher', () => {
   const { files } = viewOf(events('solved'));
   const [best, next] = files;
-  const told = whyNot(files, next?.path ?? '', english);
+  const told = whyNot(best ?? null, next ?? null, english);
   expect(told[0]).toMatch(/ is number 2, [\d.]+ points behind /);
   expect(told.length).toBeGreaterThan(1);
   expect(told.slice(1).every(said => said.startsWith('−'))).toBe(true);
-  expect(whyNot(files, best?.path ?? '', english)[0]).toMatch(/first already/);
-  expect(whyNot(files, 'nowhere.py', english)[0]).toMatch(/No file/);
-  expect(whyNot(files, ' ', english)).toEqual([]);
+  const first = best ?? null;
+  expect(whyNot(first, first, english)[0]).toMatch(/first already/);
+  expect(whyNot(first, null, english)[0]).toMatch(/No file/);
+  expect(whyNot(null, null, english)).toEqual([]);
+  expect(named(files, best?.path.toUpperCase() ?? '')).toBe(best);
+  expect(named(files, 'nowhere.py')).toBeNull();
+  expect(named(files, ' ')).toBeNull();
 });
 
 it('says what was tried, what was best and what comes next', () => {

@@ -6,32 +6,40 @@ import type { Words } from './words';
 
 const MOST = 5;
 
-/** Return sentences about the file whose path ends in `words`. */
+/** Return the file that is called so, or the best whose path ends in it, or holds it. */
+export function named<F extends RankedFile>(
+  files: readonly F[],
+  words: string
+): F | null {
+  const asked = words.trim().toLowerCase();
+  const paths = (fits: (path: string) => boolean) =>
+    files.find(({ path }) => fits(path.toLowerCase()));
+  return (
+    (asked &&
+      (paths(path => path === asked) ??
+        paths(path => path.endsWith(asked)) ??
+        paths(path => path.includes(asked)))) ||
+    null
+  );
+}
+
+/** Return sentences about a file beside the best one. */
 export function whyNot(
-  files: readonly RankedFile[],
-  words: string,
+  best: RankedFile | null,
+  file: RankedFile | null,
   trans: Words
 ): string[] {
-  const asked = words.trim().toLowerCase();
-  const best = files[0];
-  const file =
-    files.find(({ path }) => path.toLowerCase() === asked) ??
-    files.find(({ path }) => path.toLowerCase().endsWith(asked)) ??
-    files.find(({ path }) => path.toLowerCase().includes(asked));
-  if (!best || !asked) {
+  if (!best) {
     return [];
   }
   if (!file) {
-    const last = files.at(-1) ?? best;
     return [
       trans.__(
-        'No file of this name is among the first %1; the last of them has %2 points.',
-        files.length,
-        last.score.toFixed(1)
+        'No file of this name has any evidence: no rule speaks for it, or it is not read.'
       )
     ];
   }
-  if (file === best) {
+  if (file.path === best.path) {
     return [trans.__('%1 is the first already.', line(file.path, 200))];
   }
   const behind = (best.score - file.score).toFixed(1);

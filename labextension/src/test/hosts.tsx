@@ -1,0 +1,79 @@
+/** A host for components without JupyterLab: it keeps what it is asked. */
+import { Signal } from '@lumino/signaling';
+import { render } from '@testing-library/react';
+import type { ReactNode } from 'react';
+import { vi } from 'vitest';
+
+import type { RunSummary } from '../api';
+import { Drafts } from '../drafts';
+import type { LoomEvent } from '../events';
+import { type Host, HostContext } from '../host';
+import { viewOf } from '../view/reduce';
+import { english } from './words';
+
+export function summary(id: string, task: string): RunSummary {
+  return {
+    id,
+    task,
+    workspace: '.',
+    created: 1_700_000_000,
+    touched: 1_700_000_000,
+    state: 'rejected',
+    reason: '',
+    alive: true,
+    files: ['a.py'],
+    passed: true,
+    check: null,
+    model: null
+  };
+}
+
+/** Return a host whose model shows the run of these events. */
+export function fakeHost(events: LoomEvent[], runs: RunSummary[] = []) {
+  const owner = {};
+  const model = {
+    changed: new Signal<object, void>(owner),
+    view: viewOf(events),
+    runs,
+    summary: runs[0] ?? null,
+    shown: runs[0]?.id ?? null,
+    ready: true,
+    chosen: false,
+    browsing: false,
+    trouble: '',
+    refusal: '',
+    asking: null,
+    left: new Set<string>(),
+    ask: vi.fn(() => Promise.resolve(true)),
+    leave: vi.fn(),
+    choose: vi.fn(),
+    browse: vi.fn(),
+    search: vi.fn(() => Promise.resolve(runs)),
+    ledger: vi.fn(() => Promise.reject(new Error('no ledger'))),
+    ledgerFile: vi.fn(() => Promise.resolve(null))
+  };
+  const host = {
+    trans: english,
+    model,
+    drafts: new Drafts(),
+    open: vi.fn(),
+    run: vi.fn(() => Promise.resolve()),
+    replay: vi.fn(() => Promise.resolve()),
+    pick: vi.fn(() => Promise.resolve(['b.py'])),
+    accept: vi.fn(() => Promise.resolve()),
+    undo: vi.fn(() => Promise.resolve()),
+    compare: vi.fn(),
+    remove: vi.fn(() => Promise.resolve(true)),
+    language: vi.fn(() => Promise.resolve(null))
+  };
+  return host;
+}
+
+/** Render a component in a host. */
+export function within(host: ReturnType<typeof fakeHost>, part: ReactNode) {
+  return render(
+    <HostContext.Provider value={host as unknown as Host}>
+      {part}
+    </HostContext.Provider>
+  );
+}
