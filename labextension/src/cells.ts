@@ -12,6 +12,25 @@ export function aboutCell(cell: Cell, trans: TranslationBundle): string {
   return `${trans.__('Explain what this cell does:')}\n\n${source}`;
 }
 
+/** Whether a cell's error is the last one that was raised, as far as the notebook shows. */
+export function isLastError(cell: Cell, cells: Iterable<Cell>): boolean {
+  const raised = [...cells].filter(hasError).map(executed);
+  return hasError(cell) && executed(cell) === Math.max(...raised);
+}
+
+function hasError(cell: Cell): boolean {
+  return (
+    cell instanceof CodeCell &&
+    cell.model.outputs
+      .toJSON()
+      .some(({ output_type }) => output_type === 'error')
+  );
+}
+
+function executed(cell: Cell): number {
+  return (cell instanceof CodeCell && cell.model.executionCount) || 0;
+}
+
 /** Return a task to repair a cell's error, or null if it has none. */
 export function aboutError(
   cell: Cell,

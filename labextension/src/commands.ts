@@ -4,7 +4,7 @@ import type { ICommandPalette } from '@jupyterlab/apputils';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 
-import { aboutCell, aboutError } from './cells';
+import { aboutCell, aboutError, isLastError } from './cells';
 import type { Host } from './host';
 import { loomIcon } from './icon';
 import { choice } from './view/choice';
@@ -114,10 +114,16 @@ export function addCommands(
     execute: () => {
       const cell = notebooks?.activeCell;
       const about = cell && aboutError(cell, trans);
+      const all = notebooks?.currentWidget?.content.widgets ?? [];
+      if (cell && isLastError(cell, all)) {
+        show();
+        return host.fix(drafts.value);
+      }
       if (about) {
         drafts.set({ task: about, ask: false });
         go();
       }
+      return undefined;
     }
   });
   const category = trans.__('Loom');

@@ -18,6 +18,8 @@ export interface Host {
   readonly open: (path: string, line?: number | null) => void;
   /** Hand a task to Loom in the active notebook, or in a console. */
   readonly run: (draft: Draft) => Promise<void>;
+  /** Explain and repair the active notebook's last exception. */
+  readonly fix: (draft: Draft) => Promise<void>;
   /** Take a run through the nodes again, from its recording; the cell says whether it came to the same. */
   readonly replay: (run: string) => Promise<void>;
   /** Let the user pick files to tag. */

@@ -17,7 +17,7 @@ import { loomIcon } from './icon';
 import type { LoomModel } from './model';
 import { Notebooks } from './notebooks';
 import { type CellText, start } from './start';
-import { type Draft, cell } from './task';
+import { type Draft, cell, fix } from './task';
 import type { Choice } from './view/choice';
 
 /** The parts of JupyterLab that the host stands on; those that may be missing are null. */
@@ -60,6 +60,11 @@ export class LabHost implements Host {
 
   run = async (draft: Draft): Promise<void> => {
     await this.start(folder => cell(draft, folder));
+    this.model.expect();
+  };
+
+  fix = async (draft: Draft): Promise<void> => {
+    await this.start(() => fix(draft));
     this.model.expect();
   };
 

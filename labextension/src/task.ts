@@ -23,18 +23,29 @@ export const BLANK: Draft = {
 /** The line that a notebook needs before its first task. */
 export const LOAD = '%load_ext loom_jupyter';
 
+/** Return the line that explains and repairs the notebook's last exception, with a draft's check and model. */
+export function fix(draft: Draft): string {
+  return ['%loom fix', ...choices(draft)].join(' ');
+}
+
+function choices({ check, model }: Draft): string[] {
+  const words = [];
+  if (check.trim()) {
+    words.push('--check', quoted(check.trim()));
+  }
+  if (model.trim()) {
+    words.push('--model', quoted(model.trim()));
+  }
+  return words;
+}
+
 /** Return the `%%loom` cell of a draft. Tags are given as paths relative to `folder`, the notebook's. */
 export function cell(draft: Draft, folder: string): string {
   const words = ['%%loom'];
   for (const tag of draft.tags) {
     words.push('--tag', quoted(relative(tag, folder)));
   }
-  if (draft.check.trim()) {
-    words.push('--check', quoted(draft.check.trim()));
-  }
-  if (draft.model.trim()) {
-    words.push('--model', quoted(draft.model.trim()));
-  }
+  words.push(...choices(draft));
   if (draft.ask) {
     words.push('--ask');
   } else if (draft.apply) {

@@ -69,6 +69,28 @@ def test_stop_works_while_another_cell_runs(notebook: Notebook) -> None:
     assert time.monotonic() - pressed < 4
 
 
+def test_text_is_never_markup_and_nothing_is_hidden(notebook: Notebook) -> None:
+    page = notebook.page
+    notebook.do("widget.content.widgets[1].model.sharedModel.setSource('%%loom\\nhostile')")
+    notebook.run(0)
+    notebook.run(1)
+    page.locator(".loom-status", has_text="Failed").wait_for()
+    cell = page.locator(".jp-CodeCell").nth(1)
+    for live in (True, False):
+        cell.locator(".loom-notice", has_text="onerror").first.wait_for()
+        cell.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        assert page.evaluate("window.hurt") is None
+        assert cell.locator("img").count() == 0
+        text = cell.inner_text()
+        assert not {"\u202e", "\x1b"} & set(text)
+        assert "⟨U+202E⟩" in text
+        assert len(text) < 100_000
+        if live:  # and as the page that a saved notebook keeps
+            notebook.save()
+            notebook.do("await widget.context.sessionContext.shutdown();")
+            notebook.open()
+
+
 @pytest.fixture(params=["disabled", "perComm", "perCommTarget"])
 def comms(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
     """Each way in which JupyterLab sends what is pressed to the kernel."""

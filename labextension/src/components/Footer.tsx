@@ -13,7 +13,7 @@ import { line } from '../view/plain';
 import { status } from '../view/status';
 import type { Words } from '../view/words';
 import { atWork } from '../view/view';
-import { useNow } from './hooks';
+import { useHeldFocus, useNow } from './hooks';
 
 function acceptLabel(whole: boolean, fits: boolean, trans: Words): string {
   if (fits) {
@@ -30,6 +30,7 @@ export function Footer(): JSX.Element {
   const busy = atWork(view.state);
   const now = useNow(busy && summary?.alive !== false);
   const where = status(view, now, trans);
+  const row = useHeldFocus();
   const files = view.proposal?.files ?? [];
   const chosen = choice(files, left);
   return (
@@ -49,7 +50,7 @@ export function Footer(): JSX.Element {
       >
         <i style={{ width: `${(where.fraction ?? 0) * 100}%` }} />
       </div>
-      <div className="jp-Loom-buttons">
+      <div className="jp-Loom-buttons" {...row}>
         {busy && (
           <Button
             className="jp-mod-styled jp-mod-warn"

@@ -1,11 +1,12 @@
 import { deleteIcon, refreshIcon } from '@jupyterlab/ui-components';
-import { type JSX, useEffect, useState } from 'react';
+import { type JSX, useEffect, useRef, useState } from 'react';
 
 import type { RunSummary } from '../api';
 import { useHost } from '../host';
 import { moment } from '../view/figures';
 import { line } from '../view/plain';
 import { stateWord } from '../view/status';
+import { focus } from './focus';
 import { useSignal } from './hooks';
 
 const PAGE = 50;
@@ -17,6 +18,8 @@ export function History(): JSX.Element {
   const [words, setWords] = useState('');
   const [found, setFound] = useState<readonly RunSummary[] | null>(null);
   const [problem, setProblem] = useState('');
+  const search = useRef<HTMLInputElement>(null);
+  useEffect(() => focus(search.current), []);
   const newest = model.runs[0]?.id;
   useEffect(() => {
     let over = false;
@@ -54,7 +57,7 @@ export function History(): JSX.Element {
       <input
         type="search"
         className="jp-mod-styled"
-        autoFocus
+        ref={search}
         placeholder={trans.__('Search past tasks')}
         aria-label={trans.__('Search past tasks')}
         value={words}

@@ -10,6 +10,7 @@ import {
 
 import { useHost } from '../host';
 import { TagChip } from './TagChip';
+import { focus } from './focus';
 import { useSignal } from './hooks';
 
 /** Where a task is written: its words, and under them tags, check and model. */
@@ -22,9 +23,9 @@ export function TaskBox(): JSX.Element {
   const [problem, setProblem] = useState('');
 
   useEffect(() => {
-    const focus = () => box.current?.focus();
-    drafts.wanted.connect(focus);
-    return () => void drafts.wanted.disconnect(focus);
+    const wanted = () => focus(box.current);
+    drafts.wanted.connect(wanted);
+    return () => void drafts.wanted.disconnect(wanted);
   }, [drafts]);
 
   useLayoutEffect(() => {

@@ -58,6 +58,7 @@ export function fakeHost(events: LoomEvent[], runs: RunSummary[] = []) {
     drafts: new Drafts(),
     open: vi.fn(),
     run: vi.fn(() => Promise.resolve()),
+    fix: vi.fn(() => Promise.resolve()),
     replay: vi.fn(() => Promise.resolve()),
     pick: vi.fn(() => Promise.resolve(['b.py'])),
     accept: vi.fn(() => Promise.resolve()),

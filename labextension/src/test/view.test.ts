@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { Messages } from '../follow';
-import { BLANK, cell, quoted, relative } from '../task';
+import { BLANK, cell, fix, quoted, relative } from '../task';
 import { parts, side } from '../view/diff';
 import { shares, why } from '../view/families';
 import * as figures from '../view/figures';
@@ -155,6 +155,8 @@ describe('the cell of a task', () => {
       '%%loom --tag "a b.py" --check "pytest -q" --apply\n2 kg'
     );
     expect(cell({ ...draft, ask: true }, '')).not.toContain('--apply');
+    expect(fix(draft)).toBe('%loom fix --check "pytest -q"');
+    expect(fix(BLANK)).toBe('%loom fix');
   });
 });
 
