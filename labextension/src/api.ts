@@ -2,7 +2,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { Action, RunState } from './events';
+import type { Action, RunState, TaskPlanned } from './events';
 import {
   type LedgerFile,
   type LedgerPage,
@@ -134,12 +134,22 @@ export class Api {
   }
 }
 
-/** What an accept may be limited to. */
+/** What an accept may be limited to, and what an answer says. */
 export interface Asked {
   paths?: string[];
   hunks?: Record<string, number[]>;
   merged?: boolean;
+  /** The answer to the Architect's question; empty to have it guess. */
+  text?: string;
+  /** The task as it should be. */
+  task?: Task;
 }
+
+/** What the Architect makes of the user's words. */
+export type Task = Pick<
+  TaskPlanned,
+  'intent' | 'goal' | 'acceptance' | 'terms'
+>;
 
 async function reason(answer: Response): Promise<string> {
   try {

@@ -9,6 +9,8 @@ export interface Draft {
   model: string;
   apply: boolean;
   ask: boolean;
+  /** Look at the task before the search for places begins. */
+  plan: boolean;
 }
 
 export const BLANK: Draft = {
@@ -17,7 +19,8 @@ export const BLANK: Draft = {
   check: '',
   model: '',
   apply: false,
-  ask: false
+  ask: false,
+  plan: false
 };
 
 /** The line that a notebook needs before its first task. */
@@ -50,6 +53,9 @@ export function cell(draft: Draft, folder: string): string {
     words.push('--ask');
   } else if (draft.apply) {
     words.push('--apply');
+  }
+  if (draft.plan) {
+    words.push('--plan');
   }
   return `${words.join(' ')}\n${draft.task.trim()}`;
 }

@@ -86,6 +86,18 @@ def test_a_page_loaded_again_and_a_second_tab_show_the_same(sidebar: Sidebar) ->
     second.close()
 
 
+def test_a_run_that_waits_is_answered_and_its_task_changed(sidebar: Sidebar) -> None:
+    sidebar.place.get_by_role("checkbox", name="Plan").check()
+    sidebar.ask("vague")
+    sidebar.place.get_by_role("textbox", name="Which <b>price</b> is wrong?").fill("the small one")
+    sidebar.page.keyboard.press("Enter")
+    goal = sidebar.place.get_by_role("textbox", name="Goal")
+    goal.fill("2 kg costs 4.9")
+    sidebar.button("Continue").click()
+    sidebar.says("Waits for your review")
+    assert "2 kg costs 4.9" in sidebar.place.locator(".jp-Loom-step", has_text="Architect").inner_text()
+
+
 def test_a_server_that_starts_again_finds_the_same_run_waiting(sidebar: Sidebar) -> None:
     sidebar.ask()
     sidebar.says("Waits for your review")

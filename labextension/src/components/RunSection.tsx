@@ -5,6 +5,7 @@ import { outcome } from '../view/outcome';
 import { block, line } from '../view/plain';
 import { modelLine } from '../view/status';
 import { atWork } from '../view/view';
+import { Asking } from './Asking';
 import { MemoryBar } from './MemoryBar';
 import { Rail } from './Rail';
 import { Streams } from './Streams';
@@ -24,6 +25,7 @@ export function RunSection(): JSX.Element {
         {line(view.task || summary?.task || '', 300)}
       </p>
       <Rail view={view} now={now} />
+      {!orphan && <Asking view={view} />}
       {orphan && (
         <p className="jp-Loom-notice">
           {trans.__(

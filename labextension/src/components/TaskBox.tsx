@@ -138,6 +138,18 @@ export function TaskBox(): JSX.Element {
           />
           {trans.__('Apply')}
         </label>
+        <label
+          title={trans.__(
+            'Look at the task, and change it, before the search for places begins'
+          )}
+        >
+          <input
+            type="checkbox"
+            checked={draft.plan}
+            onChange={event => drafts.set({ plan: event.target.checked })}
+          />
+          {trans.__('Plan')}
+        </label>
         <Button
           type="submit"
           className="jp-mod-styled jp-mod-accept jp-Loom-run"

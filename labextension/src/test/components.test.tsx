@@ -92,6 +92,62 @@ describe('the run', () => {
   });
 });
 
+describe('a run that waits for the user', () => {
+  const stamp = { v: 1 as const, ts: 1, run: 'r' };
+  const waiting: LoomEvent = {
+    ...stamp,
+    seq: 2,
+    type: 'state',
+    state: 'waiting',
+    reason: ''
+  };
+
+  it('has its question answered, or guesses', () => {
+    const text = 'Which <b>price</b>?';
+    const host = fakeHost([
+      { ...stamp, seq: 1, type: 'question', text },
+      waiting
+    ]);
+    within(host, <RunSection />);
+    fireEvent.change(screen.getByLabelText(text), {
+      target: { value: 'both' }
+    });
+    fireEvent.click(button('Answer'));
+    expect(host.model.ask).toHaveBeenCalledWith('answer', { text: 'both' });
+    fireEvent.click(button('Guess'));
+    expect(host.model.ask).toHaveBeenCalledWith('answer', { text: '' });
+  });
+
+  it('goes on with the task as it was changed', () => {
+    const plan: LoomEvent = {
+      ...stamp,
+      seq: 1,
+      type: 'task',
+      intent: 'change',
+      goal: '2 kg is small',
+      acceptance: ['tariff(2) is 4.9'],
+      terms: ['kg']
+    };
+    const host = fakeHost([plan, waiting]);
+    within(host, <RunSection />);
+    fireEvent.change(screen.getByLabelText('Goal'), {
+      target: { value: ' 2 kg costs 4.9 ' }
+    });
+    fireEvent.change(screen.getByLabelText(/^Words/), {
+      target: { value: 'kg, tariff,' }
+    });
+    fireEvent.click(button('Continue'));
+    expect(host.model.ask).toHaveBeenCalledWith('approve', {
+      task: {
+        intent: 'change',
+        goal: '2 kg costs 4.9',
+        acceptance: ['tariff(2) is 4.9'],
+        terms: ['kg', 'tariff']
+      }
+    });
+  });
+});
+
 describe('the evidence', () => {
   const { files } = fakeHost(ALL).model.view;
   const page = (names: string[], matching: number): LedgerPage => ({
