@@ -26,8 +26,7 @@ def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[st
     """Offer completions in a shell, and nothing beside them: no Python name fits there."""
     flags = list(task_flags)
 
-    @context_matcher(identifier="loom")
-    def complete(context: Any) -> Any:
+    def offer(context: Any) -> Any:
         line = _LINE.match(context.text_until_cursor)
         found: list[str] = []
         if line:
@@ -35,7 +34,7 @@ def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[st
                 found = offers(line[1], workspace, flags)
         last = context.text_until_cursor.rpartition(" ")[2]
         return {
-            "completions": [SimpleCompletion(offer, type="magic") for offer in found],
+            "completions": [SimpleCompletion(text, type="magic") for text in found],
             "matched_fragment": last,
             "ordered": True,
             "suppress": True,
@@ -43,7 +42,7 @@ def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[st
 
     matchers = ipython.Completer.custom_matchers
     matchers[:] = [known for known in matchers if getattr(known, "matcher_identifier", "") != "loom"]
-    matchers.append(complete)
+    matchers.append(context_matcher(identifier="loom")(offer))
 
 
 def offers(text: str, workspace: Callable[[], Loom], task_flags: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Target
+from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.edits.apply import NEW_CELL, FileChange
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
@@ -61,7 +62,10 @@ class CellDesk(WorkspaceDesk):
             Excerpt(path=t.path, symbol=t.symbol, start=t.start, end=t.end, text=t.text, why="chosen", cell=t.cell)
             for t in packed.targets
         ]
-        excerpts = (*read, *written.read(self.run, self._target))
+        told = {f"In [{written.number_of(self._target)}]"} if self._target.kind != NEW_CELL else set()
+        told |= {excerpt.symbol or "" for excerpt in packed.excerpts if excerpt.path == NOTEBOOK}
+        before = [excerpt for excerpt in written.read(self.run, self._target) if excerpt.symbol not in told]
+        excerpts = (*packed.excerpts, *read, *before)
         made = packed.model_copy(update={"targets": (self._target,), "excerpts": excerpts})
         return made.model_copy(update={"tokens": self.model.count(made.render())})
 

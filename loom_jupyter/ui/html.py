@@ -146,6 +146,8 @@ def changes(view: RunView, links: Links = NOWHERE) -> Html:
     proposed = view.proposal.files if view.proposal else []
     if not proposed:
         return Html()
+    if view.proposal and view.proposal.cell:
+        links = NOWHERE  # a cell is no file
     left = len(proposed) - PROPOSED_SHOWN
     more = (
         tag("div", prose(f"… {left} more files: `%loom diff` shows them all"), cls="dim") if left > 0 else Html()
