@@ -12,6 +12,8 @@ from loom_jupyter.pipeline.candidates import FREE, UnitWriter, shown
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.doubts import Candidate
 from loom_jupyter.pipeline.prompts import render
+from loom_jupyter.pipeline.shrink import hunks, with_hunks
+from loom_jupyter.pipeline.stubs import unwritten
 from loom_jupyter.pipeline.talk import Desk, Talk
 
 REPAIR_ROUNDS = 2
@@ -19,6 +21,8 @@ REPAIR_ROUNDS = 2
 TRIES = 150
 SURE_TRIES = 8
 OUTPUT_CHARS = 700
+# A change of more hunks is not made smaller hunk by hunk.
+MOST_HUNKS = 8
 # Of one round of samples for a unit that is yet to be written.
 TEMPERATURES = (0.4, 0.6, 0.8, 1.0) * 4
 # Share of tests that an attempt must pass before the search looks around it.
@@ -87,18 +91,18 @@ def write(
         share = clock() + (end - clock()) / (2 * len(writers))
         sure = SURE_TRIES if writer is writers[0] else 1
         if _solved(search, writer, islice(stream, FREE), _alarm(clock, share), sure):
-            return _proposal(search)
+            return _proposal(search)  # a small change
     for i, writer in enumerate(writers):
         share = end if i == len(writers) - 1 else clock() + (end - clock()) / 2
         if writer in streams:
             solved = _solved(search, writer, streams[writer], _alarm(clock, share))
         else:
             solved = _written(search, writer, _alarm(clock, share))
-        if solved:
-            return _proposal(search)
-        if clock() > end:
+        if solved or clock() > end:
             break
-    _repair(search, context_map, end, clock)
+    else:
+        _repair(search, context_map, end, clock)
+    _shrink(search)
     return _proposal(search)
 
 
@@ -181,6 +185,22 @@ def _repair(search: _Search, context_map: ContextMap, end: float, clock: Callabl
         candidate = _again(search, writer, 0.0 if attempt == 0 else 0.7)
         if candidate and search.attempt(writer.target, candidate).passed:
             return
+
+
+def _shrink(search: _Search) -> None:
+    """Leave out every hunk of a change that passes without it."""
+    if search.best is None or not search.best[0].passed:
+        return
+    rewrite = search.best[1]
+    before, after = rewrite.target.text, rewrite.text
+    kept = hunks(before, after)
+    if unwritten(before) or not 1 < len(kept) <= MOST_HUNKS:
+        return
+    for hunk in reversed(kept):
+        fewer = [h for h in kept if h != hunk]
+        text = with_hunks(before, after, fewer)
+        if fewer and search.attempt(rewrite.target, Candidate(text, "smaller", 0.0)).passed:
+            kept = fewer
 
 
 def _again(search: _Search, writer: UnitWriter, temperature: float) -> Candidate | None:

@@ -146,6 +146,24 @@ def test_a_repair_round_sees_the_check_and_may_succeed(scripted: Any, desk: Any,
     assert heard.all("candidate")[-1][3] == "repair"
 
 
+def test_what_a_rewrite_changed_for_nothing_is_left_as_it_was(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    def judge(text: str) -> Trial:
+        return Trial(passed="return 4" in text, reason="1 failed")
+
+    rewritten = fussy(unit).replace("return 1", "return 4")
+    proposal = run(doubting(scripted, unit, f"{rewritten}\n```"), desk(judge), heard)
+    assert proposal.passed
+    assert proposal.rewrites[0].text == unit.replace("return 1", "return 4")
+    assert [c[3:] for c in heard.all("candidate")][-2:] == [("smaller", "failed"), ("smaller", "passed")]
+
+
+def fussy(unit: str) -> str:
+    """The unit with a first line that is written in another way."""
+    return unit.replace("(w)", "(w, *_)")
+
+
 STUB = "def price(w):\n    pass\n"
 
 

@@ -17,7 +17,8 @@ from loom_jupyter.edits.checks.warm import Warm, warmable
 from loom_jupyter.edits.staging import StagedCopy
 
 _SCREENED = 20
-_SHORTEST = 10.0
+# Seconds that any candidate gets, where pytest must start first, and where it is warm.
+_SHORTEST, _SHORTEST_WARM = 10.0, 5.0
 _PATIENCE = 5.0
 # A longer suite is not run a second time just to prove that it can be; its failing tests are.
 _WORTH_PROVING = 10.0
@@ -209,7 +210,8 @@ class Checker:
 
     def _limit(self, *, warm: bool = False) -> float:
         """Seconds for a candidate: one that loops must not eat the whole budget."""
-        return min(self._timeout, max(_SHORTEST, _PATIENCE * self._longest[warm]))
+        floor = _SHORTEST_WARM if warm else _SHORTEST
+        return min(self._timeout, max(floor, _PATIENCE * self._longest[warm]))
 
     def _keep_warm(self) -> None:
         """Start pytest beside the first run, and prove afterwards that it says the same as the command.

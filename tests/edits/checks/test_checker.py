@@ -87,7 +87,7 @@ def test_candidates_are_tried_warm_and_confirmed_cold(checker: Open, workspace: 
 def test_a_candidate_that_loops_or_crashes_costs_little_and_harms_nothing(
     checker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loom_jupyter.edits.checks.checker._SHORTEST", 2.0)
+    monkeypatch.setattr("loom_jupyter.edits.checks.checker._SHORTEST_WARM", 2.0)
     monkeypatch.setattr("loom_jupyter.edits.checks.checker._PATIENCE", 0.0)
     with checker() as bench:
         bench.before()
@@ -101,7 +101,7 @@ def test_a_candidate_that_loops_or_crashes_costs_little_and_harms_nothing(
         )
         assert not bench.attempt(change(stray)).passed
         assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "311"]]
-        monkeypatch.setattr("loom_jupyter.edits.checks.checker._SHORTEST", 60.0)
+        monkeypatch.setattr("loom_jupyter.edits.checks.checker._SHORTEST_WARM", 60.0)
         assert bench.attempt(change(RIGHT)).passed
         assert bench.tally.cold == 2
 
