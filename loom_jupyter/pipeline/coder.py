@@ -11,6 +11,7 @@ from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
 from loom_jupyter.pipeline.candidates import FREE, UnitWriter, shown
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.doubts import Candidate
+from loom_jupyter.pipeline.explorer import MOST_TARGETS
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.shrink import hunks, with_hunks
 from loom_jupyter.pipeline.stubs import unwritten
@@ -86,10 +87,13 @@ def write(
     search = _Search(talk, desk, limit=TRIES * len(context_map.targets))
     writers = [UnitWriter(talk, context_map, target) for target in context_map.targets]
     streams = {w: iter(w.candidates(checked=desk.checked)) for w in writers if not (desk.checked and w.unwritten)}
-    end = clock() + budget
-    for writer, stream in streams.items():
+    begin = clock()
+    end = begin + budget
+    for n, (writer, stream) in enumerate(streams.items()):
+        if n >= MOST_TARGETS and clock() > begin + budget / 4:
+            break
         share = clock() + (end - clock()) / (2 * len(writers))
-        sure = SURE_TRIES if writer is writers[0] else 1
+        sure = SURE_TRIES if n == 0 else 1
         if _solved(search, writer, islice(stream, FREE), _alarm(clock, share), sure):
             return _proposal(search)  # a small change
     for i, writer in enumerate(writers):

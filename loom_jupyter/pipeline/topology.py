@@ -63,7 +63,9 @@ def run(
         offers = desk.offers(spec)
         if not offers:
             return None
-        chosen = explorer.choose(talk(Node.EXPLORER), offers)
+        searched = desk.checked and spec.intent is not Intent.EXPLAIN
+        most = explorer.SEARCHED if searched else explorer.MOST_TARGETS
+        chosen = explorer.choose(talk(Node.EXPLORER), offers, most)
         return chosen, desk.map(spec, chosen)
 
     if person.may_be_asked:
