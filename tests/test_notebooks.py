@@ -50,6 +50,9 @@ def test_notebooks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if path.stem == "batch":
         assert "3 failed, 22 passed" in done.stdout or "failed" in done.stdout
         assert done.stdout.count(": accepted") >= 2
+    if path.stem == "traceback":
+        assert "[18.0, 7.5, 4.0]" in done.stdout.split("%loom accept")[-1]
+        assert "raises ValueError: a parcel weighs something" in done.stdout
     if path.stem == "quickstart":
         assert "+    if weight <= 2:" in done.stdout
         assert "25 passed" in done.stdout

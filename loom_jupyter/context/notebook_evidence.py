@@ -118,10 +118,13 @@ def line_of(snapshot: Snapshot, number: int, symbol: str) -> int:
 
 
 def excerpts(state: NotebookState, request: str) -> list[Excerpt]:
-    """Return what may be read of a notebook: the last exception if it belongs to the request, then cells."""
+    """Return what may be read of a notebook: the last exception if it belongs to the request, then cells.
+
+    A request that is made from the exception tells it already.
+    """
     out = []
     failure = state.failure
-    if failure is not None and share(failure, request, asked=state.fix) > 0.5:
+    if failure is not None and not state.fix and share(failure, request) > 0.5:
         out.append(_excerpt("last exception", str(failure), "last exception of the notebook"))
     for cell in state.cells:
         why = f"shares {', '.join(cell.names)}" if cell.names else "the cell that failed"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 import sysconfig
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ MOST_FRAMES = 12
 MOST_VARIABLES = 6
 MESSAGE_CHARS, LINE_CHARS = 400, 300
 _CHAIN = 4
+# Comprehensions and lambdas belong to the function around them.
+_INNER = re.compile(r"\.<locals>(?:\.<\w+>)?")
 _LONGEST_FILE = 10_000
 _LIBRARY = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 _PACKAGES = ("site-packages", "dist-packages")
@@ -100,7 +103,7 @@ def _steps(error: BaseException) -> Iterator[_Step]:
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
         frame: FrameType = trace.tb_frame
-        name = frame.f_code.co_qualname if hasattr(frame.f_code, "co_qualname") else frame.f_code.co_name
+        name = _INNER.sub("", frame.f_code.co_qualname) or frame.f_code.co_qualname
         yield _Step(frame.f_code.co_filename, trace.tb_lineno or 0, name, frame.f_locals)
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and isinstance(error.filename, str):
@@ -124,7 +127,7 @@ def _frame(step: _Step, cells: Mapping[str, int]) -> Frame:
         path="" if step.file in cells else _absolute(step.file),
         cell=cells.get(step.file),
         line=step.line,
-        function=clean(step.function.replace("<locals>.", ""), LINE_CHARS),
+        function=clean(step.function, LINE_CHARS),
         text=clean(text, LINE_CHARS),
         refuses=isinstance(node, ast.Raise) and _raised(node) not in _OWN_FAULT,
         variables=tuple(_named(text, step.scope)),

@@ -178,6 +178,8 @@ class WorkspaceDesk:
         reading = CPU_READING if info.device == "CPU" else MAP_TOKENS
         beside = excerpts(self.run.request.notebook, self.run.request.asked) if self.run.request.notebook else []
         files = [offer for offer in chosen if offer.path != NOTEBOOK]
+        if not files:
+            reading //= 2  # what a cell's fault is seldom stands in the workspace
         packed = self.index.map(ledger, files, budget, self.model.count, beside, reading)
         if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
             packed = _for_new_file(packed, path)

@@ -72,6 +72,12 @@ def test_a_syntax_error_in_a_module_is_the_workspaces(notebook: Any) -> None:
     assert not found.in_cell
 
 
+def test_a_comprehension_belongs_to_its_function(notebook: Any) -> None:
+    source = "def f(n):\n    def g(x):\n        return [1 / y for y in x]\n    return [g(i) for i in [n]]\nf([0])"
+    found = failed(notebook, source)
+    assert [(f.function, f.line) for f in found.frames] == [("<module>", 5), ("f", 4), ("f.g", 3)]
+
+
 def test_a_recursion_is_one_frame(notebook: Any) -> None:
     found = failed(notebook, "def f(n):\n    return f(n + 1)\nf(0)")
     assert [f.function for f in found.frames] == ["<module>", "f"]

@@ -41,14 +41,18 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
         >
           {file.rank}
         </button>
-        <button
-          type="button"
-          className="jp-Loom-path"
-          title={path}
-          onClick={() => open(file.path, firstLine(file))}
-        >
-          <bdi>{path}</bdi>
-        </button>
+        {file.path.startsWith('<') ? (
+          <span className="jp-Loom-path">{path}</span>
+        ) : (
+          <button
+            type="button"
+            className="jp-Loom-path"
+            title={path}
+            onClick={() => open(file.path, firstLine(file))}
+          >
+            <bdi>{path}</bdi>
+          </button>
+        )}
         <span className="jp-Loom-score">{file.score.toFixed(1)}</span>
       </div>
       <div className="jp-Loom-bar" aria-hidden="true">
