@@ -155,7 +155,9 @@ def test_excerpts_take_a_third_of_the_budget(index: Index) -> None:
 
 def test_a_task_made_from_an_exception_does_not_repeat_it() -> None:
     cell = Cell(number=5, source="order.net()")
-    assert [e.symbol for e in excerpts(NotebookState(failure=FAILED, cells=(cell,), fix=True), REQUEST)] == ["In [5]"]
+    assert [e.symbol for e in excerpts(NotebookState(failure=FAILED, cells=(cell,), fix=True), REQUEST)] == [
+        "In [5]"
+    ]
 
 
 def test_an_old_exception_is_not_read() -> None:
