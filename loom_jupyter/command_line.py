@@ -101,6 +101,14 @@ def task_flags(parser: Parser) -> None:
     parser.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time that the Coder may search")
 
 
+def notebook_flags(parser: Parser) -> None:
+    """Add the flags of what starts a run in a notebook."""
+    task_flags(parser)
+    for flag in ("--cell", "--wait", "--values"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("name", nargs="?")
+
+
 def _seconds(word: str) -> float:
     try:
         value = float(word)

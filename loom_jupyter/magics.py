@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from traitlets import Bool, Float, Unicode
 
 from loom_jupyter import completion, session, verbs
-from loom_jupyter.command_line import MisuseError, Parser, split, task_parser
+from loom_jupyter.command_line import MisuseError, Parser, notebook_flags, split
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -136,11 +136,7 @@ class LoomMagics(Magics):
         args = _task_parser("%%loom").parse(split(line))
         if not cell.strip():
             raise MisuseError("The cell is empty; write under %%loom what should be different.")
-        _require_name(args.name)
-        if args.plan and args.wait:
-            raise MisuseError(
-                "--plan waits for you and --wait holds the cell until you are done; give one of them."
-            )
+        _require_sense(args)
         task = cell.strip()
         if args.format:
             from loom_jupyter.interpolation import interpolated
@@ -225,9 +221,9 @@ class LoomMagics(Magics):
         verb = verbs.find(words[0] if words else "status", "%loom")
         if "--help" in words[1:]:
             verb, words = verbs.VERBS["help"], ["help", verb.name]
-        if verb.name == "fix":
-            return self._fix(words[1:])
         args = verb.parse("%loom", words[1:])
+        if verb.name == "fix":
+            return self._fix(args)
         if verb.name == "reload":
             return self._reloaded(verbs.pick_run(self.workspace(), args.run))
         said = verb.act(self.workspace(), args)
@@ -246,21 +242,20 @@ class LoomMagics(Magics):
 
         return reload(Path(run.request.root), _changed(run), self._shell.user_ns)
 
-    def _fix(self, words: list[str]) -> None:
+    def _fix(self, args: argparse.Namespace) -> None:
         """Start a run whose task is the last exception."""
         from loom_jupyter.notebook import fix
 
-        args = _task_parser("%loom fix").parse(words)
-        _require_name(args.name)
+        _require_sense(args)
         loom = self.workspace()
         whole = self.notebook and loom.settings.notebook
         failure = self.witness.last_exception(loom.root)
         if failure is None:
             raise MisuseError("There is no exception to fix: none was raised in this notebook yet.")
-        # A function may refuse on purpose what a cell gave it: only who names a check or file wants it changed.
-        in_cell = failure.in_cell and not (failure.in_workspace and (args.check or args.tag or args.apply))
-        args.ask = args.ask or (in_cell and not args.cell)  # the answer holds the corrected cell
-        task = fix.task(failure, in_cell=in_cell)
+        files = bool(args.tag or args.apply or args.commit)
+        what = fix.wanted(failure, ask=args.ask, cell=args.cell, files=files, check=args.check)
+        args.ask, args.cell = what == "answer", what == "cell"
+        task = fix.task(failure, what)
         notebook = self.witness.state(task, loom.root, values=args.values, fix=True)
         self._carry_out(args, task, notebook if whole else notebook.only_failure())
 
@@ -290,9 +285,11 @@ def _from(root: Path, tag: str) -> str:
     return here.resolve().relative_to(root).as_posix()
 
 
-def _require_name(name: str | None) -> None:
-    if name is not None and not name.isidentifier():
-        raise MisuseError(f"{name!r} cannot name a variable; the task goes on the lines below.")
+def _require_sense(args: argparse.Namespace) -> None:
+    if args.name is not None and not args.name.isidentifier():
+        raise MisuseError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
+    if args.plan and args.wait:
+        raise MisuseError("--plan waits for you and --wait holds the cell until you are done; give one of them.")
 
 
 def _changed(run: Run) -> list[str]:
@@ -307,12 +304,9 @@ def _loaded(root: Path, paths: list[str]) -> int:
 
 
 def _task_parser(prog: str) -> Parser:
-    parser = task_parser(prog)
-    parser.add_argument("--cell", action="store_true")
+    parser = Parser(prog=prog)
+    notebook_flags(parser)
     parser.add_argument("--format", action="store_true")
-    parser.add_argument("--wait", action="store_true")
-    parser.add_argument("--values", action="store_true")
-    parser.add_argument("name", nargs="?")
     return parser
 
 

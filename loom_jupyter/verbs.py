@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loom_jupyter.command_line import MisuseError, Parser, nearest, positive, task_flags
+from loom_jupyter.command_line import MisuseError, Parser, nearest, notebook_flags, positive
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -322,13 +322,6 @@ def _said(text: str) -> Any:
     return Shown(text)
 
 
-def _with_task(parser: Parser) -> None:
-    for flag in ("--wait", "--values"):
-        parser.add_argument(flag, action="store_true")
-    task_flags(parser)
-    parser.add_argument("name", nargs="?")
-
-
 def _fix(_loom: Loom, _: argparse.Namespace) -> Any:
     raise MisuseError("fix repairs the last exception of a notebook, and here is none; describe it to: run TASK.")
 
@@ -346,9 +339,9 @@ VERBS = {
         ),
         Verb(
             "fix",
-            "[--check CMD] [--apply] [--ask] [--wait] [--values] [--model NAME] [--budget SECONDS] [NAME]",
+            "[--check CMD] [--ask] [--cell] [--apply] [--wait] [--values] [--model NAME] [--budget S] [NAME]",
             "explain and repair the notebook's last exception",
-            _with_task,
+            notebook_flags,
             _fix,
         ),
         Verb("diff", "[PATH]… [--run ID]", "the changes that a run proposes", _with_paths, _diff),

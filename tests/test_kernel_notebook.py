@@ -114,15 +114,27 @@ def test_fix_makes_a_task_of_the_last_exception(kernel: Kernel) -> None:
     assert ledger.scores[0][0] == "turnover.py"
 
 
-def test_fix_explains_where_a_cell_is_at_fault(kernel: Kernel) -> None:
-    kernel.run("prices = {'eur': 1}\nprices['usd']")
+def test_fix_explains_what_a_module_refuses(kernel: Kernel) -> None:
+    ran(kernel, "%%writefile limits.py\ndef limit(n):\n    if n < 0:\n        raise ValueError('too low')")
+    kernel.run("from limits import limit\nlow = -1\nlimit(low)")
     request, _ = finished(kernel, "%loom fix job")
-    assert request.ask
-    assert request.task.startswith("The cell In [2] raises KeyError: 'usd'")
-    assert "- prices: dict of 1" in request.words
+    assert (request.ask, request.cell) == (True, False)
+    assert request.task.startswith("The cell In [3] raises ValueError: too low")
+    assert "- low: int" in request.words
     assert kernel.value("[job.state.value, bool(job.proposal.answer)]") == ["accepted", True]
     (mapped,) = kernel.value("[e.excerpts for e in job.events() if e.type == 'map']")
-    assert mapped[0] == "<notebook> · In [2] (lines 1-2)"
+    assert mapped[0] == "<notebook> · In [3] (lines 1-3)"
+
+
+def test_fix_rewrites_the_cell_that_is_at_fault(kernel: Kernel) -> None:
+    ran(kernel, "prices = {'eur': 1}")
+    kernel.run("n = 1\nif n < 2:\n    raise KeyError('usd')")
+    request, _ = finished(kernel, "%loom fix --check cell job")
+    assert (request.ask, request.cell, request.check) == (False, True, "cell")
+    assert request.task.startswith(
+        "The cell In [3] raises KeyError: 'usd'\nIt fails at line 3: `raise KeyError('usd')`"
+    )
+    assert list(kernel.value("list(job.proposal.diffs)")) == ["In [3]"]
 
 
 def test_fix_without_an_exception_is_one_sentence(kernel: Kernel) -> None:

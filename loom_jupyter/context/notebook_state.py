@@ -137,6 +137,11 @@ class Failure(_Frozen):
         before = [f for f in self.frames[:-1] if (f.path, f.function) != (last.path, last.function)]
         return last.refuses and bool(before) and not before[-1].path
 
+    @property
+    def cell(self) -> Frame | None:
+        """The innermost frame in a cell."""
+        return next((f for f in reversed(self.frames) if f.cell is not None), None)
+
     def __str__(self) -> str:
         lines = [f"{f.place}, in {f.function}:\n    {f.text}" for f in self.frames]
         return "\n".join([*lines, self.title])

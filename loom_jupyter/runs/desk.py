@@ -126,8 +126,7 @@ class WorkspaceDesk:
         failure = notebook.failure if notebook is not None and notebook.fix else None
         if failure is None or not failure.in_cell:
             return []
-        number = next((f.cell for f in reversed(failure.frames) if f.cell is not None), None)
-        name = f"In [{number}]" if number is not None else "last exception"
+        name = f"In [{failure.cell.cell}]" if failure.cell is not None else "last exception"
         return [
             Offer(
                 id="s1",
