@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 
-from loom_jupyter.notebook import witness
+from loom_jupyter.notebook import gather
 from loom_jupyter.notebook.witness import Witness
 
 
@@ -48,6 +49,14 @@ def test_an_exception_gets_older_with_every_cell_that_goes_well(notebook: Any) -
         notebook.run("pass")
 
 
+def test_looms_own_cells_make_no_exception_older(notebook: Any) -> None:
+    notebook.shell.run_line_magic("load_ext", "loom_jupyter")
+    notebook.run("1 / 0")
+    notebook.run("%loom help")
+    notebook.shell.run_cell("pass", store_history=False)
+    assert state(notebook, "do it").failure.age == 0
+
+
 def test_complaints_of_magics_and_interrupts_are_no_exceptions_to_repair(notebook: Any) -> None:
     notebook.run("1 / 0")
     notebook.run("%timeit --nonsense")
@@ -75,13 +84,24 @@ def test_a_fresh_exception_brings_its_cell_and_variables(notebook: Any) -> None:
     assert state(notebook, "do something else").cells == ()
 
 
+def test_an_exception_that_cannot_be_read_is_known_by_its_type(
+    notebook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("loom_jupyter.notebook.failure.failure", fail)
+    notebook.run("[][0]")
+    assert state(notebook, "do it").failure.title == "IndexError"
+
+
 def test_a_part_that_cannot_be_read_is_said_and_the_rest_is_there(
     notebook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(witness.modules, "loaded", fail)
+    monkeypatch.setattr(gather.modules, "loaded", fail)
     notebook.run("limit = 30")
     found = state(notebook, "raise the limit")
     assert found.notices == ("This notebook's evidence lacks loaded modules (ZeroDivisionError).",)
@@ -91,7 +111,7 @@ def test_a_part_that_cannot_be_read_is_said_and_the_rest_is_there(
 def test_everything_is_bounded(notebook: Any) -> None:
     notebook.run("\n".join(f"value_{n} = list(range({n}))" for n in range(3000)))
     found = state(notebook, " ".join(f"value_{n}" for n in range(3000)))
-    assert len(found.variables) == witness.MOST_VARIABLES
+    assert len(found.variables) == gather.MOST_VARIABLES
     assert len(found.model_dump_json()) < 20_000
 
 
@@ -102,3 +122,16 @@ def test_nothing_is_imported(notebook: Any) -> None:
     assert not {
         m for m in set(sys.modules) - before if m.partition(".")[0] in ("pandas", "polars", "numpy", "torch")
     }
+
+
+def test_listening_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom IPython.core.interactiveshell import InteractiveShell\n"
+        "from loom_jupyter.notebook.witness import Witness\n"
+        "shell = InteractiveShell.instance()\n"
+        "shell.events.register('post_run_cell', Witness(shell).after_cell)\n"
+        "shell.run_cell('x = 1')\n"
+        "print(sorted({'numpy', 'pydantic', 'duckdb'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
