@@ -13,6 +13,7 @@ from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Rewrite
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.checks.evidence import Evidence
@@ -91,8 +92,9 @@ class WorkspaceDesk:
             self.executed = self.checker.trace()
 
     def _run_before(self, checker: Checker) -> CheckResult:
-        self.run.emit(NodeStarted(node=Node.CHECK, note=checker.command))
-        self.run.emit(CheckStarted(command=checker.command, stage="before"))
+        command = cells.SHOWN if checker.command == cells.COMMAND else checker.command
+        self.run.emit(NodeStarted(node=Node.CHECK, note=command))
+        self.run.emit(CheckStarted(command=command, stage="before"))
         found = _not_stopped(checker.before())
         self._told("before", found)
         return found

@@ -22,6 +22,8 @@ CELL = "cell"
 """What stands for this check on a command line."""
 NAME = "loom_cells.py"
 COMMAND = f"python {NAME}"
+SHOWN = "the notebook's cells"
+"""What people read instead of the command."""
 _TEMPLATE = Path(__file__).with_name("cell_case.py")
 _NO_CELLS, _NO_FOLDER = "CELLS: list[dict[str, Any]] = []", 'FOLDER = ""'
 
