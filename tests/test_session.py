@@ -202,6 +202,15 @@ def test_a_new_cell_is_gated_by_the_live_names_and_unchecked_without_a_check(ker
     assert kernel.value("[job.state.value, job.proposal.passed]") == ["accepted", None]
 
 
+def test_fix_writes_the_corrected_cell(kernel: Kernel) -> None:
+    kernel.run("limit = 2")
+    kernel.run(CELL)
+    said = kernel.run("%loom fix --cell --check cell --wait --apply job")
+    assert said.status == "ok", said.error + said.text
+    assert said.next_input == CELL.replace("< 2", "<= 2")
+    assert "Correct the cell, so that it no longer raises." in kernel.value("job.task")
+
+
 def test_what_does_not_go_with_cell_is_said(kernel: Kernel) -> None:
     assert "by --check cell alone" in kernel.run('%%loom --cell --check "pytest -q"\ntask').text
     assert "leave --ask and --commit out" in kernel.run("%%loom --cell --ask\ntask").text
