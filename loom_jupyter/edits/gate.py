@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Set
 from pathlib import PurePosixPath
 
 from loom_jupyter.edits import names, syntax
 from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.syntax import canonical
 from loom_jupyter.edits.text import decode
 
-__all__ = ["canonical", "gate", "gate_change", "is_test"]
+__all__ = ["canonical", "gate", "gate_change", "is_test", "other_assertion"]
 
 _CODE = r"(?:code|functions?|methods?|class(?:es)?|file|implementation|logic|content|lines?|imports?|tests?)"
 _END = r"[ \t).…*/>-]*(?:\.\.\.)?[ \t]*$"
@@ -101,6 +103,20 @@ def _weakened(path: str, before: str, after: str) -> str | None:
         if new[what] < old[what]:
             return f"weakens a test: {old[what] - new[what]} {what} fewer"
     return "weakens a test: skips it" if new["skips"] > old["skips"] else None
+
+
+def other_assertion(before: str, after: str) -> str | None:
+    """Say in one line that a cell's assertion is gone or says something else; None if all are kept."""
+    try:
+        old, new = (Counter(_assertions(syntax.parse(plain(source)))) for source in (before, after))
+    except (SyntaxError, ValueError):
+        return None
+    lost = next(iter(old - new), None)
+    return f"changes what the cell asserts: {lost[:80]}" if lost else None
+
+
+def _assertions(tree: ast.AST) -> list[str]:
+    return [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Assert)]
 
 
 def is_test(path: str) -> bool:

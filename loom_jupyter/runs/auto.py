@@ -12,9 +12,10 @@ import shlex
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loom_jupyter.edits.checks import cells
+from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.discover import find_check
 from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call
 from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
@@ -38,6 +39,13 @@ _PYTEST = "python -m pytest"
 _TEST = re.compile(r"(?:test_.*|.*_test)\.py")
 
 
+class Settled(NamedTuple):
+    """The command that checks a run, and its result on the code as it is, if it was run already."""
+
+    command: str
+    before: CheckResult | None = None
+
+
 def refuse_hopeless(task: str, root: Path) -> None:
     """Say before a run begins that ``auto`` has nothing to go by.
 
@@ -57,8 +65,8 @@ def settle(
     tell: Callable[[str], None],
     settings: Settings,
     cancel: threading.Event,
-) -> str | None:
-    """Return the command that checks a run; what ``auto`` comes to is told in sentences before it runs.
+) -> Settled | None:
+    """Return what checks a run; what ``auto`` comes to is told in sentences before it runs.
 
     Raises
     ------
@@ -70,7 +78,7 @@ def settle(
     if request.check == cells.CELL:
         return _cells(request.session, staged, tell, settings, cancel)
     if request.check != AUTO:
-        return request.check
+        return Settled(request.check) if request.check is not None else None
     snapshot = index.snapshot
     order = [path for path, _ in index.rank(request.task, tagged=request.tagged, notebook=request.notebook).scores]
     examples, definitions = find_examples(request.task), Definitions(index.root, snapshot, order)
@@ -81,10 +89,10 @@ def settle(
         if found.startswith(_PYTEST) and len(tests) > NEAREST:
             found = command(None, [shlex.quote(t) for t in tests[:NEAREST]])
         tell(f"No example in your words serves as a check; the check is {found}.")
-        return found
+        return Settled(found)
     tests = tests[:NEAREST] if importlib.util.find_spec("pytest") else []
     tell(f"The check is {_count(len(proof.kept), 'example')} of yours{_and_tests(tests)}.")
-    return command(proof.file, [shlex.quote(t) for t in tests])
+    return Settled(command(proof.file, [shlex.quote(t) for t in tests]))
 
 
 def _cells(
@@ -93,7 +101,7 @@ def _cells(
     tell: Callable[[str], None],
     settings: Settings,
     cancel: threading.Event,
-) -> str:
+) -> Settled:
     cells.require(session)
     assert session is not None
     placed = cells.place(
@@ -101,7 +109,7 @@ def _cells(
     )
     if placed is None:
         raise Cancelled
-    return placed
+    return Settled(*placed)
 
 
 def near_tests(snapshot: Snapshot, order: Sequence[str]) -> list[str]:

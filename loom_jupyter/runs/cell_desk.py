@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from loom_jupyter.edits.apply import NEW_CELL, FileChange
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
+from loom_jupyter.edits.gate import other_assertion
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import TaskSpec
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
     from loom_jupyter.context.ledger import Ledger
     from loom_jupyter.runs.run import Run
+
+
+_ASSERTION = re.compile(r"\bassert(?:ions?|s)?\b", re.I)
 
 
 def desk_of(run: Run, index: Index, model: Model, staged: StagedCopy, checker: Checker | None) -> WorkspaceDesk:
@@ -68,6 +73,16 @@ class CellDesk(WorkspaceDesk):
         excerpts = (*packed.excerpts, *read, *before)
         made = packed.model_copy(update={"targets": (self._target,), "excerpts": excerpts})
         return made.model_copy(update={"tokens": self.model.count(made.render())})
+
+    def _gate(self, changes: Sequence[FileChange]) -> str | None:
+        """Keep what the cell asserts, unless the user speaks of that: the check would pass without it."""
+        notebook = self.run.request.notebook
+        # The task of %loom fix names the failing line, which may be an assertion.
+        if not _ASSERTION.search(self.run.task) or (notebook is not None and notebook.fix):
+            lost = other_assertion(self._target.text, written.source_of(changes[0], self._target))
+            if lost:
+                return lost
+        return super()._gate(changes)
 
     def _attempt(self, checker: Checker, changes: Sequence[FileChange]) -> CheckResult:
         """Put the cell among the others in the check's script."""

@@ -141,7 +141,12 @@ def replay_on(
         check = settle(request, index, staged, _silent, settings, cancel)
         if check is not None:
             checker = Checker(
-                check, staged, timeout=settings.check_timeout, network=settings.network, cancel=cancel
+                check.command,
+                staged,
+                timeout=settings.check_timeout,
+                network=settings.network,
+                cancel=cancel,
+                known=check.before,
             )
             parts.enter_context(checker)
             checker.before()

@@ -148,7 +148,12 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             check = settle(run.request, index, staged, partial(_notice, run), settings, run.cancel)
             if check is not None:
                 checker = Checker(
-                    check, staged, timeout=settings.check_timeout, network=settings.network, cancel=run.cancel
+                    check.command,
+                    staged,
+                    timeout=settings.check_timeout,
+                    network=settings.network,
+                    cancel=run.cancel,
+                    known=check.before,
                 )
                 parts.enter_context(checker)
             desk = desk_of(run, index, model, staged, checker)

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import loom_jupyter
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.gate import canonical, gate, gate_change
+from loom_jupyter.edits.gate import canonical, gate, gate_change, other_assertion
 from loom_jupyter.edits.names import undefined
 
 CODE = "import os\n\n\ndef f(x):\n    # note\n    return os.path.join(x, 'a')\n"
@@ -218,3 +218,18 @@ def test_a_verdict_is_quick() -> None:
         assert gate("a.py", source, changed) is None
         times.append(time.perf_counter() - begin)
     assert min(times) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ("x = g(2)\nassert x == 5", None),
+        ("x = g(3)\nassert (x == 5)  # so", None),
+        ("x = g(2)\nassert x != 5", "changes what the cell asserts: assert x == 5"),
+        ("x = g(2)", "changes what the cell asserts: assert x == 5"),
+        ("%time x = g(2)\nassert x == 5\nassert x > 0", None),
+        ("x = (", None),
+    ],
+)
+def test_a_cell_keeps_its_assertions(after: str, said: str | None) -> None:
+    assert other_assertion("x = g(1)\nassert x == 5", after) == said

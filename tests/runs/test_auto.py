@@ -37,7 +37,7 @@ def settled(root: Path, task: str, check: str | None = "auto") -> tuple[str | No
     request = Request(id="x", task=task, root=str(root), check=check)
     with StagedCopy(root) as staged:
         found = settle(request, loom.index, staged, said.append, Settings(), threading.Event())
-    return found, said
+    return found and found.command, said
 
 
 @pytest.mark.usefixtures("lend")

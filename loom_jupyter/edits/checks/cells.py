@@ -8,6 +8,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from loom_jupyter.edits.checks.cell_case import MARK
 from loom_jupyter.edits.checks.check import CheckResult, run_check
+from loom_jupyter.edits.checks.report import trim
 from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
 
@@ -105,7 +107,7 @@ def place(
     timeout: float,
     network: bool = False,
     cancel: threading.Event | None = None,
-) -> str | None:
+) -> tuple[str, CheckResult | None] | None:
     """Put the check into the staged copy, and say what it is before it runs.
 
     It is run once on the code as it is, to see which cells fail there: those may go on failing, but for the one
@@ -113,8 +115,8 @@ def place(
 
     Returns
     -------
-    str or None
-        The command; None if `cancel` was set.
+    tuple or None
+        The command, and its result on the code as it is where that is known by now. None if `cancel` was set.
 
     Raises
     ------
@@ -133,8 +135,15 @@ def place(
     for sentence in _judged(session, failed):
         tell(sentence)
     staged.drop(NAME)
-    staged.add(NAME, script(session, staged, may_fail=failed.keys() - _required(session)))
-    return COMMAND
+    may_fail = failed.keys() - _required(session)
+    staged.add(NAME, script(session, staged, may_fail=may_fail))
+    return COMMAND, None if may_fail else _unmarked(found)
+
+
+def _unmarked(found: CheckResult) -> CheckResult:
+    """Return a result without the lines that only `_failures` reads."""
+    raw = "".join(line for line in found.raw.splitlines(keepends=True) if not line.startswith(MARK))
+    return replace(found, raw=raw, output=trim(raw))
 
 
 def script(session: Session, staged: StagedCopy, *, may_fail: Collection[int] | None = None) -> bytes:

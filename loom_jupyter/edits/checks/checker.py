@@ -53,6 +53,8 @@ class Checker:
         Leave the network on.
     cancel
         Ends whatever runs.
+    known
+        What the command gives on the code as it is, if it was run already.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Checker:
         timeout: float,
         network: bool = False,
         cancel: threading.Event | None = None,
+        known: CheckResult | None = None,
     ) -> None:
         self.command = command
+        self._known = known
         self.tally = Tally()
         self._staged = staged
         self._timeout = timeout
@@ -109,7 +113,7 @@ class Checker:
             self._warming.start()
         try:
             with self._alone:
-                found = self._cold(self._timeout, on_output)
+                found = self._noted(self._known) if self._known else self._cold(self._timeout, on_output)
                 self._staged.restore()
                 self._before = found
         finally:
