@@ -63,7 +63,10 @@ export function addCommands(
   });
   commands.addCommand('loom:undo', {
     label: trans.__('Undo the Accepted Changes'),
-    isEnabled: () => state() === 'accepted' && !model.view.proposal?.answer,
+    isEnabled: () =>
+      state() === 'accepted' &&
+      !model.view.proposal?.answer &&
+      !model.view.proposal?.cell,
     execute: () => host.undo()
   });
   commands.addCommand('loom:history', {

@@ -11,7 +11,7 @@ import type { Extension } from '@codemirror/state';
 import { Comparison } from './comparison';
 import { Documents, contentsPath } from './documents';
 import type { Drafts } from './drafts';
-import type { ProposedFile } from './events';
+import type { ProposalMade, ProposedFile } from './events';
 import type { Host } from './host';
 import { loomIcon } from './icon';
 import type { LoomModel } from './model';
@@ -19,6 +19,7 @@ import { Notebooks } from './notebooks';
 import { type CellText, start } from './start';
 import { type Draft, cell, fix } from './task';
 import type { Choice } from './view/choice';
+import { placeOf, put } from './written';
 
 /** The parts of JupyterLab that the host stands on; those that may be missing are null. */
 export interface Parts {
@@ -55,7 +56,18 @@ export class LabHost implements Host {
   private readonly documents: Documents;
 
   open = (path: string, line?: number | null): void => {
-    void this.documents.open(this.path(path), line);
+    const { proposal, task } = this.model.view;
+    const place = proposal?.cell?.cell_id
+      ? placeOf(this.parts.notebooks, proposal, task)
+      : null;
+    if (proposal?.files.some(file => proposal.cell && file.path === path)) {
+      if (place) {
+        this.parts.app.shell.activateById(place.panel.id);
+        place.panel.content.activeCellIndex = place.index;
+      }
+    } else {
+      void this.documents.open(this.path(path), line);
+    }
   };
 
   run = async (draft: Draft): Promise<void> => {
@@ -86,6 +98,11 @@ export class LabHost implements Host {
   };
 
   accept = async (chosen: Choice, merged = false): Promise<void> => {
+    const { proposal, task } = this.model.view;
+    if (proposal?.cell) {
+      await this.acceptCell(proposal, proposal.cell.source, task);
+      return;
+    }
     const files = chosen.paths.map(path => this.path(path));
     const some = chosen.whole
       ? {}
@@ -98,6 +115,24 @@ export class LabHost implements Host {
       await this.documents.reload(files);
     }
   };
+
+  private async acceptCell(
+    proposal: ProposalMade,
+    source: string,
+    task: string
+  ): Promise<void> {
+    const place = placeOf(this.parts.notebooks, proposal, task);
+    if (!place) {
+      this.model.refuse(
+        this.trans.__(
+          'The cell is in no open notebook, or it was edited since it ran. Open its notebook, or take the text from below.'
+        )
+      );
+    } else if (await this.model.ask('accept')) {
+      this.parts.app.shell.activateById(place.panel.id);
+      put(place, source);
+    }
+  }
 
   undo = async (): Promise<void> => {
     const files = this.proposed().map(path => this.path(path));

@@ -158,6 +158,12 @@ export class LoomModel implements IDisposable {
     }
   }
 
+  /** Say why something was not done. */
+  refuse(reason: string): void {
+    this.refusal = reason;
+    this.tell();
+  }
+
   /** Delete a run. */
   async remove(run: string): Promise<void> {
     await this.api.remove(run);

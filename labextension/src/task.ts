@@ -11,6 +11,8 @@ export interface Draft {
   ask: boolean;
   /** Look at the task before the search for places begins. */
   plan: boolean;
+  /** Write a cell of the notebook instead of files. */
+  cell: boolean;
 }
 
 export const BLANK: Draft = {
@@ -20,7 +22,8 @@ export const BLANK: Draft = {
   model: '',
   apply: false,
   ask: false,
-  plan: false
+  plan: false,
+  cell: false
 };
 
 /** The line that a notebook needs before its first task. */
@@ -53,6 +56,9 @@ export function cell(draft: Draft, folder: string): string {
     words.push('--ask');
   } else if (draft.apply) {
     words.push('--apply');
+  }
+  if (draft.cell) {
+    words.push('--cell');
   }
   if (draft.plan) {
     words.push('--plan');

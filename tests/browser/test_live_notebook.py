@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from lab import SETUP, Notebook
-from scripted_runs import CELL_AFTER, CELL_BEFORE
+from scripted_runs import CELL_AFTER, CELL_BEFORE, whole
 from sidebar import BUILT, Sidebar
+
+from loom_jupyter.runs import events as ev
 
 pytestmark = [
     pytest.mark.browser,
@@ -125,3 +127,48 @@ def test_an_unsaved_edit_is_not_lost_to_an_accept_elsewhere(sidebar: Sidebar) ->
     sidebar.page.locator(".Toastify__toast", has_text="yours stay").wait_for()
     assert live(notebook, CHANGED) == "mine = 1"
     assert saved(notebook, CHANGED) == CELL_AFTER
+
+
+CELL_DIFF = """--- In [2]
++++ In [2]
+@@ -1,2 +1,2 @@
+ weight = 2
+-price = 4.9 if weight < 2 else 7.2
++price = 4.9 if weight <= 2 else 7.2
+"""
+
+
+def offer(sidebar: Sidebar, cell: ev.ProposedCell, diff: str) -> None:
+    """Put a run on disk that wrote a cell."""
+    name = "new cell" if cell.number is None else f"In [{cell.number}]"
+    file = ev.ProposedFile(path=name, added=1, removed=1, diff=diff)
+    proposal = ev.ProposalMade(summary="", files=[file], passed=None, cell=cell)
+    sidebar.store([*whole()[:-2], proposal, whole()[-1]], "2 kg", cell=True)
+    sidebar.says("Waits for your review")
+
+
+def test_a_rewritten_cell_goes_where_it_stands_unless_it_was_edited(sidebar: Sidebar) -> None:
+    notebook = sidebar.notebook
+    offer(sidebar, ev.ProposedCell(number=2, cell_id=f"c{CHANGED}", source=CELL_AFTER), CELL_DIFF)
+    write(notebook, CHANGED, "mine = 1")
+    sidebar.button("Accept").click()
+    sidebar.place.get_by_role("alert").filter(has_text="edited since it ran").wait_for()
+    assert live(notebook, CHANGED) == "mine = 1"
+    write(notebook, CHANGED, CELL_BEFORE)
+    sidebar.button("Accept").click()
+    await_source(notebook, CHANGED, CELL_AFTER)
+    sidebar.says("Accepted")
+    assert sidebar.button("Undo").count() == 0  # the notebook's own undo takes it back
+
+
+def test_a_new_cell_comes_below_the_task(sidebar: Sidebar) -> None:
+    notebook = sidebar.notebook
+    write(notebook, CHANGED, "%%loom --cell\n2 kg")
+    diff = "--- new cell\n+++ new cell\n@@ -0,0 +1 @@\n+fresh = 1\n"
+    offer(sidebar, ev.ProposedCell(source="fresh = 1"), diff)
+    sidebar.button("Accept").click()
+    notebook.page.wait_for_function(
+        f"window.jupyterapp.shell.currentWidget.content.widgets[{CHANGED + 1}]"
+        "?.model.sharedModel.source === 'fresh = 1'"
+    )
+    assert live(notebook, OTHER) == "other = 1"

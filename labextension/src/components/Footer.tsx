@@ -88,16 +88,18 @@ export function Footer(): JSX.Element {
             </Button>
           </>
         )}
-        {view.state === 'accepted' && files.length > 0 && (
-          <Button
-            className="jp-mod-styled"
-            disabled={asking !== null}
-            onClick={() => void undo()}
-          >
-            <undoIcon.react tag="span" className="jp-Loom-icon" />
-            {trans.__('Undo')}
-          </Button>
-        )}
+        {view.state === 'accepted' &&
+          files.length > 0 &&
+          !view.proposal?.cell && (
+            <Button
+              className="jp-mod-styled"
+              disabled={asking !== null}
+              onClick={() => void undo()}
+            >
+              <undoIcon.react tag="span" className="jp-Loom-icon" />
+              {trans.__('Undo')}
+            </Button>
+          )}
       </div>
     </footer>
   );

@@ -139,6 +139,16 @@ export function TaskBox(): JSX.Element {
           {trans.__('Apply')}
         </label>
         <label
+          title={trans.__('Write a cell of the notebook instead of files')}
+        >
+          <input
+            type="checkbox"
+            checked={draft.cell}
+            onChange={event => drafts.set({ cell: event.target.checked })}
+          />
+          {trans.__('Cell')}
+        </label>
+        <label
           title={trans.__(
             'Look at the task, and change it, before the search for places begins'
           )}

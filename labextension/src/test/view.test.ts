@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { Messages } from '../follow';
 import { BLANK, cell, fix, quoted, relative } from '../task';
-import { parts, side } from '../view/diff';
+import { fits, parts, side } from '../view/diff';
 import { shares, why } from '../view/families';
 import * as figures from '../view/figures';
 import { outcome } from '../view/outcome';
@@ -103,6 +103,15 @@ describe('a diff', () => {
     const found = parts(diff);
     expect(found.map(part => part.oldStart)).toEqual([1, 9]);
     expect(found[0] && side(found[0], '-')).toBe('-- a/comment\nselect');
+  });
+
+  it('says whether a text still is what it was made of', () => {
+    const diff = '--- In [1]\n+++ In [1]\n@@ -2,2 +2,2 @@\n-b\n+B\n c\n';
+    const whole = parts(diff);
+    expect(fits('a\nb\nc', whole)).toBe(true);
+    expect(fits('a\nb\nc\nd', whole)).toBe(true);
+    expect(fits('new\na\nb\nc', whole)).toBe(false);
+    expect(fits('a\nmine\nc', whole)).toBe(false);
   });
 
   it('names the cells of a notebook', () => {

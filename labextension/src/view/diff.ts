@@ -47,6 +47,16 @@ export function parts(diff: string): Part[] {
   return found;
 }
 
+/** Whether a text still is, around each part, what the diff was made of. */
+export function fits(text: string, found: readonly Part[]): boolean {
+  const lines = text.split('\n');
+  return found.every(part => {
+    const old = side(part, '-').split('\n');
+    const start = Math.max(0, part.oldStart - 1);
+    return old.every((line, number) => lines[start + number] === line);
+  });
+}
+
 /** Return the text of a part before or after the change. */
 export function side(part: Part, which: '-' | '+'): string {
   return part.lines
