@@ -107,6 +107,10 @@ class UnitWriter:
             {"role": "user", "content": render("repair", reason=reason, output=output, name=self._name)},
         )
 
+    def hinted(self, output: str) -> list[Message]:
+        """Return the prompt with what the check said to an attempt; the attempt itself would only be copied."""
+        return self.talk.messages(f"{self._prompt}\n\n{render('hint', output=output)}")
+
     def repair(self, prompt: Sequence[Message], *, temperature: float) -> Candidate | None:
         """Return a rewrite after a failed attempt."""
         reply = self.talk.ask(prompt, self._room(), prefix=self._prefix, stop=STOP, temperature=temperature)

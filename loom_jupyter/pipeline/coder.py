@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
+from loom_jupyter.models.protocol import Message
 from loom_jupyter.pipeline.candidates import FREE, UnitWriter, shown
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.doubts import Candidate
@@ -26,6 +27,8 @@ OUTPUT_CHARS = 700
 MOST_HUNKS = 8
 # Of one round of samples for a unit that is yet to be written.
 TEMPERATURES = (0.4, 0.6, 0.8, 1.0) * 4
+# What sixteen samples side by side take, in drafts one after the other (two cores).
+ROUND = 6.0
 # Share of tests that an attempt must pass before the search looks around it.
 NEAR = 0.5
 
@@ -94,14 +97,14 @@ def write(
             break
         share = clock() + (end - clock()) / (2 * len(writers))
         sure = SURE_TRIES if n == 0 else 1
-        if _solved(search, writer, islice(stream, FREE), _alarm(clock, share), sure):
+        if _solved(search, writer, islice(stream, FREE), _Timer(clock, share), sure):
             return _proposal(search)  # a small change
     for i, writer in enumerate(writers):
         share = end if i == len(writers) - 1 else clock() + (end - clock()) / 2
         if writer in streams:
-            solved = _solved(search, writer, streams[writer], _alarm(clock, share))
+            solved = _solved(search, writer, streams[writer], _Timer(clock, share))
         else:
-            solved = _written(search, writer, _alarm(clock, share))
+            solved = _written(search, writer, _Timer(clock, share))
         if solved or clock() > end:
             break
     else:
@@ -110,15 +113,25 @@ def write(
     return _proposal(search)
 
 
-def _alarm(clock: Callable[[], float], end: float) -> Callable[[], bool]:
-    return lambda: clock() > end
+@dataclass(frozen=True)
+class _Timer:
+    clock: Callable[[], float]
+    end: float
+
+    @property
+    def left(self) -> float:
+        return self.end - self.clock()
+
+    @property
+    def up(self) -> bool:
+        return self.left < 0
 
 
 def _solved(
     search: _Search,
     writer: UnitWriter,
     candidates: Iterable[Candidate],
-    time_is_up: Callable[[], bool],
+    timer: _Timer,
     sure: int = 0,
 ) -> bool:
     """Try one target's candidates, `sure` of them although time is up; True if nothing more needs to be tried."""
@@ -128,46 +141,48 @@ def _solved(
         if trial.passed or (trial.passed is None and not trial.gate):
             return True
         tries = search.tried - before
-        if tries >= TRIES or (tries >= sure and time_is_up()):
+        if tries >= TRIES or (tries >= sure and timer.up):
             return False
     return False
 
 
-def _written(search: _Search, writer: UnitWriter, time_is_up: Callable[[], bool]) -> bool:
+def _written(search: _Search, writer: UnitWriter, timer: _Timer) -> bool:
     """Write a unit that is not there yet: greedily, again with what the check said, then by chance.
 
-    After every round of samples the search looks around the best attempt so far.
+    Every other round of samples is told what the check said to the best attempt so far; after every round the
+    search looks around that attempt.
     """
-    drafts = (writer.rewrite, lambda: _again(search, writer, 0.0))
-    for draft in drafts:
+    before = timer.left
+    for draft in (writer.rewrite, lambda: writer.repair(_hinted(search, writer), temperature=0.0)):
         candidate = draft()
         if candidate is not None and search.attempt(writer.target, candidate).passed:
             return True
+    draft_seconds = (before - timer.left) / 2
     looked_at: str | None = None
     for number in count():
-        if time_is_up():
+        if timer.up:
             break
-        for candidate in _round(search, writer, number):
+        prompt = _hinted(search, writer) if number % 2 else None
+        # A round that is cut off gives nothing: its samples end at about the same time.
+        fit = max(4, int(len(TEMPERATURES) * timer.left / (ROUND * draft_seconds or 1.0)))
+        for candidate in writer.samples(TEMPERATURES[:fit], prompt):
             if search.attempt(writer.target, candidate).passed:
                 return True
-            if time_is_up():
+            if timer.up:
                 return False
         while search.best is not None and search.best[0].score >= NEAR and search.best[1].text != looked_at:
             looked_at = search.best[1].text
-            if _around(search, writer, looked_at, time_is_up):
+            if _around(search, writer, looked_at, timer):
                 return True
     return False
 
 
-def _round(search: _Search, writer: UnitWriter, number: int) -> Iterable[Candidate]:
-    """Return a round of samples: at first of the request alone, then every other one after the best attempt."""
-    if search.best is None or number % 2 == 0:
-        return writer.samples(TEMPERATURES)
-    trial, rewrite = search.best
-    return writer.samples(TEMPERATURES, writer.corrected(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:]))
+def _hinted(search: _Search, writer: UnitWriter) -> list[Message]:
+    output = search.best[0].output if search.best else "It was no complete code block."
+    return writer.hinted(output[-OUTPUT_CHARS:])
 
 
-def _around(search: _Search, writer: UnitWriter, attempt: str, time_is_up: Callable[[], bool]) -> bool:
+def _around(search: _Search, writer: UnitWriter, attempt: str, timer: _Timer) -> bool:
     """Try what is one line away from an attempt, until something is better."""
     assert search.best is not None
     before = search.best[0].score
@@ -175,7 +190,7 @@ def _around(search: _Search, writer: UnitWriter, attempt: str, time_is_up: Calla
         trial = search.attempt(writer.target, candidate)
         if trial.passed:
             return True
-        if time_is_up() or n >= TRIES or (not trial.gate and trial.score > before):
+        if timer.up or n >= TRIES or (not trial.gate and trial.score > before):
             break
     return False
 
@@ -212,9 +227,8 @@ def _again(search: _Search, writer: UnitWriter, temperature: float) -> Candidate
     if search.best is None:
         return None
     trial, rewrite = search.best
-    return writer.repair(
-        writer.corrected(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:]), temperature=temperature
-    )
+    prompt = writer.corrected(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:])
+    return writer.repair(prompt, temperature=temperature)
 
 
 def _proposal(search: _Search) -> Proposal:

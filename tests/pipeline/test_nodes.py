@@ -217,10 +217,10 @@ def test_the_second_round_sees_the_best_attempt_and_the_time_ends_it(scripted: A
     model = scripted([PLAN, *(written(n) for n in range(3, 200))])
     proposal = run(model, stub_desk(desk, judge), heard, clock=lambda: float(next(seconds)))
     assert proposal.passed is False
-    lengths = [len(prompt) for prompt in model.prompts]
-    assert lengths[1:3] == [2, 4]
-    assert lengths[3:19] == [2] * 16
-    assert lengths[19:21] == [4, 4]
+    told = ["None == 7" in prompt[-1]["content"] for prompt in model.prompts]
+    assert told[1:3] == [False, True]
+    assert told[3:19] == [False] * 16
+    assert told[19:21] == [True, True]
     assert len(heard.all("candidate")) < 70
 
 
