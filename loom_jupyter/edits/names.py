@@ -18,6 +18,8 @@ NOTEBOOK = frozenset({"get_ipython", "display", "In", "Out", "_", "__", "___", "
 """Names that IPython gives every cell."""
 _STAR = re.compile(r"^\s*from\s+\S+\s+import\s+\*|\bexec\s*\(|\bglobals\s*\(\)", re.M)
 _WORD = re.compile(r"[^\W\d]\w*")
+# An assignment is a lone "=" or ":="; a string may hold names or stop to hold them.
+_WORD_OR_SIGN = re.compile(r"""[^\W\d]\w*|(?<![=!<>])=(?!=)|["'#]""")
 
 
 def newly_undefined(before: str, after: str, known: Set[str] = frozenset()) -> frozenset[str]:
@@ -25,7 +27,10 @@ def newly_undefined(before: str, after: str, known: Set[str] = frozenset()) -> f
 
     Only names on lines that changed are looked at, which makes this cheap enough for every candidate.
     """
-    suspects = _changed_words(before, after)
+    old, new = _changed(before, after)
+    if _names(old) == _names(new):
+        return frozenset()
+    suspects = frozenset(_WORD.findall(old) + _WORD.findall(new))
     found = undefined(after, known, suspects)
     return found - undefined(before, known, found) if found and before else found
 
@@ -70,12 +75,20 @@ def _role(symbol: symtable.Symbol, *, top: bool) -> bool | None:
     return bound or (top and symbol.is_annotated())
 
 
-def _changed_words(before: str, after: str) -> frozenset[str]:
+def _changed(before: str, after: str) -> tuple[str, str]:
+    """Return the lines that a change takes away, and those that it brings."""
     old, new = before.splitlines(), after.splitlines()
     first, last = common_ends(old, new)
     old, new = old[first : len(old) - last], new[first : len(new) - last]
-    changed: list[str] = []
+    gone: list[str] = []
+    come: list[str] = []
     for tag, a1, a2, b1, b2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
-            changed += old[a1:a2] + new[b1:b2]
-    return frozenset(_WORD.findall("\n".join(changed)))
+            gone += old[a1:a2]
+            come += new[b1:b2]
+    return "\n".join(gone), "\n".join(come)
+
+
+def _names(lines: str) -> list[str]:
+    """Return the words and the signs that define, in order: where they are the same, so is what is defined."""
+    return _WORD_OR_SIGN.findall(lines)

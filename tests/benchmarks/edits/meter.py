@@ -13,7 +13,7 @@ from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.models import host
 
 Span = tuple[float, float]
-_CALLS = ("chat", "score", "branch", "count", "infill", "continue_", "complete")
+_CALLS = ("chat", "sample", "score", "branch", "count", "infill", "continue_", "complete")
 
 
 @dataclass
