@@ -62,6 +62,7 @@ def problem(path: str, before: str, after: str) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=8)
 def canonical(path: str, text: str) -> str:
     """Return a key that is equal for texts that differ only in layout and comments.
 
