@@ -67,6 +67,9 @@ class Settings(BaseModel):
         Check command used when a run names none.
     check_timeout
         Seconds that one check may take before its process group is ended.
+    expand
+        Whether the Explorer may look around what it is offered: callers, callees, tests, definitions. Off, because
+        the choice of a model below 3B was measured to add next to nothing to the ranking.
     network
         Whether checks may reach the network. Without it they are cut off where the system allows that.
     budget
@@ -86,6 +89,7 @@ class Settings(BaseModel):
     unload_after: float | None = Field(default=None, gt=0)
     check: str | None = None
     check_timeout: float = Field(default=120.0, gt=0)
+    expand: bool = False
     network: bool = False
     budget: float = Field(default=120.0, gt=0)
     notebook: bool = True

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import BaseModel, ConfigDict, Field
+
+NEW_CELL = "new-cell"
+"""Kind of a target that adds a code cell after the cell it names (at the end, if it names none)."""
+NEW_SYMBOL = "new-symbol"
+"""Kind of a target behind which a new unit is put; its own text stays."""
+REMOVED = "removed"
+"""Kind of a target that goes."""
+ADDED = (NEW_CELL, NEW_SYMBOL)
+
+
+class Relation(StrEnum):
+    """What the Explorer may ask to see beside a unit that it was offered."""
+
+    CALLERS = "calls"
+    CALLEES = "called by"
+    TESTS = "tests"
+    DEFINITIONS = "named by"
 
 
 class _Frozen(BaseModel):

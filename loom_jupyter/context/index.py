@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loom_jupyter.context import history, pack
+from loom_jupyter.context import history, neighbours, pack
 from loom_jupyter.context.commits import CommitLog, Past
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Relation
 from loom_jupyter.context.gather import gather
 from loom_jupyter.context.history import Commit, Tracked
 from loom_jupyter.context.ledger import Ledger
@@ -240,6 +240,20 @@ class Index:
     def offers(self, ledger: Ledger, limit: int = 8) -> list[Offer]:
         """Return the units that the Explorer may choose from, best first, with ids from ``s1`` on."""
         return pack.offers(ledger, limit)
+
+    def defined(self, name: str) -> list[Offer]:
+        """Return the units of code that are called so, by their qualified or their own name."""
+        return pack.named(self.snapshot, name)
+
+    def related(self, offer: Offer, relation: Relation) -> list[Offer]:
+        """Return what stands in a relation to a unit, nearest first; the offers have no ids yet."""
+        return neighbours.related(self.root, self.snapshot, offer, relation)
+
+    def naming(self, word: str) -> list[str]:
+        """Return the paths of the code files whose text holds a word."""
+        snapshot = self.snapshot
+        numbers = sorted(set(snapshot.lookup(word.lower().strip("_")).file.tolist()))
+        return [snapshot.paths[n] for n in numbers if snapshot.roles[n] in ("source", "test")]
 
     def map(
         self,

@@ -72,6 +72,31 @@ def offers(ledger: Ledger, limit: int = 8) -> list[Offer]:
     ]
 
 
+def named(snapshot: Snapshot, name: str) -> list[Offer]:
+    """Return the units of code that are called so, by their qualified or their own name."""
+    found = [
+        (path, s)
+        for number, path in enumerate(snapshot.paths)
+        for s in snapshot.batch.symbols[number]
+        if name and s.kind in CALLABLE | CONTAINER and name in (s.name, s.name.rpartition(".")[2])
+    ]
+    return [
+        Offer(
+            id=f"s{n}",
+            path=path,
+            symbol=s.name,
+            kind=s.kind,
+            start=s.start,
+            end=s.end,
+            signature=s.signature,
+            evidence="named in the request",
+            score=0.0,
+            cell=s.cell,
+        )
+        for n, (path, s) in enumerate(found, 1)
+    ]
+
+
 def _overlap(a: RankedSymbol, b: RankedSymbol) -> bool:
     return a.path == b.path and a.cell == b.cell and a.start <= b.end and b.start <= a.end
 

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loom_jupyter.context.context_map import Rewrite
-from loom_jupyter.edits import notebook
+from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite
+from loom_jupyter.edits import names, notebook, syntax
 from loom_jupyter.edits.errors import EditError, StaleFileError
+from loom_jupyter.edits.imports import cell_imports, with_imports
+from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.paths import resolve
-from loom_jupyter.edits.text import LineEdit, decode, replace_lines
-
-NEW_CELL = "new-cell"
-"""Kind of a target that adds a code cell after the cell it names (at the end, if it names none)."""
+from loom_jupyter.edits.text import LineEdit, decode, replace_lines, split_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class FileChange:
     mode: int | None = None
 
 
-def apply(rewrites: Iterable[Rewrite], root: Path) -> list[FileChange]:
+def apply(rewrites: Iterable[Rewrite], root: Path, *, imports: bool = True) -> list[FileChange]:
     """Compute what the rewrites make of the files below a root.
 
     Parameters
@@ -47,6 +46,8 @@ def apply(rewrites: Iterable[Rewrite], root: Path) -> list[FileChange]:
         Any number a file, not overlapping. Lines count as they were when the map was made.
     root
         Workspace, or its staged copy; only read.
+    imports
+        Whether to add what Python code of the rewrites forgets to import from the standard library.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def apply(rewrites: Iterable[Rewrite], root: Path) -> list[FileChange]:
     by_path: dict[str, list[Rewrite]] = {}
     for rewrite in rewrites:
         by_path.setdefault(rewrite.target.path, []).append(rewrite)
-    return [_change(root, path, group) for path, group in sorted(by_path.items())]
+    return [_change(root, path, group, imports) for path, group in sorted(by_path.items())]
 
 
 def digest(data: bytes) -> str:
@@ -71,7 +72,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _change(root: Path, path: str, rewrites: Sequence[Rewrite]) -> FileChange:
+def _change(root: Path, path: str, rewrites: Sequence[Rewrite], imports: bool) -> FileChange:
     file = resolve(root, path)
     expected = {rewrite.target.sha256 for rewrite in rewrites}
     try:
@@ -79,7 +80,7 @@ def _change(root: Path, path: str, rewrites: Sequence[Rewrite]) -> FileChange:
     except FileNotFoundError:
         if expected != {None}:
             raise StaleFileError(path, f"{path} has been removed since it was read; run again.") from None
-        return _created(path, rewrites)
+        return _created(path, rewrites, imports)
     except OSError as error:
         raise EditError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     if None in expected:
@@ -89,34 +90,64 @@ def _change(root: Path, path: str, rewrites: Sequence[Rewrite]) -> FileChange:
     if expected != {digest(before)}:
         raise StaleFileError(path, f"{path} has changed since it was read; run again to work on it as it is now.")
     text, encoding = decode(path, before)
-    after = encoding.encode(path, _rewritten(path, text, rewrites))
+    after = encoding.encode(path, _rewritten(path, text, rewrites, imports))
     return FileChange(path, before, after, stat.S_IMODE(file.stat().st_mode))
 
 
-def _created(path: str, rewrites: Sequence[Rewrite]) -> FileChange:
+def _created(path: str, rewrites: Sequence[Rewrite], imports: bool) -> FileChange:
     if len(rewrites) > 1:
         raise EditError(f"{path} would be created twice by one proposal; ask for it once.")
-    return FileChange(path, None, rewrites[0].text.encode("utf-8"))
+    text = rewrites[0].text
+    text = with_imports("", text) if imports and path.endswith(syntax.PYTHON) else text
+    return FileChange(path, None, text.encode("utf-8"))
 
 
-def _rewritten(path: str, text: str, rewrites: Sequence[Rewrite]) -> str:
-    cells: dict[str, list[LineEdit]] = {}
+def _rewritten(path: str, text: str, rewrites: Sequence[Rewrite], imports: bool) -> str:
+    cells: dict[str, list[Rewrite]] = {}
     lines: list[LineEdit] = []
     added: list[Rewrite] = []
     for rewrite in rewrites:
         target = rewrite.target
-        edit = LineEdit(target.start, target.end, rewrite.text, target.text)
         if target.kind == NEW_CELL:
             added.append(rewrite)
         elif target.cell is not None:
-            cells.setdefault(target.cell, []).append(edit)
+            cells.setdefault(target.cell, []).append(rewrite)
         else:
-            lines.append(edit)
+            lines.append(_edit(path, text, rewrite))
     if lines and (cells or added):
         raise EditError(f"{path}: cells and raw lines of one notebook cannot change together; choose cells.")
-    for name, edits in cells.items():
+    before = text
+    for name, group in cells.items():
         cell = notebook.find(path, text, name)
+        edits = [_edit(path, cell.source, rewrite) for rewrite in group]
         text = notebook.with_source(text, cell, replace_lines(f"{path} cell {name}", cell.source, edits))
+    if imports and cells:
+        cell = notebook.find(path, text, next(iter(cells)))
+        missing = cell_imports(syntax.code(path, before), syntax.code(path, text), names.NOTEBOOK)
+        text = notebook.with_source(text, cell, missing + cell.source) if missing else text
     for rewrite in added:
-        text = notebook.with_new_cell(path, text, rewrite.target.cell, rewrite.text.removesuffix("\n"))
-    return replace_lines(path, text, lines) if lines else text
+        source = rewrite.text.removesuffix("\n")
+        if imports:
+            code = syntax.code(path, text)
+            source = cell_imports(code, f"{code}\n{plain(source)}", names.NOTEBOOK) + source
+        text = notebook.with_new_cell(path, text, rewrite.target.cell, source)
+    text = replace_lines(path, text, lines) if lines else text
+    return with_imports(before, text) if imports and path.endswith(syntax.PYTHON) else text
+
+
+def _edit(path: str, text: str, rewrite: Rewrite) -> LineEdit:
+    """Return the edit of one unit; blank lines around what comes or goes are as the language has them."""
+    target, lines = rewrite.target, split_lines(text)
+    if target.kind == REMOVED:
+        start, end = target.start, target.end
+        while end < len(lines) and not lines[end].strip():
+            end += 1
+        while end == len(lines) and start > 1 and not lines[start - 2].strip():
+            start -= 1
+        return LineEdit(start, end, "")
+    if target.kind == NEW_SYMBOL:
+        flat = rewrite.text[:1] not in (" ", "\t")
+        gap = "\n" * (2 if flat and path.endswith((*syntax.PYTHON, ".ipynb")) else 1)
+        follows = target.end < len(lines) and lines[target.end].strip()
+        return LineEdit(target.end + 1, target.end, gap + rewrite.text + (gap if follows else ""))
+    return LineEdit(target.start, target.end, rewrite.text, target.text)

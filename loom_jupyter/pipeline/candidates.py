@@ -5,12 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Target, place
+from loom_jupyter.context.context_map import ADDED, NEW_SYMBOL, REMOVED, ContextMap, Excerpt, Target, place
 from loom_jupyter.models.protocol import Message, Model, Reply, Scorer, TokenScore, Usage
 from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
 from loom_jupyter.pipeline.fence import fenced_code, tag_of
 from loom_jupyter.pipeline.mutations import mutated
+from loom_jupyter.pipeline.patch import PatchError, patched
 from loom_jupyter.pipeline.prompts import render
+from loom_jupyter.pipeline.restore import only_new, restored
 from loom_jupyter.pipeline.stubs import unwritten
 from loom_jupyter.pipeline.talk import Talk
 
@@ -23,6 +25,11 @@ FREE = 20
 MARGIN_TOKENS = 200
 NEW_TOKENS = 1200
 STOP = ("\n```",)
+# Characters a token at least, as code goes; what a prompt holds besides the unit; a patch's length and tries.
+CHARS = 3.5
+PROMPT_TOKENS = 600
+PATCH_TOKENS = 500
+PATCH_TRIES = 2
 
 
 class UnitWriter:
@@ -41,6 +48,7 @@ class UnitWriter:
             place=place(target.path, target.symbol, target.start, target.end),
             tag=tag,
             name=self._name,
+            added=target.kind == NEW_SYMBOL,
         )
 
     def candidates(self, *, checked: bool) -> Iterator[Candidate]:
@@ -49,9 +57,16 @@ class UnitWriter:
         Some small changes, which cost the model nothing, where a check can judge them; the greedy rewrite unless
         it would be a copy; then the model's branches and the other small changes by margin.
         """
-        if not self.target.text or not isinstance(self.talk.model, Scorer):
-            yield from self._greedy()
+        if self.target.kind == REMOVED:
+            yield Candidate("", "removed", 0.0)
+            return
+        if self._too_long:
+            yield from self._patches()
             yield from self._small(self.target.text, [], checked=checked)
+            return
+        if self._fresh or not isinstance(self.talk.model, Scorer):
+            yield from self._greedy()
+            yield from () if self._fresh else self._small(self.target.text, [], checked=checked)
             return
         text = self.target.text
         scores = self._scores(self.talk.model, text)
@@ -98,7 +113,7 @@ class UnitWriter:
         code = fenced_code(reply.text, opened=True)
         if not code or reply.finish != "stop":
             return None
-        return Candidate(fit(code, self.target.text), kind, 0.0)
+        return Candidate(self._fitted(code), kind, 0.0)
 
     def corrected(self, attempt: str, reason: str, output: str) -> list[Message]:
         """Return the prompt that shows a failed attempt, and what the check said to it."""
@@ -113,13 +128,53 @@ class UnitWriter:
 
     def repair(self, prompt: Sequence[Message], *, temperature: float) -> Candidate | None:
         """Return a rewrite after a failed attempt."""
+        if self.target.kind == REMOVED or self._too_long:
+            return None
         reply = self.talk.ask(prompt, self._room(), prefix=self._prefix, stop=STOP, temperature=temperature)
         return self._read(reply, "repair")
 
     @property
     def unwritten(self) -> bool:
         """Whether there is nothing yet that could be copied."""
-        return not self.target.text or (self._python and unwritten(self.target.text))
+        if self.target.kind == REMOVED:
+            return False
+        return self._fresh or (self._python and unwritten(self.target.text))
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether something new is written, not the target again."""
+        return not self.target.text or self.target.kind in ADDED
+
+    @property
+    def _too_long(self) -> bool:
+        """Whether the window cannot hold the unit twice: once to be read, once to be written."""
+        tokens = 2 * len(self.target.text) / CHARS + PROMPT_TOKENS
+        return not self._fresh and tokens > self.talk.model.info.n_ctx
+
+    def _patches(self) -> Iterator[Candidate]:
+        """Yield the unit with the model's SEARCH/REPLACE blocks applied; a second try hears what was wrong."""
+        more: list[Message] = []
+        prompt = render("patch", **shown(self.target), name=self._name)
+        for _ in range(PATCH_TRIES):
+            reply = self.talk.ask(self.talk.messages(prompt, *more), PATCH_TOKENS)
+            try:
+                yield Candidate(patched(self.target.text, reply.text), "search and replace", 0.0)
+                return
+            except PatchError as error:
+                self.talk.observer.repaired(self.talk.node, f"the patch cannot be applied: {error}")
+                more = [
+                    {"role": "assistant", "content": reply.text[:500]},
+                    {"role": "user", "content": render("retry_patch", error=str(error))},
+                ]
+
+    def _fitted(self, code: str) -> str:
+        """Return a reply's code as it can stand in its place, with what it drops without being asked."""
+        code = fit(code, self.target.text)
+        if not self._python or not self.target.text:
+            return code
+        if self.target.kind == NEW_SYMBOL:
+            return only_new(code, self.target.text)
+        return restored(code, self.target.text, self.talk.request)
 
     @property
     def _python(self) -> bool:
@@ -145,7 +200,9 @@ class UnitWriter:
 
     def _small(self, text: str, scores: Sequence[TokenScore], *, checked: bool) -> list[Candidate]:
         """Return small changes, likeliest first; none where no check can judge them."""
-        return sorted(mutated(text, scores) if self._python and checked else [], key=_likeliest)
+        if not (self._python and checked):
+            return []
+        return sorted(mutated(text, scores), key=_likeliest)
 
     def _greedy(self) -> Iterator[Candidate]:
         if candidate := self.rewrite():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -16,12 +16,25 @@ T = TypeVar("T", bound=BaseModel)
 TRIES = 3
 
 
-def decide(talk: Talk, instruction: str, model: type[T], schema: Mapping[str, Any], max_tokens: int) -> T | None:
-    """Return the model's decision, or None after `TRIES` unusable replies (each is told to the observer)."""
+def decide(
+    talk: Talk,
+    instruction: str,
+    model: type[T],
+    schema: Mapping[str, Any],
+    max_tokens: int,
+    before: Sequence[Message] = (),
+) -> T | None:
+    """Return the model's decision, or None after `TRIES` unusable replies (each is told to the observer).
+
+    Parameters
+    ----------
+    before
+        What was said already after the instruction.
+    """
     more: list[Message] = []
     for attempt in range(TRIES):
         reply = talk.ask(
-            talk.messages(instruction, *more),
+            talk.messages(instruction, *before, *more),
             max_tokens,
             schema=schema,
             temperature=0.0 if attempt == 0 else 0.6,

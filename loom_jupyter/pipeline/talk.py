@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite
+from loom_jupyter.context.context_map import ContextMap, Offer, Relation, Rewrite
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Message, Model, Reply, Usage
 from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
@@ -50,6 +50,15 @@ class Desk(Protocol):
 
     def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         """Return the Context Map for the chosen units."""
+        ...
+
+    @property
+    def expands(self) -> bool:
+        """Whether the Explorer may look around the units that it is offered."""
+        ...
+
+    def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
+        """Return what stands in these relations to these units, within a budget."""
         ...
 
     @property

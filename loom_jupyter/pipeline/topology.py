@@ -65,7 +65,7 @@ def run(
             return None
         searched = desk.checked and spec.intent is not Intent.EXPLAIN
         most = explorer.SEARCHED if searched else explorer.MOST_TARGETS
-        chosen = explorer.choose(talk(Node.EXPLORER), offers, most)
+        chosen = explorer.choose(talk(Node.EXPLORER), offers, most, desk if desk.expands else None)
         return chosen, desk.map(spec, chosen)
 
     if person.may_be_asked:

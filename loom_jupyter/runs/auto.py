@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.discover import find_check
-from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call
+from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call, quoted
 from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
 from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.gate import is_test
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
     from loom_jupyter.context.snapshot import Snapshot
     from loom_jupyter.edits.staging import StagedCopy
+    from loom_jupyter.pipeline.quoting import Quote
     from loom_jupyter.runs.run import Request
     from loom_jupyter.settings import Settings
 
@@ -65,6 +66,7 @@ def settle(
     tell: Callable[[str], None],
     settings: Settings,
     cancel: threading.Event,
+    quote: Callable[[], Sequence[Quote]] = tuple,
 ) -> Settled | None:
     """Return what checks a run; what ``auto`` comes to is told in sentences before it runs.
 
@@ -81,7 +83,11 @@ def settle(
         return Settled(request.check) if request.check is not None else None
     snapshot = index.snapshot
     order = [path for path, _ in index.rank(request.task, tagged=request.tagged, notebook=request.notebook).scores]
-    examples, definitions = find_examples(request.task), Definitions(index.root, snapshot, order)
+    examples = find_examples(request.task)
+    if not examples and mentions_call(request.task):
+        read = (quoted(q.call, q.expected, q.actual, request.task) for q in quote())
+        examples = [example for example in read if example is not None]
+    definitions = Definitions(index.root, snapshot, order)
     proof = _proved(examples, definitions, staged, tell, settings, cancel)
     tests = near_tests(snapshot, order)
     if proof.file is None:

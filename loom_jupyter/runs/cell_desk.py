@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Target
+from loom_jupyter.context.context_map import NEW_CELL, ContextMap, Excerpt, Offer, Target
 from loom_jupyter.context.notebook_state import NOTEBOOK
-from loom_jupyter.edits.apply import NEW_CELL, FileChange
+from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from loom_jupyter.context import secrets
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Rewrite, Target, place
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Relation, Rewrite, Target, place
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.notebook_state import NOTEBOOK
+from loom_jupyter.context.pack import NoRoomError
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
@@ -25,7 +27,7 @@ from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
 from loom_jupyter.pipeline.stubs import short, unwritten
-from loom_jupyter.runs import written
+from loom_jupyter.runs import callers, written
 from loom_jupyter.runs.events import (
     CheckFinished,
     CheckStarted,
@@ -35,6 +37,7 @@ from loom_jupyter.runs.events import (
     Noticed,
     RankedFile,
 )
+from loom_jupyter.runs.operations import Operation, missed, named, readable, settled, targeted
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 OFFERS = 8
+# Units that the Explorer may have looked up beside these.
+EXPANDED = 12
 MOST_RANKED = 60
 TOP_FILES = 10
 # Functions that failing tests execute count as evidence; the check is run once more for them if it is quick.
@@ -54,6 +59,8 @@ MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
 REPLY_TOKENS = 2048
+# What a window keeps free at least: the request, and a reply of search and replace.
+PATCH_TOKENS = 1200
 
 
 @dataclass
@@ -69,6 +76,9 @@ class WorkspaceDesk:
     executed: Evidence | None = None
     ledger: Ledger | None = None
     names: frozenset[str] = frozenset()
+    expands: bool = False
+    _offered: Sequence[Offer] = ()
+    _expanded: list[Offer] = field(default_factory=list)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     @property
@@ -116,8 +126,17 @@ class WorkspaceDesk:
         )
         if spec.intent is Intent.EXPLAIN and (own := self._failed_cell()):
             return own
+        if spec.intent is not Intent.EXPLAIN and self._operation and (one := named(self._operation, self.index)):
+            return one
         offers = self._changeable(self.index.offers(self.ledger, limit=MOST_RANKED))
-        return whole((self._executed(offers) or offers)[:OFFERS], self.root)
+        self._offered = whole((self._executed(offers) or offers)[:OFFERS], self.root)
+        return self._offered
+
+    @cached_property
+    def _operation(self) -> Operation | None:
+        """What is to be added or removed by name."""
+        request = self.run.request
+        return None if request.cell else settled(request.asked, self.index)
 
     def _failed_cell(self) -> list[Offer]:
         """Return the cell that is to be explained, if the task is an exception whose cause lies in one.
@@ -181,10 +200,43 @@ class WorkspaceDesk:
         files = [offer for offer in chosen if offer.path != NOTEBOOK]
         if not files:
             reading //= 2  # what a cell's fault is seldom stands in the workspace
-        packed = self.index.map(ledger, files, budget, self.model.count, beside, reading)
+        packed = self._fitted(ledger, files, budget, beside, reading)
         if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
             packed = _for_new_file(packed, path)
+        elif spec.intent is not Intent.EXPLAIN and self._operation is not None:
+            packed = targeted(packed, self._operation)
         return packed
+
+    def _fitted(
+        self, ledger: Ledger, chosen: Sequence[Offer], budget: int, beside: Sequence[Excerpt], reading: int
+    ) -> ContextMap:
+        """Pack into the budget, or into a larger one where a unit needs that: it has to be read.
+
+        Raises
+        ------
+        NoRoomError
+            If the window cannot hold any of the units.
+        """
+        most = self.model.info.n_ctx - PATCH_TOKENS
+        while True:
+            try:
+                return self.index.map(ledger, chosen, budget, self.model.count, beside, reading)
+            except NoRoomError:
+                if budget >= most:
+                    raise
+                budget = min(2 * budget, most)
+
+    def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
+        """Look units up in the index; each gets an id of its own, `EXPANDED` a run at most."""
+        known = {(o.path, o.symbol, o.cell) for o in (*self._offered, *(unit for unit, _ in asked))}
+        fresh: list[Offer] = []
+        for unit, relation in asked:
+            for found in self.index.related(unit, relation):
+                if (found.path, found.symbol, found.cell) not in known and len(self._expanded) < EXPANDED:
+                    known.add((found.path, found.symbol, found.cell))
+                    self._expanded.append(found.model_copy(update={"id": f"e{len(self._expanded) + 1}"}))
+                    fresh.append(self._expanded[-1])
+        return fresh
 
     @property
     def checked(self) -> bool:
@@ -199,7 +251,7 @@ class WorkspaceDesk:
             changes = written.changes(self.run, rewrites)
         except EditError as error:
             return Trial(passed=False, gate=True, reason=str(error))
-        refused = self._gate(changes)
+        refused = self._refused(rewrites) or self._gate(changes)
         if refused:
             return Trial(passed=False, gate=True, reason=refused)
         if self.checker is None:
@@ -217,6 +269,16 @@ class WorkspaceDesk:
 
     def _attempt(self, checker: Checker, changes: Sequence[FileChange]) -> CheckResult:
         return checker.attempt(changes)
+
+    def _refused(self, rewrites: Sequence[Rewrite]) -> str | None:
+        """Refuse another name than was asked for and, where no check can judge it, calls that would break."""
+        for rewrite in rewrites:
+            reason = missed(rewrite, self._operation)
+            if reason is None and not self.checked:
+                reason = callers.broken(rewrite, self.run.request.asked, self.index)
+            if reason is not None:
+                return reason
+        return None
 
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
@@ -282,10 +344,7 @@ def new_file(task: str, root: Path) -> str | None:
 def _for_new_file(packed: ContextMap, path: str) -> ContextMap:
     """Make a new file the only target; what was chosen may be read."""
     target = Target(id="new", path=path, symbol=None, kind="file", start=0, end=0, sha256=None, text="")
-    read = tuple(
-        Excerpt(path=t.path, symbol=t.symbol, start=t.start, end=t.end, text=t.text, why="chosen", cell=t.cell)
-        for t in packed.targets
-    )
+    read = tuple(map(readable, packed.targets))
     return packed.model_copy(update={"targets": (target,), "excerpts": (*packed.excerpts, *read)})
 
 

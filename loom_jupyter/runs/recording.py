@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite
+from loom_jupyter.context.context_map import ContextMap, Offer, Relation, Rewrite
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.models.recorded import Answers, Line, digest, recorder
 from loom_jupyter.pipeline.contracts import TaskSpec, Trial
@@ -115,6 +115,18 @@ class _RecordedDesk:
         return found
 
     @property
+    def expands(self) -> bool:
+        found = self._desk.expands
+        if found:
+            self._write({"call": "expands", "prompt": "", "reply": True})
+        return found
+
+    def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
+        found = self._desk.expand(asked)
+        self._write({"call": "expand", "prompt": _of_asked(asked), "reply": [o.model_dump() for o in found]})
+        return found
+
+    @property
     def checked(self) -> bool:
         found = self._desk.checked
         self._write({"call": "checked", "prompt": "", "reply": found})
@@ -131,6 +143,11 @@ class ReplayedDesk:
 
     def __init__(self, lines: Sequence[Line], in_order: bool = False) -> None:
         self._answers = Answers(lines, in_order)
+        self.expands = any(line["call"] == "expands" for line in lines)
+
+    def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
+        """Return what that run's desk looked up."""
+        return [Offer.model_validate(o) for o in self._answers.take("expand", _of_asked(asked))["reply"]]
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
         """Return the offers of that run."""
@@ -226,6 +243,10 @@ def _of_spec(spec: TaskSpec) -> str:
 
 def _of_map(spec: TaskSpec, chosen: Sequence[Offer]) -> str:
     return digest(spec.model_dump(mode="json"), [offer.id for offer in chosen])
+
+
+def _of_asked(asked: Sequence[tuple[Offer, Relation]]) -> str:
+    return digest([(offer.id, relation.value) for offer, relation in asked])
 
 
 def _of_rewrites(rewrites: Sequence[Rewrite]) -> str:

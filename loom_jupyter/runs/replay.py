@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from loom_jupyter.models.protocol import Usage
 from loom_jupyter.models.recorded import Line, recorded
 from loom_jupyter.pipeline import coder, topology
 from loom_jupyter.pipeline.contracts import Node, Proposal, TaskSpec
+from loom_jupyter.pipeline.quoting import quotes
 from loom_jupyter.pipeline.talk import Talk
 from loom_jupyter.runs import recording, written
 from loom_jupyter.runs.events import Event
@@ -138,7 +140,8 @@ def replay_on(
         lent = parts.enter_context(acquire(model, _quiet, cancel, run.folder / LOG))
         staged = parts.enter_context(StagedCopy(Path(request.root), cancel=cancel))
         checker = None
-        check = settle(request, index, staged, _silent, settings, cancel)
+        quote = partial(quotes, Talk(lent, Node.ARCHITECT, request.words, Deaf(), cancel))
+        check = settle(request, index, staged, _silent, settings, cancel, quote)
         if check is not None:
             checker = Checker(
                 check.command,

@@ -15,6 +15,8 @@ from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Model, Usage
 from loom_jupyter.pipeline import topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
+from loom_jupyter.pipeline.quoting import quotes
+from loom_jupyter.pipeline.talk import Talk
 from loom_jupyter.runs import stale, watch
 from loom_jupyter.runs.events import (
     CandidateTried,
@@ -145,7 +147,15 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         with ExitStack() as parts:
             staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
             checker = None
-            check = settle(run.request, index, staged, partial(_notice, run), settings, run.cancel)
+            check = settle(
+                run.request,
+                index,
+                staged,
+                partial(_notice, run),
+                settings,
+                run.cancel,
+                partial(quotes, Talk(model, Node.ARCHITECT, run.request.words, RunObserver(run), run.cancel)),
+            )
             if check is not None:
                 checker = Checker(
                     check.command,
@@ -157,6 +167,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                 )
                 parts.enter_context(checker)
             desk = desk_of(run, index, model, staged, checker)
+            desk.expands = settings.expand
             desk.check_before()
             kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
             proposal = topology.run(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.context import secrets
-from loom_jupyter.context.context_map import Excerpt, Rewrite, Target
+from loom_jupyter.context.context_map import NEW_CELL, Excerpt, Rewrite, Target
 from loom_jupyter.edits import notebook
-from loom_jupyter.edits.apply import NEW_CELL, FileChange, apply, digest
+from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.edits.diff import unified_diff
 from loom_jupyter.errors import LoomError
@@ -32,8 +32,8 @@ def base(run: Run) -> Path:
 
 
 def changes(run: Run, rewrites: Iterable[Rewrite]) -> list[FileChange]:
-    """Return what rewrites make of the files."""
-    return apply(rewrites, base(run))
+    """Return what rewrites make of the files; a cell for the notebook stays as it was written."""
+    return apply(rewrites, base(run), imports=not run.request.cell)
 
 
 def files(run: Run, rewrites: Sequence[Rewrite]) -> list[ProposedFile]:

@@ -74,7 +74,11 @@ def _ask(run: Run, console: Console) -> None:
 
 
 def _said(console: Console, prompt: str, default: str) -> str:
-    return Prompt.ask(Text(f"  {prompt}"), console=console, default=default, show_default=False)
+    """Ask for a line; the default where none is given, or nothing more can be typed."""
+    try:
+        return Prompt.ask(Text(f"  {prompt}"), console=console, default=default, show_default=False)
+    except EOFError:
+        return default
 
 
 def _console() -> Console:

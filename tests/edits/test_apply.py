@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from loom_jupyter.context.context_map import Rewrite, Target
-from loom_jupyter.edits.apply import NEW_CELL, apply, digest
+from loom_jupyter.context.context_map import NEW_CELL, Rewrite, Target
+from loom_jupyter.edits.apply import apply, digest
 from loom_jupyter.edits.errors import EditError, ForbiddenPathError, NotTextError, StaleFileError
 from loom_jupyter.edits.text import bare, split_lines
 

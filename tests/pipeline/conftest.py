@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.context.context_map import ContextMap, Offer, Rewrite, Target
+from loom_jupyter.context.context_map import ContextMap, Offer, Relation, Rewrite, Target
 from loom_jupyter.models.protocol import Usage
 from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
 
@@ -63,6 +63,7 @@ class Desk:
     """Three offers, and a trial that a test decides."""
 
     checked = False
+    expands = False
 
     def __init__(self, judge: Callable[[str], Trial] | None = None, offers: int = 3) -> None:
         self.judge = judge or (lambda text: Trial(passed="<= 2" in text, reason="1 failed"))
@@ -71,6 +72,9 @@ class Desk:
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
         return self._offers
+
+    def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
+        return []
 
     def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         targets = tuple(

@@ -295,3 +295,88 @@ def test_stop_ends_it_at_once(scripted: Any, desk: Any, heard: Any, unit: str) -
 
 def test_the_intent_of_the_spec_is_strict() -> None:
     assert [intent.value for intent in Intent] == ["change", "create", "explain"]
+
+
+def long_map(desk: Any, text: str) -> Any:
+    """A desk whose first target is this long unit."""
+
+    class Long(desk):  # type: ignore[misc]
+        def map(self, spec: Any, chosen: Any) -> Any:
+            made = super().map(spec, chosen)
+            return made.model_copy(update={"targets": (made.targets[0].model_copy(update={"text": text}),)})
+
+    return Long
+
+
+def test_a_unit_too_long_to_be_written_again_is_patched(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    text = unit + "".join(f"    line_{n} = 'something rather long to be read'\n" for n in range(400))
+    patch = "<<<<<<< SEARCH\n    if w < 2:\n=======\n    if w <= 2:\n>>>>>>> REPLACE"
+    wrong = patch.replace("w < 2", "v < 2")
+    model = scripted([PLAN, CHOICE, wrong, patch])
+    proposal = run(model, long_map(desk, text)(), heard)
+    assert proposal.passed
+    assert proposal.rewrites[0].text == text.replace("w < 2", "w <= 2")
+    assert [told[3:] for told in heard.all("candidate")] == [("search and replace", "passed")]
+    assert any("is nowhere" in note for _, _, note in heard.all("repaired"))
+    assert "is nowhere" in model.prompts[-1][-1]["content"]
+
+
+def test_what_fits_the_window_twice_is_written_again(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = scripted([PLAN, CHOICE, unit.replace("<", "<=")])
+    model.score = None
+    assert run(model, long_map(desk, unit + "    # x\n" * 800)(), heard).passed
+    assert "SEARCH" not in model.prompts[-1][1]["content"]
+
+
+class Around:
+    """What a desk adds that answers when the Explorer looks further."""
+
+    expands = True
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.asked: list[Any] = []
+
+    def expand(self, asked: Any) -> Any:
+        self.asked.append([(offer.id, relation.name) for offer, relation in asked])
+        n = len(self.asked)
+        return [self._offers[0].model_copy(update={"id": f"e{n}", "path": f"e{n}.py"})]  # type: ignore[attr-defined]
+
+
+def looking(*looks: str, targets: str = "s1") -> str:
+    return json.dumps({"targets": [targets], "look": list(looks)})
+
+
+def test_the_explorer_looks_further_at_most_twice(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    around = type("Wide", (Around, desk), {})()
+    last = json.dumps({"targets": ["e2"], "look": ["callers of s1"]})
+    model = scripted(
+        [PLAN, looking("callers of s1", "tests of s2"), looking("callees of e1"), last], *_doubts(unit)
+    )
+    proposal = run(model, around, heard)
+    assert around.asked == [[("s1", "CALLERS"), ("s2", "TESTS")], [("e1", "CALLEES")]]
+    assert proposal.rewrites[0].target.path == "e2.py"
+    explorers = model.prompts[1:4]
+    assert [len(prompt) for prompt in explorers] == [2, 4, 6]
+    assert all(prompt[:2] == explorers[0] for prompt in explorers), (
+        "the prefix stays, so that it is not read again"
+    )
+    schemas = [options["schema"]["properties"] for options in model.options[1:4]]
+    assert "callers of s9" not in schemas[0]["look"]["items"]["enum"]
+    assert "e1" in schemas[1]["targets"]["items"]["enum"]
+    assert "look" not in schemas[2]
+
+
+def test_the_explorer_that_looks_no_further_is_asked_once(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    around = type("Wide", (Around, desk), {})()
+    model = scripted([PLAN, looking("callers of s9", targets="s2")], *_doubts(unit))
+    assert run(model, around, heard).rewrites[0].target.path == "f2.py"
+    assert around.asked == []
+
+
+def test_by_default_the_explorer_is_not_told_that_it_could(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    model = doubting(scripted, unit)
+    run(model, desk(), heard)
+    assert "look further" not in model.prompts[1][1]["content"]

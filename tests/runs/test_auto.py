@@ -20,7 +20,7 @@ from loom_jupyter.runs.definitions import Definitions, UnplacedError
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.run import Request
 from loom_jupyter.settings import Settings
-from tests.runs.test_runner import Lend, lend, wait
+from tests.runs.test_runner import PLAN, Lend, choose_price, lend, wait
 
 __all__ = ["lend"]
 
@@ -166,3 +166,33 @@ def test_what_only_a_notebook_defines_is_said(tmp_path: Path) -> None:
     (example,) = find_examples("f(1) should be 2")
     with pytest.raises(UnplacedError, match=r"f is defined in play\.ipynb"):
         Definitions(loom.root, loom.index.snapshot).place(example)
+
+
+SAID = "For two kilos parcel_price(2.0) comes to 7.5 here. The list says 4.9!"
+
+
+@pytest.mark.parametrize(
+    ("quote", "checks"),
+    [
+        ({"call": "parcel_price(2.0)", "expected": "4.9", "actual": "7.5"}, True),
+        ({"call": "parcel_price(2.0)", "expected": "7.5", "actual": "4.9"}, False),  # the other way round
+        ({"call": "parcel_price(3.0)", "expected": "4.9", "actual": ""}, False),  # made up
+    ],
+)
+def test_an_example_that_only_the_model_can_read_is_proved_like_any_other(
+    sample: Path, lend: Lend, quote: dict[str, str], *, checks: bool
+) -> None:
+    shutil.rmtree(sample / "tests")
+    assert find_examples(SAID) == []
+    lend([json.dumps({"examples": [quote]}), PLAN, choose_price])
+    run = wait(Loom(sample).run(SAID, check="auto"))
+    if checks:
+        assert any("gives 7.5 as you say, and must give 4.9" in text for text in told(run))
+        assert run.proposal.passed
+    else:
+        assert "nothing to check with" in run.error
+
+
+def test_the_model_is_not_asked_for_examples_that_can_be_read(sample: Path, lend: Lend) -> None:
+    lend([PLAN, choose_price])
+    assert wait(Loom(sample).run(WORDS, check="auto")).state is RunState.REVIEW

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from loom_jupyter import Loom
 from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.context.index import Index
 from loom_jupyter.edits.apply import apply
 from loom_jupyter.runs.desk import _touches_secret, whole
+from loom_jupyter.runs.events import RunState
 from loom_jupyter.settings import Settings
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"
@@ -40,3 +48,59 @@ def test_a_short_file_of_stubs_is_one_unit(tmp_path: Path) -> None:
     ]
     (root / "codec.py").write_text((root / "codec.py").read_text() + "x = 1\n" * 100)
     assert all(o.symbol for o in whole(index.offers(index.rank("encode decode")), root))
+
+
+def test_a_unit_that_needs_more_than_the_usual_room_is_read_and_patched(
+    tmp_path: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "".join(f"    line_{n} = 'something rather long to be read'\n" for n in range(300))
+    (tmp_path / "tariff.py").write_text(f"def tariff(weight):\n{body}    return weight < 2\n")
+    plan = json.dumps({"intent": "change", "goal": "2 is small", "acceptance": [], "terms": []})
+    patch = "<<<<<<< SEARCH\n    return weight < 2\n=======\n    return weight <= 2\n>>>>>>> REPLACE"
+    model = scripted([plan, patch])
+
+    @contextmanager
+    def acquire(*_: Any, **__: Any) -> Iterator[Any]:
+        yield model
+
+    monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+    run = Loom(tmp_path).run("tariff(2) should be True")
+    assert run.wait(60)
+    assert run.state is RunState.REVIEW, run.error
+    assert "+    return weight <= 2" in run.proposal.diff  # type: ignore[union-attr]
+    made = next(event for event in run.events() if event.type == "map")
+    assert 900 < made.tokens < 8192
+
+
+def test_a_run_whose_explorer_looks_around_is_replayed(
+    tmp_path: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.loom]\nexpand = true\n")
+    others = "".join(f"def charged_weight_{n}(weight):\n    return round(weight, {n})\n\n\n" for n in range(12))
+    (tmp_path / "a.py").write_text(f"{others}def charged_weight(n):\n    return zoo(n)\n")
+    (tmp_path / "b.py").write_text("def zoo(n):\n    return n\n")
+    plan = json.dumps({"intent": "change", "goal": "round", "acceptance": [], "terms": []})
+
+    def look(messages: Any) -> str:
+        line = next(x for x in messages[1]["content"].splitlines() if "def charged_weight(" in x)
+        ident = line.partition(":")[0]
+        return json.dumps({"targets": [ident], "look": [f"callees of {ident}"]})
+
+    def choose(messages: Any) -> str:
+        assert "called by charged_weight" in messages[-1]["content"]
+        return json.dumps({"targets": ["e1"], "look": []})
+
+    model = scripted([plan, look, choose, "def zoo(n):\n    return round(n)\n"])
+    model.score = None
+
+    @contextmanager
+    def acquire(*_: Any, **__: Any) -> Iterator[Any]:
+        yield model
+
+    monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+    loom = Loom(tmp_path)
+    run = loom.run("charged_weight should be rounded")
+    assert run.wait(60)
+    assert run.state is RunState.REVIEW, run.error
+    assert "+    return round(n)" in run.proposal.diff  # type: ignore[union-attr]
+    assert loom.replay(run.id).same

@@ -131,6 +131,27 @@ def mentions_call(request: str) -> bool:
     return next(_calls(request), None) is not None
 
 
+def quoted(call: str, expected: str, actual: str, request: str) -> Example | None:
+    """Return an example that somebody else read in a request; None unless each part stands there, on its own.
+
+    Parameters
+    ----------
+    actual
+        Empty if it was not said.
+    """
+    if not call.strip() or not expected.strip() or actual.strip() == expected.strip():
+        return None
+    found = Example(call.strip(), _quote(expected), _quote(actual) if actual.strip() else None)
+    parts = [found.call, found.expected.text, *([found.actual.text] if found.actual else [])]
+    alone = all(re.search(rf"(?<![\w.]){re.escape(part)}(?!\w|\.\d)", request) for part in parts)
+    return found if alone and occurs(found, request) else None
+
+
+def _quote(text: str) -> Outcome:
+    text = text.strip().strip("`")
+    return Outcome(text, raises=bool(_ERROR.fullmatch(text) and _ERROR_NAME.search(text)))
+
+
 def occurs(example: Example, request: str) -> bool:
     """Whether all of an example stands in the request, and as expressions of Python."""
     parts = [example.call, example.expected.text, *([example.actual.text] if example.actual else [])]

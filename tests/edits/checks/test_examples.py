@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.checks.examples import MOST, Example, Outcome, find_examples, mentions_call, occurs
+from loom_jupyter.edits.checks.examples import MOST, Example, Outcome, find_examples, mentions_call, occurs, quoted
 
 SAID = [
     ("`price(2.0)` gives 7, I expect 5", "price(2.0)", "5", "7"),
@@ -130,3 +130,27 @@ def test_what_does_not_stand_in_the_request_is_refused() -> None:
     assert not occurs(Example("f(3)", Outcome("5")), "f(2) should be 5")
     assert not occurs(Example("f2", Outcome("5")), "f2 should be 5")
     assert occurs(Example("f(2)", Outcome("5")), "f(2) should be 5")
+
+
+WORDS = "For two kilos price(2.0) comes to 7.5 here. The list says 4.90! And price(-1) ought to be a ValueError."
+
+
+@pytest.mark.parametrize(
+    ("call", "expected", "actual", "found"),
+    [
+        ("price(2.0)", "4.90", "7.5", Example("price(2.0)", Outcome("4.90"), Outcome("7.5"))),
+        (" price(2.0) ", "`4.90`", "", Example("price(2.0)", Outcome("4.90"))),
+        ("price(-1)", "ValueError", "", Example("price(-1)", Outcome("ValueError", raises=True))),
+        ("price(2)", "4.90", "", None),  # not what stands there
+        ("price(2.0)", "4.9", "", None),
+        ("price(2.0)", "5", "", None),
+        ("price(2.0)", "7.5", "7.5", None),
+        ("price", "4.90", "", None),  # no call
+        ("price(2.0)", "", "7.5", None),
+        ("price(2.0)", "The list", "", None),  # no expression
+    ],
+)
+def test_what_somebody_else_read_must_stand_in_the_words(
+    call: str, expected: str, actual: str, found: Example | None
+) -> None:
+    assert quoted(call, expected, actual, WORDS) == found

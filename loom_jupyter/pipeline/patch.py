@@ -1,0 +1,110 @@
+"""Search and replace, for units that are too long to be written again: each search must fit one place only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
+
+_BLOCK = re.compile(
+    r"^[ \t]*<{5,9} ?SEARCH[^\n]*\n(?P<old>.*?)^[ \t]*={5,9}[ \t]*\n"
+    r"(?P<new>.*?)^[ \t]*>{5,9}(?: ?REPLACE)?[ \t]*$",
+    re.S | re.M,
+)
+# Share of an anchored passage's inner lines that must be alike; shorter passages are all anchor.
+_ALIKE, _ANCHORED = 0.8, 4
+
+
+class PatchError(ValueError):
+    """A patch that cannot be applied; the message says why."""
+
+
+def patched(text: str, reply: str) -> str:
+    """Apply the SEARCH/REPLACE blocks of a reply to a text, one after the other.
+
+    A search is looked for exactly, then without regard to trailing blanks, then at another indentation (the new
+    lines are moved alike), then by its first and last line. It must fit one place on the first of these rungs on
+    which it fits any; nothing outside of that place changes.
+
+    Raises
+    ------
+    PatchError
+        If there is no block, or a search fits nowhere or in several places.
+    """
+    blocks = [(_lines(m["old"]), _lines(m["new"])) for m in _BLOCK.finditer(reply)]
+    if not blocks:
+        raise PatchError("there is no SEARCH/REPLACE block in it")
+    lines = _lines(text)
+    for old, new in blocks:
+        first, last, fresh = _placed(lines, _trimmed(old), new)
+        lines[first:last] = fresh
+    return "\n".join(lines) + "\n"
+
+
+def _lines(text: str) -> list[str]:
+    r"""Split at ``\n`` alone: a form feed is no line end in a file."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _placed(lines: Sequence[str], old: Sequence[str], new: Sequence[str]) -> tuple[int, int, list[str]]:
+    if not old:
+        raise PatchError("a SEARCH block is empty")
+    for fits in (_exact, _trailing, _moved, _anchored):
+        found = [n for n in range(len(lines) - len(old) + 1) if fits(lines[n : n + len(old)], old)]
+        if len(found) > 1:
+            raise PatchError(f"{old[0].strip()!r} fits {len(found)} places; search for more lines")
+        if found:
+            place = slice(found[0], found[0] + len(old))
+            return place.start, place.stop, _shifted(new, old, lines[place])
+    raise PatchError(f"{old[0].strip()!r} is nowhere")
+
+
+def _exact(here: Sequence[str], old: Sequence[str]) -> bool:
+    return list(here) == list(old)
+
+
+def _trailing(here: Sequence[str], old: Sequence[str]) -> bool:
+    return all(a.rstrip() == b.rstrip() for a, b in zip(here, old, strict=True))
+
+
+def _moved(here: Sequence[str], old: Sequence[str]) -> bool:
+    """Whether the lines are the same but for one and the same shift to the left or right."""
+    return _dedented(here) == _dedented(old)
+
+
+def _anchored(here: Sequence[str], old: Sequence[str]) -> bool:
+    """Whether first and last line are the same, and most of what is between."""
+    if len(old) < _ANCHORED or here[0].strip() != old[0].strip() or here[-1].strip() != old[-1].strip():
+        return False
+    inner = [[line.strip() for line in part[1:-1]] for part in (here, old)]
+    alike = [SequenceMatcher(None, a, b).ratio() for a, b in zip(*inner, strict=True)]
+    return sum(alike) / len(alike) >= _ALIKE
+
+
+def _trimmed(lines: list[str]) -> list[str]:
+    """Drop blank lines at both ends."""
+    filled = [n for n, line in enumerate(lines) if line.strip()]
+    return lines[filled[0] : filled[-1] + 1] if filled else []
+
+
+def _shifted(new: Sequence[str], old: Sequence[str], here: Sequence[str]) -> list[str]:
+    """Move new lines as the place stands to what was searched for."""
+    there, wanted = _margin(old), _margin(here)
+    if there == wanted:
+        return list(new)
+    move: Callable[[str], str] = lambda line: wanted + line.removeprefix(there) if line.strip() else line  # noqa: E731
+    return [move(line) for line in new]
+
+
+def _margin(lines: Sequence[str]) -> str:
+    """Return the blanks that all lines begin with."""
+    filled = [line for line in lines if line.strip()]
+    margin = filled[0][: len(filled[0]) - len(filled[0].lstrip())]
+    while not all(line.startswith(margin) for line in filled):
+        margin = margin[:-1]
+    return margin
+
+
+def _dedented(lines: Sequence[str]) -> list[str]:
+    margin = len(_margin(lines)) if any(line.strip() for line in lines) else 0
+    return [line[margin:].rstrip() if line.strip() else "" for line in lines]

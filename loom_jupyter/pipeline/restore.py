@@ -1,0 +1,80 @@
+"""Mend what a small model does to a unit without being asked: drops decorators and docstrings, repeats code."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+_Unit = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_SPEAKS_OF_DECORATORS = re.compile(r"decorat|@\w", re.I)
+_SPEAKS_OF_DOCSTRINGS = re.compile(r"doc ?string|document|comment", re.I)
+
+
+def restored(code: str, original: str, request: str) -> str:
+    """Return rewritten Python with the decorators and docstring of the unit that it replaces.
+
+    Nothing is put back where the request speaks of such things, or where the rewrite has its own.
+    """
+    old, new = _unit(original), _unit(code)
+    if old is None or new is None or old.name != new.name or type(old) is not type(new):
+        return code
+    lines = code.splitlines(keepends=True)
+    if _docstring(old) and not _docstring(new) and not _SPEAKS_OF_DOCSTRINGS.search(request):
+        lines = _with_docstring(lines, new, original, old)
+    if old.decorator_list and not new.decorator_list and not _SPEAKS_OF_DECORATORS.search(request):
+        first, last = old.decorator_list[0].lineno, old.lineno
+        lines[new.lineno - 2 : new.lineno - 2] = original.splitlines(keepends=True)[first - 2 : last - 2]
+    return "".join(lines)
+
+
+def _unit(text: str) -> _Unit | None:
+    """Return the only definition in a text; its lines count from 2."""
+    try:
+        (body,) = ast.parse("if True:\n" + (text if text[:1] in " \t" else _indented(text))).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    nodes = body.body if isinstance(body, ast.If) else []
+    return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], _Unit) else None
+
+
+def _indented(text: str) -> str:
+    """Indent every line: strings over several lines change, but neither names nor line numbers."""
+    return "".join(f" {line}" for line in text.splitlines(keepends=True))
+
+
+def _docstring(unit: _Unit) -> ast.Expr | None:
+    first = unit.body[0]
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
+        return first
+    return None
+
+
+def _with_docstring(lines: list[str], new: _Unit, original: str, old: _Unit) -> list[str]:
+    found, first = _docstring(old), new.body[0]
+    if found is None or found.end_lineno is None or first.lineno == new.lineno or found.lineno == old.lineno:
+        return lines
+    start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
+    text = original.splitlines(keepends=True)[found.lineno - 2 : found.end_lineno - 1]
+    return [*lines[: start - 2], *text, *lines[start - 2 :]]
+
+
+def only_new(code: str, unit: str) -> str:
+    """Return new Python code without a repetition of the unit behind which it will stand."""
+    old = _unit(unit)
+    try:
+        body = ast.parse("if True:\n" + (code if code[:1] in " \t" else _indented(code))).body[0]
+    except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
+        return code
+    nodes = body.body if isinstance(body, ast.If) else []
+    again = [node for node in nodes if old is not None and isinstance(node, _Unit) and node.name == old.name]
+    if not again or len(again) == len(nodes):
+        return code
+    lines = code.splitlines(keepends=True)
+    for node in reversed(again):
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        del lines[first - 2 : (node.end_lineno or node.lineno) - 1]
+    return "".join(lines).strip("\n") + "\n"
