@@ -37,7 +37,7 @@ export function Footer(): JSX.Element {
     <footer className="jp-Loom-foot">
       {model.refusal && (
         <p className="jp-Loom-error" role="alert">
-          {line(model.refusal)}
+          {line(model.refusal.split('\n')[0] ?? '')}
         </p>
       )}
       <div className="jp-Loom-where" role="status" aria-live="polite">

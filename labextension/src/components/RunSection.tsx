@@ -7,6 +7,7 @@ import { modelLine } from '../view/status';
 import { atWork } from '../view/view';
 import { Asking } from './Asking';
 import { MemoryBar } from './MemoryBar';
+import { Notice } from './Notice';
 import { Rail } from './Rail';
 import { Streams } from './Streams';
 import { useNow } from './hooks';
@@ -41,9 +42,7 @@ export function RunSection(): JSX.Element {
         </div>
       )}
       {told.notices.map((said, number) => (
-        <p key={number} className="jp-Loom-notice">
-          {line(said)}
-        </p>
+        <Notice key={number} text={said} />
       ))}
       {view.model.name && (
         <div className="jp-Loom-model">

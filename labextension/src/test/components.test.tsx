@@ -92,6 +92,15 @@ describe('the run', () => {
   });
 });
 
+it('shows the versions of a file below the sentence that refuses', () => {
+  const reason = 'a.py changed.\n\n<<<<<<< proposed\n<img src=x>\n>>>>>>> now';
+  const event = { ...refused(false), reason } as LoomEvent;
+  const { container } = within(fakeHost([...WAITING, event]), <RunSection />);
+  expect(screen.getByText('a.py changed.')).toBeTruthy();
+  expect(screen.getByText(/^<<<<<<< proposed/).tagName).toBe('PRE');
+  expect(container.querySelector('img')).toBeNull();
+});
+
 describe('a run that waits for the user', () => {
   const stamp = { v: 1 as const, ts: 1, run: 'r' };
   const waiting: LoomEvent = {
