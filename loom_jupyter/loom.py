@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
     from loom_jupyter.context.notebook_state import NotebookState
-    from loom_jupyter.edits.checks.cells import Session
     from loom_jupyter.models.overview import Overview
     from loom_jupyter.runs.replay import Replay
     from loom_jupyter.runs.run import Run
@@ -167,11 +166,12 @@ class Loom:
         from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.runs.run import Request, Run, new_run_id
         from loom_jupyter.runs.runner import start
+        from loom_jupyter.session import needed
 
         if not text.strip():
             raise LoomError("The task is empty; write in the cell what should be different.")
         check = check or (None if cell else self.settings.check)
-        session = self._session(text, check, cell=cell, files=ask or commit)
+        session = needed(self.root, text, check, cell=cell, files=ask or commit)
         request = Request(
             id=new_run_id(),
             task=masked(text.strip()),
@@ -346,33 +346,6 @@ class Loom:
         if last is not None and last.request.created > asked and last.ledger is not None:
             return last.ledger
         return ranked
-
-    def _session(self, text: str, check: str | None, *, cell: bool, files: bool) -> Session | None:
-        """Return what the notebook has run, where the run needs it.
-
-        Raises
-        ------
-        LoomError
-            If it cannot serve, or what is asked does not go together.
-        """
-        from loom_jupyter import session
-        from loom_jupyter.edits.checks import cells
-        from loom_jupyter.runs import written
-
-        if check != cells.CELL and not cell:
-            return None
-        found = session.session(self.root)
-        if check == cells.CELL:
-            cells.require(found)
-        if cell and files:
-            raise LoomError("--cell writes a cell of the notebook: leave --ask and --commit out.")
-        if cell and check not in (None, cells.CELL):
-            raise LoomError("A cell can be checked by --check cell alone, for no other check runs it.")
-        if found is None:
-            raise LoomError("--cell writes a cell of a notebook: start the run in one, with %%loom.")
-        if cell:
-            written.named(text, found)
-        return found
 
     def _check(self, command: str | None, task: str) -> str | None:
         """Return the check; ``auto`` stays as it is, for the run finds out what it means."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from loom_jupyter.errors import LoomError
+
 if TYPE_CHECKING:
     from loom_jupyter.edits.checks.cells import Cell, Session
 
@@ -128,3 +130,37 @@ def session(root: Path) -> Session | None:
     shell = get_ipython()
     recorder = _recorders.get(shell) if shell is not None else None
     return recorder.session(root) if recorder is not None else None
+
+
+def needed(root: Path, text: str, check: str | None, *, cell: bool, files: bool) -> Session | None:
+    """Return what the kernel has run, where a run needs it: to check by its cells, or to write one.
+
+    Parameters
+    ----------
+    cell
+        Whether a cell is to be written.
+    files
+        Whether something is asked that only files can have.
+
+    Raises
+    ------
+    LoomError
+        If it cannot serve, or what is asked does not go together.
+    """
+    from loom_jupyter.edits.checks import cells
+    from loom_jupyter.runs import written
+
+    if check != cells.CELL and not cell:
+        return None
+    found = session(root)
+    if check == cells.CELL:
+        cells.require(found)
+    if cell and files:
+        raise LoomError("--cell writes a cell of the notebook: leave --ask and --commit out.")
+    if cell and check not in (None, cells.CELL):
+        raise LoomError("A cell can be checked by --check cell alone, for no other check runs it.")
+    if found is None:
+        raise LoomError("--cell writes a cell of a notebook: start the run in one, with %%loom.")
+    if cell:
+        written.named(text, found)
+    return found

@@ -26,7 +26,7 @@ ROOMS = {
     "doctor": {"models"},
     "verbs": {"loom", "command_line", "ui", "runs"},
     "completion": {"loom", "command_line", "verbs"},
-    "session": {"context", "edits"},
+    "session": {"context", "edits", "runs"},
     "interpolation": {"command_line"},
     "reloading": set(),
     "magics": {
