@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from loom_jupyter.edits.checks.cells import Cell, Session
 
 _TASK = re.compile(r"^\s*%%loom\b", re.M)
-_OWN_LINE = re.compile(r"^[ \t]*(?:[\w, .\[\]]+=\s*)?%(?:loom\b|(?:re)?load_ext\s+loom_jupyter\b).*$", re.M)
+_OWN_LINE = re.compile(
+    r"^[ \t]*(?:[\w, .\[\]]+=\s*)?%(?:loom\b|(?:re)?load_ext\s+loom_jupyter\b|config\s+LoomMagics\b).*$", re.M
+)
 _recorders: WeakKeyDictionary[Any, Recorder] = WeakKeyDictionary()
 
 
@@ -81,6 +83,10 @@ class Recorder:
             text, error, cell_id = self._ended.get(number, ("", "", ""))
             if text != raw:  # The history was reset since.
                 error = cell_id = ""
+            if error == "KeyboardInterrupt":  # It would run for as long again.
+                continue
+            if error == "UsageError" and source != raw:  # Loom's own line refused something.
+                error = ""
             found.append(Cell(number=number, source=masked(source), error=error, cell_id=cell_id))
         return found
 

@@ -67,6 +67,17 @@ def test_cells_are_kept_as_they_were_typed_and_without_looms(shell: InteractiveS
     assert [cell.source.strip() for cell in now().cells] == ["import os", "%time 1\n!true", "y = 2"]
 
 
+def test_what_loom_refused_and_what_was_interrupted_is_no_failure(shell: InteractiveShell) -> None:
+    shell.run_line_magic("load_ext", "loom_jupyter")
+    run(
+        shell, "%config LoomMagics.budget = 20\ny = 2\n%loom frobnicate", "z = 1\nraise KeyboardInterrupt", "%nope"
+    )
+    assert [(cell.number, cell.source.strip(), cell.error) for cell in now().cells] == [
+        (1, "y = 2", ""),
+        (3, "%nope", "UsageError"),
+    ]
+
+
 def test_a_cell_that_was_mended_has_not_failed(shell: InteractiveShell) -> None:
     run(shell, "n = 0", "1 / n", "n = 1", "1 / n")
     assert now().failing is None
