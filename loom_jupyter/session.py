@@ -65,8 +65,9 @@ class Recorder:
             cells = cells[: failed[-1] + 1]
         # What failed and was run again as another text only stands in the way.
         kept = [c for n, c in enumerate(cells) if not (c.error and self._again(c, cells[n + 1 :]))]
-        here = Path.cwd().resolve()
-        folder = here.relative_to(root).as_posix() if here.is_relative_to(root) else "."
+        # Where the kernel began: its cells change the directory themselves.
+        places = [Path(place).resolve() for place in (self._shell.user_ns.get("_dh", [""])[0], Path.cwd())]
+        folder = next((place.relative_to(root).as_posix() for place in places if place.is_relative_to(root)), ".")
         names = tuple(sorted(name for name in self._shell.user_ns if not name.startswith("_")))
         return Session(cells=tuple(kept), folder="" if folder == "." else folder, names=names)
 

@@ -138,6 +138,18 @@ def test_the_folder_is_told_from_the_workspace(
     assert now(tmp_path / "elsewhere").folder == ""
 
 
+def test_the_folder_is_the_one_in_which_the_kernel_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance()
+    made.history_manager.enabled = False
+    session.record(made)
+    run(made, "%cd -q data")
+    assert (Path.cwd().name, now(tmp_path).folder) == ("data", "")
+    InteractiveShell.clear_instance()
+
+
 # --- in a real kernel ---
 
 

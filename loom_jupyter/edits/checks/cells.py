@@ -60,7 +60,7 @@ class Session(BaseModel):
         In the order in which they ran, without Loom's own. The last has an `error` if one failed and was not
         mended since; what ran after it is left out.
     folder
-        The kernel's current directory, relative to the workspace; empty for the workspace itself.
+        Where the kernel began, relative to the workspace; empty for the workspace itself.
     names
         What the kernel's variables are called.
     """
@@ -263,7 +263,7 @@ def _judged(session: Session, failed: dict[int, dict[str, Any]]) -> list[str]:
     if row["kind"] != goal.error and fresh:
         raise CheckCommandError(
             f"The cells cannot be a check: {first}, and {_name(goal)} then fails with {row['said']} instead of "
-            f"{goal.error}. A check has no network and no keys; give another one (--check CMD)."
+            f"{goal.error}. A check has no keys, and network only with `network = true`; give another (--check CMD)."
         )
     if row["kind"] != goal.error:
         said.append(f"{_name(goal)} fails with {row['said']} there, not with {goal.error} as here.")
