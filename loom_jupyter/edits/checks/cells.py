@@ -263,7 +263,7 @@ def _judged(session: Session, failed: dict[int, dict[str, Any]]) -> list[str]:
     if row["kind"] != goal.error and fresh:
         raise CheckCommandError(
             f"The cells cannot be a check: {first}, and {_name(goal)} then fails with {row['said']} instead of "
-            f"{goal.error}. A check has no keys, and network only with `network = true`; give another (--check CMD)."
+            f"{goal.error}. A check has no keys, and network only by `network = true`; give another (--check CMD)."
         )
     if row["kind"] != goal.error:
         said.append(f"{_name(goal)} fails with {row['said']} there, not with {goal.error} as here.")
