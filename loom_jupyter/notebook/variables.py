@@ -83,7 +83,7 @@ def _plain_attribute(kind: type, name: str) -> str:
 
 def _defined(value: Any, place: Place) -> dict[str, Any]:
     """Return where the workspace defines a function, class or module, or the class of an instance."""
-    if isinstance(value, MethodType):
+    if type(value) is MethodType:  # isinstance() asks the object for its class, which loads a lazy module
         value = value.__func__
     kind = type(value)
     if kind is FunctionType:
@@ -92,8 +92,9 @@ def _defined(value: Any, place: Place) -> dict[str, Any]:
         return {"type": "module", **_at(place(module_file(value)), "")}
     said = {"type": "type"} if issubclass(kind, type) else {}
     of = value if issubclass(kind, type) else kind
-    home = sys.modules.get(_plain_attribute(of, "__module__"))
-    if isinstance(home, ModuleType) and home.__name__ != "__main__":
+    name = _plain_attribute(of, "__module__")
+    home = sys.modules.get(name)
+    if isinstance(home, ModuleType) and name != "__main__":
         return {**said, **_at(place(module_file(home)), _plain_attribute(of, "__qualname__"))}
     return dict(said)
 
@@ -123,7 +124,7 @@ def _sized(value: Any, _place: Place) -> dict[str, Any]:
 def _shaped(value: Any, _place: Place) -> dict[str, Any]:
     """Read what arrays and tables of the known libraries say of themselves."""
     tops = {_plain_attribute(base, "__module__").partition(".")[0] for base in type(value).__mro__}
-    if tops.isdisjoint(_SHAPED) or type(value).__name__ in _LAZY or isinstance(value, type):
+    if tops.isdisjoint(_SHAPED) or type(value).__name__ in _LAZY or issubclass(type(value), type):
         return {}
     known: dict[str, Any] = {}
     shape = getattr(value, "shape", None)

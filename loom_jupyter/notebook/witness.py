@@ -51,7 +51,7 @@ class Witness:
         try:
             return failure(error, self._cells_by_file())
         except Exception:  # noqa: BLE001 - it may do anything when it is read; that it was raised is known all the same
-            return Failure(type=type(error).__name__)
+            return Failure(type=type.__getattribute__(type(error), "__name__"))
 
     def _cells_by_file(self) -> Mapping[str, int]:
         """Return the execution counts of compiled cells; IPython keeps them for its own tracebacks."""
@@ -92,5 +92,7 @@ class Witness:
 
 def _is_failure(error: BaseException) -> bool:
     """Whether an exception is the code's, and neither an interrupt nor the complaint of a magic."""
-    magic = any(base.__name__ == "UsageError" for base in type(error).__mro__)
-    return isinstance(error, Exception) and not isinstance(error, LoomError) and not magic
+    kind = type(error)
+    bases = type.__getattribute__(kind, "__mro__")  # a class may answer anything when it is asked
+    magic = any(type.__getattribute__(base, "__name__") == "UsageError" for base in bases)
+    return issubclass(kind, Exception) and not issubclass(kind, LoomError) and not magic

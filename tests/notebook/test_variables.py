@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections import deque
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from angry import ANGRY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,73 +105,6 @@ def test_no_library_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- objects that misbehave ---
 
 
-class Angry:
-    """Raises at whatever is asked of it, as an instance and as a class."""
-
-    def __getattribute__(self, name: str) -> Any:
-        raise ZeroDivisionError(name)
-
-    def __repr__(self) -> str:
-        raise ZeroDivisionError
-
-    __str__ = __repr__
-
-    def __len__(self) -> int:
-        raise ZeroDivisionError
-
-
-class AngryKind(type):
-    def __getattribute__(cls, name: str) -> Any:
-        raise ZeroDivisionError(name)
-
-
-class AngryList(list):  # type: ignore[type-arg]
-    def __len__(self) -> int:
-        raise ZeroDivisionError
-
-    def __iter__(self) -> Any:
-        raise ZeroDivisionError
-
-    def __getitem__(self, key: Any) -> Any:
-        raise ZeroDivisionError
-
-
-class AngryFrame(pd.DataFrame):
-    @property
-    def shape(self) -> Any:
-        raise ZeroDivisionError
-
-    @property
-    def dtypes(self) -> Any:
-        raise ZeroDivisionError
-
-    def __getitem__(self, key: Any) -> Any:
-        raise ZeroDivisionError
-
-
-class LazyModule(ModuleType):
-    def __getattribute__(self, name: str) -> Any:
-        raise AssertionError(f"a lazy module was loaded by {name}")
-
-
-class Unspeakable(str):
-    def __str__(self) -> str:
-        raise ZeroDivisionError
-
-
-ANGRY: list[Any] = [
-    Angry(),
-    Angry,
-    AngryKind("Kind", (), {}),
-    AngryKind("Kind", (), {})(),
-    AngryList([1]),
-    AngryFrame({"a": [1]}),
-    LazyModule("lazy"),
-    Unspeakable("x"),
-    pd.DataFrame({Unspeakable("x"): [1]}),
-    [Angry()],
-    {"a": Angry()},
-]
 anything = st.recursive(
     st.one_of(
         st.integers(0, len(ANGRY) - 1).map(lambda n: ANGRY[n]),
@@ -195,6 +129,17 @@ def test_whatever_an_object_does_it_is_described(value: Any, name: str, values: 
 @pytest.mark.parametrize("number", range(len(ANGRY)))
 def test_each_of_them_is_described(number: int) -> None:
     assert told(ANGRY[number], values=True).startswith("it: ")
+
+
+def test_a_lazy_module_stays_unloaded() -> None:
+    spec = importlib.util.find_spec("this")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert told(module, values=True) == "it: module = <importlib.util._LazyModule>"
+    assert type(module).__name__ == "_LazyModule"
 
 
 def test_an_interrupt_is_not_held_back() -> None:

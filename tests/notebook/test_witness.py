@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
+from angry import ANGRY, AngryError
 
 from loom_jupyter.notebook import gather
 from loom_jupyter.notebook.witness import Witness
@@ -106,6 +108,29 @@ def test_a_part_that_cannot_be_read_is_said_and_the_rest_is_there(
     found = state(notebook, "raise the limit")
     assert found.notices == ("This notebook's evidence lacks loaded modules (ZeroDivisionError).",)
     assert [v.name for v in found.variables] == ["limit"]
+
+
+def test_objects_that_misbehave_are_in_nobodys_way(notebook: Any) -> None:
+    names = {f"angry_{n}": value for n, value in enumerate(ANGRY)}
+    notebook.shell.user_ns |= names
+    notebook.run("; ".join(f"{name}.call" for name in names))
+    found = state(notebook, " ".join(names), values=True)
+    assert found.notices == ()
+    data = [v.name for v in found.variables]
+    assert data == [n for n, value in names.items() if not issubclass(type(value), (type, ModuleType))]
+    assert found.cells
+
+
+def test_an_exception_that_misbehaves_is_noted(notebook: Any) -> None:
+    class Result:
+        error_before_exec = None
+        error_in_exec = AngryError()
+
+        class info:  # noqa: N801 - as IPython calls it
+            store_history, raw_cell = True, "fail()"
+
+    notebook.witness.after_cell(Result)
+    assert state(notebook, "do it").failure.type.endswith("AngryError")
 
 
 def test_everything_is_bounded(notebook: Any) -> None:

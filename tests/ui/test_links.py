@@ -18,6 +18,10 @@ def test_no_path_can_be_another_scheme() -> None:
     assert 'href="./javascript%3Aalert%281%29"' in Links(".").to("javascript:alert(1)")
 
 
+def test_the_notebook_itself_is_no_file() -> None:
+    assert links("/project", Path("/project")).to("<notebook>") == "<span>&lt;notebook&gt;</span>"
+
+
 def test_where_nothing_can_be_linked_the_words_stay() -> None:
     assert NOWHERE.to("<a>.py", 3) == "<span>&lt;a&gt;.py</span>"
     assert links("", Path("/x")).base is None
