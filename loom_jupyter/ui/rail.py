@@ -85,7 +85,7 @@ def _coder(view: RunView, step: Step) -> tuple[str, str]:
     if step.state is not StepState.ACTIVE:
         used = figures.tokens(step.tokens, step.rate) if step.tokens else ""
         return step.summary, used
-    number = f"candidate {tried.number} of ≤ {tried.limit}" if tried else ""
+    number = f"candidate {tried.number}" if tried else ""
     where = tried.place if tried else step.note or ("writing" if step.text else "weighing the code as it stands")
     return where, " · ".join(part for part in (number, _rate(step)) if part)
 

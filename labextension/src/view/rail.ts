@@ -105,9 +105,7 @@ function coder(view: RunView, step: Step, trans: Words): [string, string] {
       step.tokens ? figures.tokens(step.tokens, rate(step)) : ''
     ];
   }
-  const number = tried
-    ? trans.__('candidate %1 of ≤ %2', tried.number, tried.limit)
-    : '';
+  const number = tried ? trans.__('candidate %1', tried.number) : '';
   const writing = step.text
     ? trans.__('writing')
     : trans.__('weighing the code as it stands');
