@@ -42,6 +42,7 @@ class _Search:
     limit: int
     tried: int = 0
     refused: int = 0
+    why: str = ""
     best: tuple[Trial, Rewrite] | None = None
 
     def attempt(self, target: Target, candidate: Candidate) -> Trial:
@@ -51,6 +52,7 @@ class _Search:
         trial = self.desk.trial([rewrite])
         if trial.gate:
             self.refused += 1
+            self.why = trial.reason
             return trial
         self.tried += 1
         if self.best is None or trial.score > self.best[0].score or trial.passed:
@@ -233,7 +235,8 @@ def _again(search: _Search, writer: UnitWriter, temperature: float) -> Candidate
 
 def _proposal(search: _Search) -> Proposal:
     if search.best is None:
-        return Proposal(summary=f"no usable candidate ({search.refused} refused)")
+        last = f", the last: {search.why}" if search.why else ""
+        return Proposal(summary=f"no usable candidate ({search.refused} refused){last}")
     trial, rewrite = search.best
     where = place(rewrite.target.path, rewrite.target.symbol, 0, 0)
     return Proposal(rewrites=(rewrite,), summary=f"{where}: {trial.reason}", passed=trial.passed)

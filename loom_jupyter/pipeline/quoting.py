@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,24 +12,6 @@ from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.talk import Talk
 
 MOST = 3
-_PART = {"type": "string", "maxLength": 120}
-_QUOTES: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "examples": {
-            "type": "array",
-            "maxItems": MOST,
-            "items": {
-                "type": "object",
-                "properties": {"call": _PART, "expected": _PART, "actual": _PART},
-                "required": ["call", "expected", "actual"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["examples"],
-    "additionalProperties": False,
-}
 
 
 class Quote(BaseModel):
@@ -47,7 +30,22 @@ class _Quotes(BaseModel):
     examples: list[Quote] = Field(max_length=MOST)
 
 
-def quotes(talk: Talk) -> list[Quote]:
-    """Return what the model takes for examples; whether they stand in the words is for the caller to see."""
-    found = decide(talk, render("quote"), _Quotes, _QUOTES, max_tokens=200)
+def quotes(talk: Talk, calls: Sequence[str], values: Sequence[str]) -> list[Quote]:
+    """Return what the model takes for examples.
+
+    Parameters
+    ----------
+    calls, values
+        What stands in the words and may be said; the grammar allows nothing else.
+    """
+    part = {"call": {"enum": [*calls]}, "expected": {"enum": [*values]}, "actual": {"enum": ["", *values]}}
+    item = {"type": "object", "properties": part, "required": [*part], "additionalProperties": False}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"examples": {"type": "array", "maxItems": min(MOST, len(calls)), "items": item}},
+        "required": ["examples"],
+        "additionalProperties": False,
+    }
+    prompt = render("quote", calls=calls, values=values)
+    found = decide(talk, prompt, _Quotes, schema, max_tokens=200)
     return found.examples if found is not None else []

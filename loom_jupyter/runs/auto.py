@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.discover import find_check
-from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call, quoted
+from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call, parts, quoted
 from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
 from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.gate import is_test
@@ -66,7 +66,7 @@ def settle(
     tell: Callable[[str], None],
     settings: Settings,
     cancel: threading.Event,
-    quote: Callable[[], Sequence[Quote]] = tuple,
+    quote: Callable[[Sequence[str], Sequence[str]], Sequence[Quote]] = lambda _calls, _values: (),
 ) -> Settled | None:
     """Return what checks a run; what ``auto`` comes to is told in sentences before it runs.
 
@@ -84,8 +84,9 @@ def settle(
     snapshot = index.snapshot
     order = [path for path, _ in index.rank(request.task, tagged=request.tagged, notebook=request.notebook).scores]
     examples = find_examples(request.task)
-    if not examples and mentions_call(request.task):
-        read = (quoted(q.call, q.expected, q.actual, request.task) for q in quote())
+    calls, values = ([], []) if examples else parts(request.task)
+    if calls and values:
+        read = (quoted(q.call, q.expected, q.actual, request.task) for q in quote(calls, values))
         examples = [example for example in read if example is not None]
     definitions = Definitions(index.root, snapshot, order)
     proof = _proved(examples, definitions, staged, tell, settings, cancel)

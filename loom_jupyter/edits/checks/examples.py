@@ -44,6 +44,7 @@ _NUMBER = re.compile(
 )
 _WORD = re.compile(r"(?:None|True|False)\b")
 _STRING = re.compile(r"""[bBrRuU]?("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')(?!\w)""")
+_LITERAL = re.compile(rf"(?<![\w.])(?:{_NUMBER.pattern}|{_WORD.pattern})")
 _ERROR = re.compile(r"`?((?:[a-z_]\w*\.)*[A-Z]\w*)`?")
 _ERROR_NAME = re.compile(r"(?:Error|Exception|Warning|Interrupt|Exit|Iteration)$")
 _RAISING = re.compile(r"rais|thr[oe]w|with$", re.I)
@@ -129,6 +130,19 @@ def _agreeing(found: list[Example]) -> list[Example]:
 def mentions_call(request: str) -> bool:
     """Whether a request holds anything that is written like a call."""
     return next(_calls(request), None) is not None
+
+
+def parts(request: str) -> tuple[list[str], list[str]]:
+    """Return what an example could be made of: the calls in a request, and the values beside them, each once."""
+    spans = list(_calls(request))
+    rest = list(request)
+    for start, end, _ in spans:
+        rest[start:end] = " " * (end - start)
+    beside = "".join(rest)
+    values = [m[1] for m in _TICKED.finditer(beside) if _expression(m[1]) is not None]
+    values += [m[0] for pattern in (_STRING, _LITERAL) for m in pattern.finditer(beside)]
+    values += [m[1] for m in _ERROR.finditer(beside) if _ERROR_NAME.search(m[1])]
+    return list(dict.fromkeys(code for _, _, code in spans)), list(dict.fromkeys(values))
 
 
 def quoted(call: str, expected: str, actual: str, request: str) -> Example | None:

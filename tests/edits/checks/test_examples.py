@@ -8,7 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.checks.examples import MOST, Example, Outcome, find_examples, mentions_call, occurs, quoted
+from loom_jupyter.edits.checks.examples import (
+    MOST,
+    Example,
+    Outcome,
+    find_examples,
+    mentions_call,
+    occurs,
+    parts,
+    quoted,
+)
 
 SAID = [
     ("`price(2.0)` gives 7, I expect 5", "price(2.0)", "5", "7"),
@@ -154,3 +163,9 @@ def test_what_somebody_else_read_must_stand_in_the_words(
     call: str, expected: str, actual: str, found: Example | None
 ) -> None:
     assert quoted(call, expected, actual, WORDS) == found
+
+
+def test_what_an_example_could_be_made_of() -> None:
+    assert parts(WORDS) == (["price(2.0)", "price(-1)"], ["7.5", "4.90", "ValueError"])
+    assert parts("`zone('AT')` says `'b'` and not None") == (["zone('AT')"], ["'b'", "None"])
+    assert parts("nothing here but 3") == ([], ["3"])
