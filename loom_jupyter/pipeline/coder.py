@@ -22,7 +22,6 @@ REPAIR_ROUNDS = 2
 # Most candidates of a target that the check is asked about, and how many it gets although time is up.
 TRIES = 150
 SURE_TRIES = 8
-OUTPUT_CHARS = 700
 # A change of more hunks is not made smaller hunk by hunk.
 MOST_HUNKS = 8
 # Of one round of samples for a unit that is yet to be written.
@@ -181,7 +180,7 @@ def _written(search: _Search, writer: UnitWriter, timer: _Timer) -> bool:
 
 def _hinted(search: _Search, writer: UnitWriter) -> list[Message]:
     output = search.best[0].output if search.best else "It was no complete code block."
-    return writer.hinted(output[-OUTPUT_CHARS:])
+    return writer.hinted(output)
 
 
 def _around(search: _Search, writer: UnitWriter, attempt: str, timer: _Timer) -> bool:
@@ -229,7 +228,7 @@ def _again(search: _Search, writer: UnitWriter, temperature: float) -> Candidate
     if search.best is None:
         return None
     trial, rewrite = search.best
-    prompt = writer.corrected(rewrite.text, trial.reason, trial.output[-OUTPUT_CHARS:])
+    prompt = writer.corrected(rewrite.text, trial.reason, trial.output)
     return writer.repair(prompt, temperature=temperature)
 
 

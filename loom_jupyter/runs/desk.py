@@ -19,7 +19,7 @@ from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.checks.evidence import Evidence
-from loom_jupyter.edits.checks.report import places
+from loom_jupyter.edits.checks.report import essence, places
 from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.staging import StagedCopy
@@ -61,6 +61,8 @@ CPU_READING = 900
 REPLY_TOKENS = 2048
 # What a window keeps free at least: the request, and a reply of search and replace.
 PATCH_TOKENS = 1200
+# Of a check's output, as a model is shown it.
+OUTPUT_CHARS = 900
 
 
 @dataclass
@@ -262,7 +264,7 @@ class WorkspaceDesk:
         return Trial(
             passed=result.passed,
             reason=result.summary,
-            output=secrets.masked(result.output),
+            output=secrets.masked(essence(result.output, OUTPUT_CHARS)),
             score=_score(result),
             seconds=result.seconds,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,10 @@ _SHELL = re.compile(
 _SHELL_SYNTAX = re.compile(r"^(?:/bin/)?sh: .*(?:syntax error|unexpected EOF|Unterminated).*$", re.M | re.I)
 _NO_MODULE = re.compile(r"^\S*python[\w.]*: No module named (\S+)", re.M)
 _PYTEST_USAGE = re.compile(r"^ERROR: (file or directory not found: .*|not found: .*)$", re.M)
+_BLOCK = re.compile(r"^_{3,} .+ _{3,}$")
 _LINES = 60
+# Lines of a test before the one that fails, and of what pytest says to it, that a model is shown.
+_LEADING, _SAID = 8, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,47 @@ def trim(text: str, lines: int = _LINES) -> str:
         return "\n".join(rows)
     head = lines // 2
     return "\n".join([*rows[:head], f"[… {len(rows) - lines} lines left out …]", *rows[head - lines :]])
+
+
+def essence(text: str, most: int) -> str:
+    """Return what a model needs of a check's output: of each failing test the lines that fail, within `most` signs.
+
+    Where the output is not pytest's, its end.
+    """
+    blocks = [_essential(block) for block in _blocks(text)]
+    kept: list[str] = []
+    for block in sorted((b for b in blocks if b), key=len):
+        if sum(map(len, kept)) + len(block) <= most:
+            kept.append(block)
+    return "\n".join(block for block in blocks if block in kept) or text[-most:]
+
+
+def _blocks(text: str) -> list[list[str]]:
+    """Return the lines of each failure that pytest reports."""
+    blocks: list[list[str]] = []
+    inside = False
+    for line in text.splitlines():
+        if found := _SECTION.match(line):
+            inside = found[1] in ("FAILURES", "ERRORS")
+        elif inside and _BLOCK.match(line):
+            blocks.append([])
+        elif inside and blocks and not line.startswith("[…"):
+            blocks[-1].append(line)
+    return blocks
+
+
+def _essential(lines: list[str]) -> str:
+    """Return the failing line with what leads to it in the test, and what pytest says to it."""
+    pointed = [n for n, line in enumerate(lines) if line.startswith(">")]
+    if not pointed:
+        return ""
+    first, last = pointed[0], pointed[-1]
+    begin = next((n for n in range(first, -1, -1) if lines[n].lstrip().startswith(("def ", "async def "))), 0)
+    code = [line for line in lines[max(begin, first - _LEADING) : first + 1] if line.strip()]
+    deeper = [lines[last]] if last != first else []
+    said = [line for line in lines[last:] if line.startswith("E ")][:_SAID]
+    shown = textwrap.dedent("\n".join(f" {line[1:]}" for line in [*code, *deeper]))
+    return "\n".join([shown, *said])
 
 
 def command_problem(command: str, code: int, text: str) -> str | None:

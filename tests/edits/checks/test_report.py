@@ -15,6 +15,7 @@ from loom_jupyter.edits.checks.report import (
     command_problem,
     counts,
     duration,
+    essence,
     failing_tests,
     places,
     summarise,
@@ -157,3 +158,60 @@ def test_paths_of_the_copy_become_relative(tmp_path: Path) -> None:
 
 def test_a_progress_line_shows_its_last_state() -> None:
     assert clean("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+
+
+FAILURES = """\
+======== FAILURES ========
+________ Tests.test_case ________
+
+self = <tests.Tests testMethod=test_case>
+
+    def test_case(self):
+        words = ["Carthorse"]
+>       self.assertEqual(find("Orchestra", words), words)
+E       AssertionError: Lists differ: [] != ['Carthorse']
+
+tests.py:51: AssertionError
+________ test_deep ________
+
+    def test_deep():
+>       assert price(2) == 5
+
+tests.py:60:
+_ _ _ _ _ _ _ _
+
+w = 2
+
+    def price(w):
+>       return 1 / 0
+E       ZeroDivisionError: division by zero
+
+shop.py:2: ZeroDivisionError
+======== short test summary info ========
+FAILED tests.py::Tests::test_case - AssertionError: Lists dif...
+2 failed in 0.66s
+"""
+
+
+def test_a_model_is_shown_the_failing_lines_and_what_was_said_to_them() -> None:
+    assert essence(FAILURES, 900) == (
+        "def test_case(self):\n"
+        '    words = ["Carthorse"]\n'
+        '    self.assertEqual(find("Orchestra", words), words)\n'
+        "E       AssertionError: Lists differ: [] != ['Carthorse']\n"
+        "def test_deep():\n"
+        "    assert price(2) == 5\n"
+        "    return 1 / 0\n"
+        "E       ZeroDivisionError: division by zero"
+    )
+
+
+def test_only_as_many_failures_are_shown_as_there_is_room_for() -> None:
+    shown = essence(FAILURES, 130)
+    assert "ZeroDivisionError" in shown
+    assert "Carthorse" not in shown
+
+
+@given(st.text(max_size=300), st.integers(1, 100))
+def test_other_output_is_cut_to_its_end(text: str, most: int) -> None:
+    assert essence(text, most) == text[-most:]
