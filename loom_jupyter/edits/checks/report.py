@@ -184,11 +184,11 @@ def trim(text: str, lines: int = _LINES) -> str:
 
 
 def essence(text: str, most: int) -> str:
-    """Return what a model needs of a check's output: of each failing test the lines that fail, within `most` signs.
+    """Return what a model needs of a check's output: the lines that fail, within `most` signs.
 
     Where the output is not pytest's, its end.
     """
-    blocks = [_essential(block) for block in _blocks(text)]
+    blocks = [_essential(block) for block in _failures(text)]
     kept: list[str] = []
     for block in sorted((b for b in blocks if b), key=len):
         if sum(map(len, kept)) + len(block) <= most:
@@ -196,7 +196,7 @@ def essence(text: str, most: int) -> str:
     return "\n".join(block for block in blocks if block in kept) or text[-most:]
 
 
-def _blocks(text: str) -> list[list[str]]:
+def _failures(text: str) -> list[list[str]]:
     """Return the lines of each failure that pytest reports."""
     blocks: list[list[str]] = []
     inside = False

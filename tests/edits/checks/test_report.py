@@ -160,7 +160,7 @@ def test_a_progress_line_shows_its_last_state() -> None:
     assert clean("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
 
 
-FAILURES = """\
+REPORTED = """\
 ======== FAILURES ========
 ________ Tests.test_case ________
 
@@ -194,7 +194,7 @@ FAILED tests.py::Tests::test_case - AssertionError: Lists dif...
 
 
 def test_a_model_is_shown_the_failing_lines_and_what_was_said_to_them() -> None:
-    assert essence(FAILURES, 900) == (
+    assert essence(REPORTED, 900) == (
         "def test_case(self):\n"
         '    words = ["Carthorse"]\n'
         '    self.assertEqual(find("Orchestra", words), words)\n'
@@ -207,7 +207,7 @@ def test_a_model_is_shown_the_failing_lines_and_what_was_said_to_them() -> None:
 
 
 def test_only_as_many_failures_are_shown_as_there_is_room_for() -> None:
-    shown = essence(FAILURES, 130)
+    shown = essence(REPORTED, 130)
     assert "ZeroDivisionError" in shown
     assert "Carthorse" not in shown
 
