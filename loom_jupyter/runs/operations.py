@@ -17,6 +17,7 @@ from loom_jupyter.context.context_map import (
     Rewrite,
     Target,
 )
+from loom_jupyter.context.words import STOP
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 _KIND = r"(?:function|method|class|helper|constant|test|definition|generator|dataclass|enum|subclass)"
 _NAME = r"`?([A-Za-z_][\w.]*)(?:\(\)|\([^()\n]*\))?`?"
 _ADD = re.compile(
-    rf"\b(?:add|write|implement|define|introduce|insert|give\s+(?:me|us))\s+(?:me\s+|us\s+)?(?:an?|another|the|one)?\s*"
+    rf"\s*(?:please\s+|(?:can|could)\s+you\s+)?"
+    rf"(?:add|write|implement|define|introduce|insert|give\s+(?:me|us))\s+(?:me\s+|us\s+)?(?:an?|another|the|one)?\s*"
     rf"(?:(?:new|small|simple|private|public|static|helper|utility|python)\s+)*{_KIND}\s+"
-    rf"(?:(?:called|named)\s+)?{_NAME}",
+    rf"(?P<said>(?:called|named)\s+)?(?P<name>{_NAME})",
     re.I,
 )
 _CELL = re.compile(
@@ -70,11 +72,16 @@ def operation(words: str) -> Operation | None:
         return Operation("add")
     if removed := _REMOVE.fullmatch(words):
         return Operation("remove", removed[1] or removed[2])
-    added = _ADD.search(words)
-    if added is None:
+    added = _ADD.match(words)
+    if added is None or not (added["said"] or _is_name(added["name"])):
         return None
     beside = _BESIDE.search(words, added.end())
-    return Operation("add", added[1], beside[1] if beside else "")
+    return Operation("add", added[3], beside[1] if beside else "")
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word after “a function” is its name: “that”, “to” and “returning” are not."""
+    return bool(re.search(r"[`(_.]|[a-z][A-Z]", word)) or (word.lower() not in STOP and not word.endswith("ing"))
 
 
 def settled(words: str, index: Index) -> Operation | None:

@@ -42,6 +42,9 @@ def choose(messages: Any) -> str:
         ),
         ("please drop the method Order.gross", Operation("remove", "Order.gross")),
         ("Add a new cell that plots x", Operation("add")),
+        ("could you add a function called that", Operation("add", "that")),
+        ("write a function `returning`", Operation("add", "returning")),
+        ("add a function double that doubles x", Operation("add", "double")),
     ],
 )
 def test_what_is_added_or_removed_by_name(words: str, found: Operation) -> None:
@@ -58,6 +61,10 @@ def test_what_is_added_or_removed_by_name(words: str, found: Operation) -> None:
         "add a parameter to parcel_price",
         "the function discount removes too much",
         "add 5 to the price",
+        "add a function that doubles x",
+        "write a function to double x",
+        "Add a method returning the total",
+        "The text is read. Write a function called encode that writes it.",
     ],
 )
 def test_all_else_is_a_change(words: str) -> None:
