@@ -96,7 +96,7 @@ def write(
     for n, (writer, stream) in enumerate(streams.items()):
         if n >= MOST_TARGETS and clock() > begin + budget / 4:
             break
-        share = clock() + (end - clock()) / (2 * len(writers))
+        share = clock() + (end - clock()) / (4 if n == 0 else 8)
         sure = SURE_TRIES if n == 0 else 1
         if _solved(search, writer, islice(stream, FREE), _Timer(clock, share), sure):
             return _proposal(search)  # a small change
