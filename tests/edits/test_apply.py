@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from loom_jupyter.context.context_map import NEW_CELL, Rewrite, Target
+from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite, Target
 from loom_jupyter.edits.apply import apply, digest
 from loom_jupyter.edits.errors import EditError, ForbiddenPathError, NotTextError, StaleFileError
 from loom_jupyter.edits.text import bare, split_lines
@@ -189,3 +189,25 @@ def test_cells_and_raw_lines_do_not_mix(tmp_path: Path) -> None:
     edits = [rewrite(tmp_path, "n.ipynb", 1, 1, "b\n", cell="x"), rewrite(tmp_path, "n.ipynb", 1, 1, "{\n")]
     with pytest.raises(EditError, match="cells"):
         apply(edits, tmp_path)
+
+
+UNITS = st.lists(st.sampled_from(["def f():", "    return 1", "", "x = 1", "# é"]), min_size=1, max_size=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=UNITS, data=st.data(), end=st.sampled_from(["\n", "\r\n"]))
+def test_what_comes_or_goes_leaves_all_other_lines_as_they_are(
+    tmp_path: Path, lines: list[str], data: st.DataObject, end: str
+) -> None:
+    first = data.draw(st.integers(1, len(lines)))
+    last = data.draw(st.integers(first, len(lines)))
+    (tmp_path / "a.txt").write_bytes("".join(line + end for line in lines).encode())
+    (added,) = apply([rewrite(tmp_path, "a.txt", first, last, "new\n", kind=NEW_SYMBOL)], tmp_path)
+    after = added.after.decode().split(end)[:-1]
+    at = after.index("new")
+    assert [line for line in after[:at] if line] == [line for line in lines[:last] if line]
+    assert [line for line in after[at + 1 :] if line] == [line for line in lines[last:] if line]
+    assert after[:last] == lines[:last]
+    (gone,) = apply([rewrite(tmp_path, "a.txt", first, last, "", kind=REMOVED)], tmp_path)
+    left = [line for line in gone.after.decode().split(end) if line]
+    assert left == [line for line in [*lines[: first - 1], *lines[last:]] if line]

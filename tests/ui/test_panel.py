@@ -404,3 +404,10 @@ def test_the_task_is_edited_in_the_cell(front: Front) -> None:
     assert front.run("print(the_run.plan.goal, the_run.plan.terms)").text.strip() == (
         "2 kg costs the small price ['tariff', 'weight']"
     )
+
+
+def test_a_front_end_where_nobody_can_type_is_never_asked(front: Front) -> None:
+    front.client.execute("%%loom --plan the_run\nvague", allow_stdin=False)  # as nbconvert and papermill do
+    seen = front.run("the_run.wait(10); print(the_run.state.value, [e.type for e in the_run.events()])", 0.2)
+    assert seen.text.startswith("review")
+    assert "question" not in seen.text
