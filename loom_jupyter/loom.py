@@ -164,7 +164,8 @@ class Loom:
         from loom_jupyter.context.secrets import masked
         from loom_jupyter.models import host
         from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
-        from loom_jupyter.runs.run import Request, Run, new_run_id
+        from loom_jupyter.runs.request import Request, new_run_id
+        from loom_jupyter.runs.run import Run
         from loom_jupyter.runs.runner import start
         from loom_jupyter.session import needed
 
@@ -262,7 +263,8 @@ class Loom:
 
     def open_run(self, run_id: str) -> Run:
         """Return a run by its id, of this process or from disk."""
-        from loom_jupyter.runs.run import Request, Run
+        from loom_jupyter.runs.request import Request
+        from loom_jupyter.runs.run import Run
 
         if run_id not in self._live:
             folder = self.folder / "runs" / Path(run_id).name

@@ -14,7 +14,7 @@ from scripted_runs import project
 from loom_jupyter import Loom
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.runs.replay import replay
-from loom_jupyter.runs.run import Request
+from loom_jupyter.runs.request import Request
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"
 FAULTY = """

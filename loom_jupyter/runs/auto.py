@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.snapshot import Snapshot
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.pipeline.quoting import Quote
-    from loom_jupyter.runs.run import Request
+    from loom_jupyter.runs.request import Request
     from loom_jupyter.settings import Settings
 
 AUTO = "auto"

@@ -27,7 +27,8 @@ from loom_jupyter.runs.review import RunError
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
-    from loom_jupyter.runs.run import Request, Run
+    from loom_jupyter.runs.request import Request
+    from loom_jupyter.runs.run import Run
 
 LOOK = 0.1
 """Seconds between two looks whether the user stopped a run that waits."""

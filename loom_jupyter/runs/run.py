@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field
 
-from loom_jupyter.context.notebook_state import NotebookState
-from loom_jupyter.edits.checks.cells import Session
-from loom_jupyter.pipeline.contracts import Proposal, TaskSpec, with_answer
+from loom_jupyter.pipeline.contracts import Proposal, TaskSpec
 from loom_jupyter.runs import control, watch
 from loom_jupyter.runs.events import (
     Action,
@@ -23,7 +19,6 @@ from loom_jupyter.runs.events import (
     Failed,
     Noticed,
     ProposalMade,
-    ProposedCell,
     QuestionAnswered,
     QuestionAsked,
     RunState,
@@ -31,6 +26,7 @@ from loom_jupyter.runs.events import (
     TaskPlanned,
 )
 from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
+from loom_jupyter.runs.request import Request, ReviewedProposal
 from loom_jupyter.runs.review import RunError, carry_out, settle
 
 if TYPE_CHECKING:
@@ -40,76 +36,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0
 
 
-class Request(BaseModel):
-    """What a run was asked; ``run.json`` in its folder.
-
-    Attributes
-    ----------
-    questions
-        Whether somebody is there whom the Architect may ask.
-    plan
-        Whether the user looks at the task before the Explorer begins.
-    answer
-        What the user said to the Architect's question.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    task: str = Field(min_length=1)
-    root: str
-    tagged: tuple[str, ...] = ()
-    check: str | None = None
-    apply: bool = False
-    ask: bool = False
-    commit: bool = False
-    questions: bool = False
-    plan: bool = False
-    model: str | None = None
-    budget: float = 120.0
-    created: float = 0.0
-    session: Session | None = None
-    cell: bool = False
-    notebook: NotebookState | None = None
-    answer: str = ""
-
-    @property
-    def asked(self) -> str:
-        """The user's words, with the answer to the Architect's question."""
-        return with_answer(self.task, self.answer)
-
-    @property
-    def words(self) -> str:
-        """What the nodes are told: the user's words, and what the notebook knows of the data that they name."""
-        told = [f"- {line}" for line in self.notebook.told()] if self.notebook is not None else []
-        return "\n".join([self.asked, "", "In the notebook:", *told]) if told else self.asked
-
-
-class ReviewedProposal(BaseModel):
-    """What stands for review: one unified diff a file, and whether the check passed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    summary: str
-    diffs: dict[str, str]
-    passed: bool | None
-    answer: str = ""
-    cell: ProposedCell | None = None
-
-    @property
-    def diff(self) -> str:
-        """The unified diff of all files."""
-        return "".join(self.diffs.values())
-
-
 def _last_state(events: list[Event]) -> RunState:
     return next((e.state for e in reversed(events) if isinstance(e, StateChanged)), RunState.QUEUED)
-
-
-def new_run_id() -> str:
-    """Return an id that sorts by time, also among runs of one second."""
-    now = time.time()
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03d}-{uuid.uuid4().hex[:4]}"
 
 
 class Run:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from loom_jupyter.runs.events import Indexed, ProposalMade, RunState, StateChanged
 from loom_jupyter.runs.log import PROGRESS, parse
+from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.review import RunError
-from loom_jupyter.runs.run import Request, Run
+from loom_jupyter.runs.run import Run
 from loom_jupyter.settings import data_dir
 
 BLOCK = 64 * 1024

@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
 from loom_jupyter.runs.log import EventLog
-from loom_jupyter.runs.run import Request, new_run_id
+from loom_jupyter.runs.request import Request, new_run_id
 
 PACE = 0.08
 WATCH = """() => {

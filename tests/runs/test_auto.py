@@ -18,7 +18,7 @@ from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.runs.auto import near_tests, settle
 from loom_jupyter.runs.definitions import Definitions, UnplacedError
 from loom_jupyter.runs.events import RunState
-from loom_jupyter.runs.run import Request
+from loom_jupyter.runs.request import Request
 from loom_jupyter.settings import Settings
 from tests.runs.test_runner import PLAN, Lend, choose_price, lend, wait
 

@@ -17,7 +17,8 @@ from loom_jupyter.errors import LoomError
 from loom_jupyter.runs import control
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.person import names_nothing
-from loom_jupyter.runs.run import Request, Run
+from loom_jupyter.runs.request import Request
+from loom_jupyter.runs.run import Run
 
 VAGUE = "make it better"
 ASKED = json.dumps({"question": "Which price is wrong?"})

@@ -10,7 +10,8 @@ from loom_jupyter.edits.apply import NEW_CELL
 from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs import written
-from loom_jupyter.runs.run import Request, Run
+from loom_jupyter.runs.request import Request
+from loom_jupyter.runs.run import Run
 
 CELLS = (
     Cell(number=1, source="limit = 2"),

@@ -18,7 +18,7 @@ from lab import free_port
 
 from loom_jupyter.runs.events import Event, Started
 from loom_jupyter.runs.log import EventLog
-from loom_jupyter.runs.run import Request, new_run_id
+from loom_jupyter.runs.request import Request, new_run_id
 
 
 class Server:

@@ -22,7 +22,8 @@ from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs import runner
 from loom_jupyter.runs.control import ControlReader
 from loom_jupyter.runs.events import Indexed, NodeText, RunState, StateChanged
-from loom_jupyter.runs.run import Request, Run
+from loom_jupyter.runs.request import Request
+from loom_jupyter.runs.run import Run
 from loom_jupyter.server.routes import BODY, handlers
 
 VERBS = ("get", "post", "put", "patch", "delete", "head")
