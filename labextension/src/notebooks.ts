@@ -48,6 +48,12 @@ export class Notebooks {
     void context.ready.then(() => {
       this.common.set(context, sources(context.model.sharedModel));
     });
+    context.fileChanged.connect(() => {
+      // Read again from disk. What is saved is told below: it may be typed on while that is under way.
+      if (!this.taking && !context.model.dirty) {
+        this.common.set(context, sources(context.model.sharedModel));
+      }
+    });
     context.saveState.connect((_, state) => {
       if (state === 'started') {
         saved = sources(context.model.sharedModel);
@@ -85,9 +91,11 @@ export class Notebooks {
       configurable: true,
       value: join
     });
+    this.taking = true;
     try {
       await context.revert();
     } finally {
+      this.taking = false;
       Reflect.deleteProperty(model, 'fromJSON');
     }
     model.dirty = found.dirty;
@@ -96,6 +104,7 @@ export class Notebooks {
 
   private readonly common = new WeakMap<object, Sources>();
   private turn: Promise<unknown> = Promise.resolve();
+  private taking = false;
 }
 
 function sources(notebook: Shared): Sources {

@@ -80,6 +80,19 @@ def test_cells_are_changed_where_they_stand_and_unsaved_edits_stay(sidebar: Side
     assert notebook.errors == []
 
 
+def test_a_notebook_that_was_read_again_follows_too(sidebar: Sidebar) -> None:
+    notebook = sidebar.notebook
+    book = notebook.save()
+    next(one for one in book["cells"] if one["id"] == f"c{CHANGED}")["source"] = f"# newer\n{CELL_BEFORE}"
+    notebook.file.write_text(json.dumps(book))
+    notebook.do("await widget.context.revert();")
+    propose(sidebar)
+    write(notebook, OTHER, "other = 'mine'")
+    sidebar.button("Accept").click()
+    await_source(notebook, CHANGED, f"# newer\n{CELL_AFTER}")
+    assert live(notebook, OTHER) == "other = 'mine'"
+
+
 def test_an_edit_of_the_same_lines_is_said_and_stays(sidebar: Sidebar) -> None:
     notebook = sidebar.notebook
     propose(sidebar)

@@ -207,6 +207,19 @@ def test_hunks_are_accepted_one_by_one(server: Any, monkeypatch: pytest.MonkeyPa
     assert (workspace / "tariff.py").read_text() == BEFORE
 
 
+def test_a_change_that_fits_is_accepted_merged(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, path = reviewed(server, monkeypatch, "merged", "the small tariff")
+    mine = f"{BEFORE}# mine\n"
+    (workspace / "tariff.py").write_text(mine)
+    status, answer = server.call("POST", path, {"action": "accept"})
+    assert status == 409
+    assert "accept merged" in answer["message"]
+    assert server.call("POST", path, {"action": "accept", "merged": True})[0] == 200
+    assert (workspace / "tariff.py").read_text() == f"{AFTER}# mine\n"
+    assert server.call("POST", path, {"action": "undo"})[0] == 200
+    assert (workspace / "tariff.py").read_text() == mine
+
+
 NO_REQUEST = [
     b"",
     b"{",
