@@ -77,13 +77,12 @@ export class Notebooks {
           `${context.path} has cells without ids; save it first.`
         );
       }
-      found.dirty = model.dirty || todo.conflicts.length > 0;
-      found.conflicts = todo.conflicts;
+      const common = new Map(disk.map(cell => [cell.id ?? '', sourceOf(cell)]));
+      const dirty = model.dirty;
       shared.transact(() => carryOut(shared, todo));
-      this.common.set(
-        context,
-        new Map(disk.map(cell => [cell.id ?? '', sourceOf(cell)]))
-      );
+      found.dirty = dirty || !same(common, sources(shared));
+      found.conflicts = todo.conflicts;
+      this.common.set(context, common);
     };
     // A revert tells the context which version is on disk now; what it would put in place of all cells,
     // with their outputs and the edits of this moment, is joined with them instead.
@@ -109,6 +108,13 @@ export class Notebooks {
 
 function sources(notebook: Shared): Sources {
   return new Map(notebook.cells.map(cell => [cell.getId(), cell.getSource()]));
+}
+
+function same(one: Sources, other: Sources): boolean {
+  return (
+    one.size === other.size &&
+    [...one].every(([id, source]) => other.get(id) === source)
+  );
 }
 
 function carryOut(notebook: Shared, todo: Steps<Cell>): void {
