@@ -50,7 +50,7 @@ EXPANDED = 12
 MOST_RANKED = 60
 TOP_FILES = 10
 # Functions that failing tests execute count as evidence; the check is run once more for them if it is quick.
-EXECUTED = 6
+EXECUTED = 8
 WORTH_TRACING = 20.0
 _FILE = re.compile(
     r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"

@@ -143,3 +143,25 @@ def test_a_hot_loop_does_not_stall_the_tracing(project: Path) -> None:
 
 def test_places_of_nothing() -> None:
     assert Evidence(0, 3).places() == []
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring does not tell who calls")
+@pytest.mark.parametrize("assertion", ["assert box == Box(2)", "unittest.TestCase().assertEqual(box, Box(2))"])
+def test_what_only_the_report_executes_is_left_out(tmp_path: Path, assertion: str) -> None:
+    (tmp_path / "box.py").write_text(
+        "class Box:\n"
+        "    def __init__(self, n):\n        self.n = n\n"
+        "    def __eq__(self, other):\n        return self.n == other.n\n"
+        "    def __repr__(self):\n        return self.name()\n"
+        "    def name(self):\n        return f'Box {self.n}'\n"
+    )
+    (tmp_path / "test_box.py").write_text(
+        f"import unittest\nfrom box import Box\ndef test_box():\n    box = Box(1)\n    {assertion}\n"
+        "def test_name():\n    assert str(Box(1)) == 'Box 2'\n"
+    )
+    of_one = trace_check("python -m pytest -q test_box.py::test_box", tmp_path, timeout=60)
+    assert of_one is not None
+    assert {f.symbol for f in of_one.functions} == {"Box.__init__", "Box.__eq__"}
+    of_other = trace_check("python -m pytest -q test_box.py::test_name", tmp_path, timeout=60)
+    assert of_other is not None
+    assert {f.symbol for f in of_other.functions} >= {"Box.__repr__", "Box.name"}

@@ -18,6 +18,7 @@ from typing import Any
 LINES_A_FUNCTION = 2000
 """Without `sys.monitoring`, a function that executed this many lines in one test is left in peace: loops cost."""
 IDS = 50
+SHOWING = frozenset({"__repr__", "__str__"})
 
 
 class Recorder:
@@ -73,11 +74,15 @@ class Recorder:
 
 
 class SettraceTracer:
-    """Tracing for Python 3.11: a callback a call and a line."""
+    """Tracing for Python 3.11: a callback a call and a line.
+
+    What a test framework executes to show a value in its report is not what the test executes: it is left out.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._on = False
+        self._showing: set[int] = set()
 
     def start(self) -> None:
         """Trace, unless a debugger or a coverage tool traces already."""
@@ -97,8 +102,11 @@ class SettraceTracer:
         del event, arg
         code = frame.f_code
         recorder = self._recorder
-        if recorder.path(code.co_filename) is None:
+        if (self._showing and threading.get_ident() in self._showing) or recorder.path(code.co_filename) is None:
             return None
+        caller = frame.f_back
+        if code.co_name in SHOWING and caller and recorder.path(caller.f_code.co_filename) is None:
+            return self._pause(frame)
         lines = recorder.now.setdefault(id(code), (code, set()))[1]
         left = LINES_A_FUNCTION
 
@@ -112,6 +120,20 @@ class SettraceTracer:
             return line
 
         return line
+
+    def _pause(self, frame: FrameType) -> Callable[..., Any]:
+        """Record nothing in this thread until a function returns."""
+        thread = threading.get_ident()
+        self._showing.add(thread)
+        frame.f_trace_lines = False
+
+        def waiting(frame: FrameType, event: str, arg: object) -> Callable[..., Any]:
+            del frame, arg
+            if event == "return":
+                self._showing.discard(thread)
+            return waiting
+
+        return waiting
 
 
 class MonitoringTracer:
