@@ -134,7 +134,7 @@ export function modelLine(model: ModelLine, trans: Words): string {
   if (model.memory && model.available) {
     const used = figures.gigabytes(model.memory);
     parts.push(
-      trans.__('%1 of %2 GB', used, figures.gigabytes(model.available))
+      trans.__('%1 of %2\u00a0GB', used, figures.gigabytes(model.available))
     );
   }
   return parts.filter(Boolean).join(' · ');
