@@ -159,6 +159,11 @@ def plan_with(
     return task.plan(target)
 
 
+def sequences(header: Header, *, gpu: bool) -> int:
+    """Return how many sequences share the cache where nobody says."""
+    return SEQUENCES if gpu or estimate.plain(header) else 1
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     """What is to be planned; the device comes last, since several may be tried."""
@@ -179,7 +184,7 @@ class _Task:
 
     def plan(self, target: Device) -> MemoryPlan:
         header = self.header
-        many = self.sequences or (SEQUENCES if target.gpu or estimate.plain(header) else 1)
+        many = self.sequences or sequences(header, gpu=target.gpu)
         keep = target.reserve if self.reserve is None else self.reserve
         params = _load_params(header, target)
         dry = DryRunMeasure(self.child, params, many, unified=target.unified, cancel=self.cancel)

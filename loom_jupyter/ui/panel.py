@@ -101,6 +101,7 @@ class Panel:
         self._widgets: Widgets | None = None
         self._run: Run | None = None
         self._reloaded = False
+        self._kept: Bundle | None = None
         self._place = display(self._page(), raw=True, display_id=True)
 
     def follow(self, run: Run) -> None:
@@ -152,12 +153,15 @@ class Panel:
         with self._lock:
             if self._widgets is None:
                 return
+            if not self._view.at_work:
+                # Widgets end with their kernel; what stays in the notebook is plain HTML. It comes before the
+                # buttons, and once: what the user has opened in it would close.
+                page = self._page()
+                if page != self._kept:
+                    self._place.update(page, raw=True)
+                    self._kept = page
             self._widgets.show(self._view, time.time(), self._reloadable())
-            if self._view.at_work:
-                return
-            # Widgets end with their kernel; what stays in the notebook is plain HTML.
-            self._place.update(self._page(), raw=True)
-            if not self._widgets.can_act:
+            if not self._view.at_work and not self._widgets.can_act:
                 self._bar.update({"text/html": "", "text/plain": ""}, raw=True)
                 self._widgets.close_bar()
 

@@ -24,7 +24,7 @@ from loom_jupyter.models.device import GPU_RESERVE, find
 from loom_jupyter.models.gguf import Header
 from loom_jupyter.models.llamacpp import LlamaCpp
 from loom_jupyter.models.measure import DryRunMeasure, Sizes
-from loom_jupyter.models.plan import _load_params
+from loom_jupyter.models.plan import _load_params, sequences
 from tests.benchmarks import predictions as others
 from tests.benchmarks.predictions import GIB, MIB
 
@@ -37,7 +37,7 @@ SHOWN += ("qwen3moe 30B",)
 
 
 def measure_of(child: Child, header: Header) -> DryRunMeasure:
-    found = DryRunMeasure(child, _load_params(header, find([], "CPU")), 1)
+    found = DryRunMeasure(child, _load_params(header, find([], "CPU")), sequences(header, gpu=False))
     if not found.open():
         raise SystemExit("This build of llama.cpp cannot be asked; see loom_jupyter/models/dryrun.py.")
     return found
