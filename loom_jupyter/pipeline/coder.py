@@ -26,10 +26,10 @@ SURE_TRIES = 8
 MOST_HUNKS = 8
 # Of one round of samples for a unit that is yet to be written.
 TEMPERATURES = (0.4, 0.6, 0.8, 1.0) * 4
-# What sixteen samples side by side take, in drafts one after the other (two cores).
-ROUND = 6.0
-# Share of tests that an attempt must pass before the search looks around it.
-NEAR = 0.5
+# What so many samples side by side take, in drafts one after the other (two cores, 1.5B).
+ROUNDS = ((16, 6.0), (8, 4.7), (4, 2.8))
+# What is tried around an attempt that was written.
+NEAR = 80
 
 
 @dataclass
@@ -150,8 +150,8 @@ def _solved(
 def _written(search: _Search, writer: UnitWriter, timer: _Timer) -> bool:
     """Write a unit that is not there yet: greedily, again with what the check said, then by chance.
 
-    Every other round of samples is told what the check said to the best attempt so far; after every round the
-    search looks around that attempt.
+    Every other round of samples is told what the check said to the best attempt so far; before every round the
+    search looks around that attempt, if any test passes with it.
     """
     before = timer.left
     for draft in (writer.rewrite, lambda: writer.repair(_hinted(search, writer), temperature=0.0)):
@@ -161,20 +161,20 @@ def _written(search: _Search, writer: UnitWriter, timer: _Timer) -> bool:
     draft_seconds = (before - timer.left) / 2
     looked_at: str | None = None
     for number in count():
+        while search.best is not None and search.best[0].score > 0 and search.best[1].text != looked_at:
+            looked_at = search.best[1].text
+            if _around(search, writer, looked_at, timer):
+                return True
         if timer.up:
             break
         prompt = _hinted(search, writer) if number % 2 else None
         # A round that is cut off gives nothing: its samples end at about the same time.
-        fit = max(4, int(len(TEMPERATURES) * timer.left / (ROUND * draft_seconds or 1.0)))
-        for candidate in writer.samples(TEMPERATURES[:fit], prompt):
+        size = next((n for n, drafts in ROUNDS if drafts * draft_seconds <= timer.left), 2)
+        for candidate in writer.samples(TEMPERATURES[:size], prompt):
             if search.attempt(writer.target, candidate).passed:
                 return True
             if timer.up:
                 return False
-        while search.best is not None and search.best[0].score >= NEAR and search.best[1].text != looked_at:
-            looked_at = search.best[1].text
-            if _around(search, writer, looked_at, timer):
-                return True
     return False
 
 
@@ -191,7 +191,7 @@ def _around(search: _Search, writer: UnitWriter, attempt: str, timer: _Timer) ->
         trial = search.attempt(writer.target, candidate)
         if trial.passed:
             return True
-        if timer.up or n >= TRIES or (not trial.gate and trial.score > before):
+        if timer.up or n >= NEAR or (not trial.gate and trial.score > before):
             break
     return False
 
