@@ -198,7 +198,7 @@ def test_a_stub_is_written_then_corrected_then_sampled(scripted: Any, desk: Any,
     assert [o.get("temperature") for o in model.options[1:]] == [None, 0.0, 0.4, 0.6]
 
 
-def test_what_is_near_the_best_attempt_is_tried_before_the_next_round(scripted: Any, desk: Any, heard: Any) -> None:
+def test_what_is_near_the_best_attempt_is_tried_before_more_samples(scripted: Any, desk: Any, heard: Any) -> None:
     def judge(text: str) -> Trial:
         near = "if w" in text
         return Trial(passed="w <= 2" in text, reason="1 failed", score=0.75 if near else 0.0)
