@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loom_jupyter.context.context_map import Offer, Relation
 from loom_jupyter.context.extract import Field
+from loom_jupyter.context.pack import unit
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.symbol import CALLABLE, Symbol
 from loom_jupyter.context.symbols import source_lines
@@ -36,7 +37,7 @@ def related(root: Path, snapshot: Snapshot, offer: Offer, relation: Relation, li
         found = _used(snapshot, offer, "\n".join(lines[offer.start - 1 : offer.end]), relation)
     unlike = ((p, s) for p, s in found if (p, s.name) != (offer.path, offer.symbol))
     ranked = sorted(dict.fromkeys(unlike), key=lambda at: (at[0] != offer.path, at[0], at[1].start))
-    return [_offer(path, symbol, f"{relation.value} {offer.symbol}") for path, symbol in ranked[:limit]]
+    return [unit(path, symbol, f"{relation.value} {offer.symbol}") for path, symbol in ranked[:limit]]
 
 
 def _used(snapshot: Snapshot, offer: Offer, text: str, relation: Relation) -> Iterator[tuple[str, Symbol]]:
@@ -74,18 +75,3 @@ def _holding(snapshot: Snapshot, name: str, where: Field) -> list[int]:
     """Return the files that hold a name in one of their fields."""
     found = snapshot.lookup(name.lower().strip("_"))
     return sorted(set(found.file[found.where == where].tolist()))
-
-
-def _offer(path: str, s: Symbol, evidence: str) -> Offer:
-    return Offer(
-        id="",
-        path=path,
-        symbol=s.name,
-        kind=s.kind,
-        start=s.start,
-        end=s.end,
-        signature=s.signature,
-        evidence=evidence,
-        score=0.0,
-        cell=s.cell,
-    )

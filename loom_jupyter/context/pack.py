@@ -14,7 +14,7 @@ from loom_jupyter.context.extract.notebook import NotNotebook, cells
 from loom_jupyter.context.extract.text import Unreadable, decode
 from loom_jupyter.context.ledger import Ledger, RankedSymbol
 from loom_jupyter.context.snapshot import Snapshot
-from loom_jupyter.context.symbol import CALLABLE, CONTAINER
+from loom_jupyter.context.symbol import CALLABLE, CONTAINER, Symbol
 from loom_jupyter.errors import LoomError
 
 HEADER_LINES = 30
@@ -80,21 +80,23 @@ def named(snapshot: Snapshot, name: str) -> list[Offer]:
         for s in snapshot.batch.symbols[number]
         if name and s.kind in CALLABLE | CONTAINER and name in (s.name, s.name.rpartition(".")[2])
     ]
-    return [
-        Offer(
-            id=f"s{n}",
-            path=path,
-            symbol=s.name,
-            kind=s.kind,
-            start=s.start,
-            end=s.end,
-            signature=s.signature,
-            evidence="named in the request",
-            score=0.0,
-            cell=s.cell,
-        )
-        for n, (path, s) in enumerate(found, 1)
-    ]
+    return [unit(path, s, "named in the request", f"s{n}") for n, (path, s) in enumerate(found, 1)]
+
+
+def unit(path: str, s: Symbol, evidence: str, name: str = "") -> Offer:
+    """Return a symbol as an offer that no ranking speaks for; `name` is its id, if it has one yet."""
+    return Offer(
+        id=name,
+        path=path,
+        symbol=s.name,
+        kind=s.kind,
+        start=s.start,
+        end=s.end,
+        signature=s.signature,
+        evidence=evidence,
+        score=0.0,
+        cell=s.cell,
+    )
 
 
 def _overlap(a: RankedSymbol, b: RankedSymbol) -> bool:

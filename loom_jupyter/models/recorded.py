@@ -7,6 +7,7 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
@@ -125,16 +126,11 @@ class ScorerRecorder(Recorder):
         prompt = digest(messages, text, [[b.index, b.token] for b in branches], options)
         said: list[list[Any]] = []
         line: Line = {"call": "branch", "prompt": prompt, "reply": said}
-        try:
+        with self._stepwise(line):
             for one in self._scorer.branch(messages, text, branches, cancel=cancel, **options):
                 logprob = round(one.logprob, DECIMALS)
                 said.append([one.branch.index, one.branch.token, one.text, logprob, one.finish, _usage(one.usage)])
                 yield _continuation(said[-1])
-        except ModelError as error:
-            line |= {"error": "died" if isinstance(error, ModelDiedError) else "failed", "why": str(error)}
-            raise
-        finally:
-            self._write(line)
 
     def sample(
         self,
@@ -147,10 +143,16 @@ class ScorerRecorder(Recorder):
         """Generate a reply for each temperature."""
         said: list[list[Any]] = []
         line: Line = {"call": "sample", "prompt": digest(messages, list(temperatures), options), "reply": said}
-        try:
+        with self._stepwise(line):
             for one in self._scorer.sample(messages, temperatures, cancel=cancel, **options):
                 said.append([one.text, one.finish, _usage(one.usage)])
                 yield one
+
+    @contextmanager
+    def _stepwise(self, line: Line) -> Iterator[None]:
+        """Write a line when its answers end, however they end."""
+        try:
+            yield
         except ModelError as error:
             line |= {"error": "died" if isinstance(error, ModelDiedError) else "failed", "why": str(error)}
             raise
