@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 200
 """Most paths offered at once."""
 _LINE = re.compile(r"\s*(?:[\w, .\[\]]+=\s*)?(%%?loom\s.*)")
-_OF_PROPOSAL = ("accept", "diff")
+_OF_PROPOSAL = ("accept", "diff", "undo")
 
 
 def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[str]) -> None:

@@ -253,12 +253,17 @@ class Loom:
     def recover(self) -> list[str]:
         """Finish or take back what a crash left half written in this workspace, and say so.
 
-        Every run begins with this.
+        Every run begins with this; what cannot be mended is said, and keeps no run from beginning.
         """
         from loom_jupyter.runs.review import interrupted
 
-        folders = [file.parent.parent for file in (self.folder / "runs").glob("*/journal/journal.json")]
-        said = [self.open_run(folder.name).recover() for folder in folders if interrupted(folder)]
+        said = []
+        for file in sorted((self.folder / "runs").glob("*/journal/journal.json")):
+            folder = file.parent.parent
+            try:
+                said.append(self.open_run(folder.name).recover() if interrupted(folder) else None)
+            except (LoomError, OSError) as error:
+                said.append(f"Run {folder.name} may have been interrupted and cannot be opened: {error}")
         return [text for text in said if text is not None]
 
     def open_run(self, run_id: str) -> Run:

@@ -97,7 +97,7 @@ class LoomMagics(Magics):
             %loom accept [PATH]…   write them into the workspace; --merged: also into files that
                                    changed since, where your changes and these do not touch
             %loom reject           drop them
-            %loom undo             restore every byte that accept replaced
+            %loom undo [PATH]…     restore every byte that accept replaced
             %loom cell             put the cell that a run wrote below this one
             %loom reload           load the changed modules of the workspace again, and say which
                                    objects are of the old ones

@@ -198,7 +198,10 @@ def _reject(loom: Loom, args: argparse.Namespace) -> Any:
 
 
 def _undo(loom: Loom, args: argparse.Namespace) -> Any:
-    pick_run(loom, args.run).undo()
+    run = pick_run(loom, args.run)
+    run.undo(args.paths or None)
+    if args.paths:
+        return _said(f"Undone in {', '.join(args.paths)}, byte for byte.")
     return _said("Undone; the files are byte for byte as they were.")
 
 
@@ -357,7 +360,7 @@ VERBS = {
             "reload", "[--run ID]", "load the modules that a run changed again, in the kernel", _with_run, _reload
         ),
         Verb("reject", "[--run ID]", "drop the changes", _with_run, _reject),
-        Verb("undo", "[--run ID]", "restore the bytes that accept replaced", _with_run, _undo),
+        Verb("undo", "[PATH]… [--run ID]", "restore the bytes that accept replaced", _with_paths, _undo),
         Verb(
             "replay",
             "[RUN] [--model NAME]",

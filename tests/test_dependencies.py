@@ -16,7 +16,6 @@ PACKAGE = ROOT / "loom_jupyter"
 DISTRIBUTION = {
     "IPython": "ipython",
     "llama_cpp": "llama-cpp-python",
-    "json_repair": "json-repair",
     "tqdm": "huggingface-hub",
 }
 OF_THE_USER = {"pytest", "loom_tracer", "polars", "pyarrow"}

@@ -134,7 +134,7 @@ export class Api {
   }
 }
 
-/** What an accept may be limited to, and what an answer says. */
+/** What an accept or undo may be limited to, and what an answer says. */
 export interface Asked {
   paths?: string[];
   hunks?: Record<string, number[]>;

@@ -76,6 +76,8 @@ class Target(_Frozen):
         no longer holds.
     text
         The unit's text with ``\n`` line ends and a final newline; empty for a new file.
+    executed
+        Lines of the file that failing tests executed, within the unit; empty where none was traced.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Target(_Frozen):
     text: str
     cell: str | None = None
     score: float = 0.0
+    executed: tuple[int, ...] = ()
 
 
 class Excerpt(_Frozen):

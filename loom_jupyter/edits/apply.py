@@ -14,7 +14,7 @@ from loom_jupyter.edits.errors import EditError, StaleFileError
 from loom_jupyter.edits.imports import cell_imports, with_imports
 from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.paths import resolve
-from loom_jupyter.edits.text import LineEdit, decode, replace_lines, split_lines
+from loom_jupyter.edits.text import LineEdit, decode, replace_lines, require_whole, split_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def digest(data: bytes) -> str:
 
 def _change(root: Path, path: str, rewrites: Sequence[Rewrite], imports: bool) -> FileChange:
     file = resolve(root, path)
+    for rewrite in rewrites:
+        require_whole(path, rewrite.text)
     expected = {rewrite.target.sha256 for rewrite in rewrites}
     try:
         before = file.read_bytes()

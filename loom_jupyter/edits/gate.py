@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Set
 from pathlib import PurePosixPath
 
-from loom_jupyter.edits import names, syntax
+from loom_jupyter.edits import names, statements, syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.syntax import canonical
@@ -96,7 +96,7 @@ def _weakened(path: str, before: str, after: str) -> str | None:
     if not before or not is_test(path) or not path.endswith(syntax.PYTHON):
         return None
     try:
-        old, new = _strength(syntax.parse(before)), _strength(syntax.parse(after))
+        old, new = _strength(statements.parsed(before)), _strength(statements.parsed(after))
     except (SyntaxError, ValueError):
         return None  # It could not run before; nothing can be weakened.
     for what in ("tests", "assertions"):
@@ -108,7 +108,7 @@ def _weakened(path: str, before: str, after: str) -> str | None:
 def other_assertion(before: str, after: str) -> str | None:
     """Say in one line that a cell's assertion is gone or says something else; None if all are kept."""
     try:
-        old, new = (Counter(_assertions(syntax.parse(plain(source)))) for source in (before, after))
+        old, new = (Counter(_assertions(statements.parsed(plain(source)))) for source in (before, after))
     except (SyntaxError, ValueError):
         return None
     lost = next(iter(old - new), None)

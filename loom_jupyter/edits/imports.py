@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Set
 from itertools import takewhile
 
@@ -76,6 +78,31 @@ def statements(names: Iterable[str], source: str) -> list[str]:
         elif name in _FROM:
             found.append(f"from {_FROM[name]} import {name}")
     return sorted(found, key=_order)
+
+
+def unknown_modules(before: str, after: str, paths: Iterable[str]) -> list[str]:
+    """Return the modules newly imported that are neither installed nor among a workspace's paths."""
+    fresh = sorted(_imported(after) - _imported(before))
+    parts = {part for path in paths for part in path.removesuffix(".py").split("/")} if fresh else set()
+    return [name for name in fresh if name not in parts and not _installed(name)]
+
+
+def _imported(source: str) -> set[str]:
+    """Return the first parts of absolute imports."""
+    try:
+        nodes = list(ast.walk(ast.parse(textwrap.dedent(source))))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
+def _installed(name: str) -> bool:
+    try:
+        return name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _order(statement: str) -> tuple[bool, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.errors import EditError
@@ -23,6 +24,11 @@ class JournalState(StrEnum):
     UNDONE = "undone"
 
 
+def _draft() -> str:
+    """Return a name that no file of the user's has, so that a crash leaves nothing but what Loom may remove."""
+    return f".loom-{secrets.token_hex(8)}.tmp"
+
+
 class Entry(BaseModel):
     """One file of the journal.
 
@@ -31,13 +37,15 @@ class Entry(BaseModel):
     before, after
         SHA-256 of the bytes; `before` is None for a file that Accept created.
     mode
-        Permission bits before.
+        Permission bits before, for a person who mends by hand; an undo keeps those that the file has by then.
     folders
         Folders that Accept made for the file, outermost first.
     undone
         Whether the file has been put back.
     blob
         Number of its kept bytes, where that is not its position.
+    draft
+        Name under which its new bytes are written beside it, before they take its place.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -49,6 +57,7 @@ class Entry(BaseModel):
     folders: list[str] = []
     undone: bool = False
     blob: int | None = None
+    draft: str = Field(default_factory=_draft, pattern=r"^\.loom-[0-9a-f]{16}\.tmp$")
 
 
 class Journal(BaseModel):
@@ -74,13 +83,18 @@ class Journal(BaseModel):
             return cls.model_validate_json((folder / _NAME).read_bytes())
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise EditError(f"{folder / _NAME} cannot be read ({error.strerror}); mend that.") from error
         except ValidationError as error:
-            raise EditError(f"{folder / _NAME} is damaged; the bytes before lie beside it as *.before.") from error
+            raise EditError(
+                f"{folder / _NAME} is damaged; the bytes before lie beside it as *.before: copy back what you "
+                "miss, then remove that folder."
+            ) from error
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in one step."""
         temporary = folder / f"{_NAME}.new"
-        disk.write(temporary, self.model_dump_json(indent=1).encode())
+        disk.store(temporary, self.model_dump_json(indent=1).encode())
         disk.replace(temporary, folder / _NAME)
 
     @staticmethod
@@ -102,7 +116,7 @@ def before_bytes(folder: Path, number: int) -> bytes:
 
 def keep_before(folder: Path, number: int, data: bytes) -> None:
     """Store the bytes that a file has before Accept."""
-    disk.write(_blob(folder, number), data)
+    disk.store(_blob(folder, number), data)
 
 
 def after_bytes(folder: Path, number: int) -> bytes | None:
@@ -115,7 +129,7 @@ def after_bytes(folder: Path, number: int) -> bytes | None:
 
 def keep_after(folder: Path, number: int, data: bytes) -> None:
     """Store the bytes that a notebook has after Accept, for an undo cell by cell."""
-    disk.write(_blob(folder, number, "after"), data)
+    disk.store(_blob(folder, number, "after"), data)
 
 
 def _blob(folder: Path, number: int, side: str = "before") -> Path:

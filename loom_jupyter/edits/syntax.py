@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
 import re
 import tomllib
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-from loom_jupyter.edits import notebook
+from loom_jupyter.edits import notebook, statements
 from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.magics import plain
-from loom_jupyter.edits.text import split_lines
 
 PYTHON = (".py", ".pyi", ".pyw")
 _GRAMMARS = {
@@ -35,7 +32,6 @@ _TOKEN = re.compile(
     r"""|(?P<comment>//[^\n]*|/\*.*?\*/)|\w+|[^\w\s]""",
     re.S,
 )
-_dumps: dict[tuple[str, int, int | None], str] = {}
 
 
 def problem(path: str, before: str, after: str) -> str | None:
@@ -48,7 +44,7 @@ def problem(path: str, before: str, after: str) -> str | None:
         if path.endswith(".ipynb"):
             _parse_cells(path, before, after)
         elif path.endswith(PYTHON):
-            parse(after)
+            statements.module(after)
         elif path.endswith(".json"):
             json.loads(after)
         elif path.endswith(".toml"):
@@ -84,17 +80,6 @@ def canonical(path: str, text: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@functools.lru_cache(maxsize=16)
-def parse(source: str) -> ast.Module:
-    """Parse and compile Python; top-level ``await`` is allowed, as in a notebook."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(source)
-        # Some errors (return outside a function, a second nonlocal) only the compiler sees.
-        compile(tree, "<candidate>", "exec", dont_inherit=True, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    return tree
-
-
 @functools.lru_cache(maxsize=8)
 def cells(path: str, text: str) -> list[notebook.Cell]:
     """Return a notebook's cells; none of a text that is empty."""
@@ -111,30 +96,15 @@ def _parse_cells(path: str, before: str, after: str) -> None:
     json.loads(after)
     for cell in cells(path, after):
         if cell.kind == "code" and known.get(cell.id) != cell.source:
-            parse(plain(cell.source))
+            statements.module(plain(cell.source))
 
 
 def _tree_key(source: str, otherwise: str | None = None) -> str:
-    """Dump the syntax tree, statement by statement: most statements of a candidate were dumped before."""
     try:
-        body = parse(source).body
+        digests = [part.digest for part in statements.module(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _line_key(otherwise or source)
-    if not body and otherwise:
-        return _line_key(otherwise)
-    lines = split_lines(source)
-    if len(_dumps) > 5000:
-        _dumps.clear()
-    return "\0".join(_dump(lines, node) for node in body)
-
-
-def _dump(lines: list[str], node: ast.stmt) -> str:
-    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    key = ("".join(lines[first - 1 : node.end_lineno]), node.col_offset, node.end_col_offset)
-    if key not in _dumps:
-        _dumps[key] = ast.dump(node)
-    return _dumps[key]
+    return b"".join(digests).hex() if digests or not otherwise else _line_key(otherwise)
 
 
 def _value_key(load: Callable[[str], Any], text: str) -> str:

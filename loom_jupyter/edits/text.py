@@ -42,6 +42,16 @@ class Encoding:
             ) from error
 
 
+def require_whole(path: str, text: str) -> None:
+    """Refuse a text that holds half a character (a lone surrogate), which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise NotTextError(
+            f"{path} would hold half a character ({text[error.start]!r}), which no encoding has; run again."
+        ) from error
+
+
 def decode(path: str, data: bytes) -> tuple[str, Encoding]:
     """Decode a file so that encoding the text again gives the same bytes.
 

@@ -142,6 +142,16 @@ class Engine:
         """Whether `text` spells one of the model's control tokens."""
         return any(lib.llama_vocab_is_control(self.vocab, t) for t in self.tokenize(text, control=True))
 
+    @property
+    def gap(self) -> tuple[int, int, int] | None:
+        """The tokens that begin the text before a gap, that behind it, and what fills it; None without them."""
+        found = (
+            lib.llama_vocab_fim_pre(self.vocab),
+            lib.llama_vocab_fim_suf(self.vocab),
+            lib.llama_vocab_fim_mid(self.vocab),
+        )
+        return found if min(found) >= 0 else None
+
     def ends(self, token: int) -> bool:
         """Whether `token` ends a reply."""
         return bool(lib.llama_vocab_is_eog(self.vocab, token))

@@ -22,6 +22,9 @@ from loom_jupyter.models.protocol import (
 from loom_jupyter.models.sampling import Sampler, check
 from loom_jupyter.models.stream import TextStream
 
+# Of the longest of those samples that ended first, more than half: a sample so much longer is given up.
+LONGER = 1.5
+
 
 def reply(
     engine: Engine,
@@ -113,16 +116,52 @@ def sample(
         _Path(Branch(0, s.pick(logits)), len(prompt), TextStream(stop), sampler=s) for s in reversed(samplers)
     ]
     began = time.perf_counter()
-    for found in _continued(engine, prompt, (), waiting, max_tokens):
+    for found in _continued(engine, prompt, (), waiting, max_tokens, tail=False):
         now = time.perf_counter()
         yield Reply(found.text, found.finish, replace(first + found.usage, decode_seconds=now - began))
         first, began = Usage(), now
 
 
+def infill(
+    engine: Engine, gaps: Sequence[Sequence[str]], *, stop: Sequence[str], max_tokens: int
+) -> Iterator[Reply]:
+    """Write greedily what stands between each pair of texts; nothing for a model that was not taught to."""
+    if engine.gap is None:
+        return
+    first, second, last = engine.gap
+    for before, behind in gaps:
+        began = time.perf_counter()
+        prompt = [first, *engine.tokenize(before), second, *engine.tokenize(behind), last]
+        if len(prompt) + max_tokens >= engine.n_ctx:
+            yield Reply("", "length", Usage())
+            continue
+        # Only the first one pushes out what is worth keeping.
+        reused = engine.prefill(prompt, passing=engine.cached[:1] == [first])
+        prefilled = time.perf_counter()
+        path = _Path(Branch(0, int(engine.logits().argmax())), len(prompt), TextStream(stop))
+        path.take(engine, path.branch.token, 0.0, max_tokens)
+        path.run(engine, max_tokens)
+        done = path.result()
+        usage = Usage(len(prompt), reused, path.taken, prefilled - began, time.perf_counter() - prefilled)
+        yield Reply(done.text, done.finish, usage)
+
+
 def _continued(
-    engine: Engine, prompt: Sequence[int], text: Sequence[int], waiting: list[_Path], max_tokens: int
+    engine: Engine,
+    prompt: Sequence[int],
+    text: Sequence[int],
+    waiting: list[_Path],
+    max_tokens: int,
+    *,
+    tail: bool = True,
 ) -> Iterator[Continuation]:
-    """Continue from each branch, once the main sequence holds prompt and text."""
+    """Continue from each branch, once the main sequence holds prompt and text.
+
+    Parameters
+    ----------
+    tail
+        False to end what grows far longer than most side by side: the last few cost as much as all before them.
+    """
     room = engine.n_ctx - len(engine.cached)
     limit = min(max_tokens, room)
     width = min(engine.n_seq - 1, room // limit)
@@ -130,7 +169,7 @@ def _continued(
         yield from _one_by_one(engine, [*prompt, *text], waiting, limit)
         return
     try:
-        yield from _side_by_side(engine, waiting, limit, list(range(width, 0, -1)))
+        yield from _side_by_side(engine, waiting, limit, list(range(width, 0, -1)), tail=tail)
     finally:
         for seq in range(1, engine.n_seq):
             engine.drop(seq)
@@ -144,15 +183,16 @@ def _one_by_one(engine: Engine, tokens: Sequence[int], waiting: list[_Path], lim
         if path.finish is None:
             engine.prefill([*tokens[: path.position], path.token], passing=True)
             path.advance(engine, engine.logits(), limit)
-        while path.finish is None:
-            engine.extend([path.token])
-            path.advance(engine, engine.logits(), limit)
+        path.run(engine, limit)
         yield path.result()
 
 
-def _side_by_side(engine: Engine, waiting: list[_Path], limit: int, free: list[int]) -> Iterator[Continuation]:
+def _side_by_side(
+    engine: Engine, waiting: list[_Path], limit: int, free: list[int], *, tail: bool
+) -> Iterator[Continuation]:
     """Decode a token of several branches at a time; each is a sequence that shares the main one's cells."""
     active: list[_Path] = []
+    half, ended = len(waiting) / 2, list[int]()
     while waiting or active:
         while waiting and free:
             path = waiting.pop()
@@ -168,7 +208,11 @@ def _side_by_side(engine: Engine, waiting: list[_Path], limit: int, free: list[i
         engine.step([p.token for p in active], [p.position for p in active], [p.seq for p in active])
         for i, path in enumerate(active):
             path.advance(engine, engine.logits(i), limit)
+        if not tail and len(ended) > half:
+            for path in active:
+                path.finish = path.finish or ("length" if path.taken >= LONGER * max(ended) else None)
         for path in [p for p in active if p.finish is not None]:
+            ended.append(path.taken)
             active.remove(path)
             engine.drop(path.seq)
             free.append(path.seq)
@@ -201,6 +245,12 @@ class _Path:
             token = int(logits.argmax())
             check(logits[token])
         self.take(engine, token, float(logits[token]) - _log_sum(logits), max_tokens)
+
+    def run(self, engine: Engine, max_tokens: int) -> None:
+        """Go on in the main sequence to the end."""
+        while self.finish is None:
+            engine.extend([self.token])
+            self.advance(engine, engine.logits(), max_tokens)
 
     def take(self, engine: Engine, token: int, logprob: float, max_tokens: int) -> None:
         self.token = token

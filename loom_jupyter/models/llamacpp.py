@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,13 +214,9 @@ class LlamaCpp:
             "stop": list(stop),
             "max_tokens": max_tokens,
         }
-        with self._lock:
-            for answer in self._running(cancel).ask(request, cancel):
-                if "item" in answer:
-                    item = answer["item"]
-                    place = Branch(**item["branch"])
-                    usage = Usage(**item["usage"])
-                    yield Continuation(place, item["text"], item["logprob"], item["finish"], usage)
+        for item in self._items(request, cancel):
+            place, usage = Branch(**item["branch"]), Usage(**item["usage"])
+            yield Continuation(place, item["text"], item["logprob"], item["finish"], usage)
 
     def sample(
         self,
@@ -241,11 +237,34 @@ class LlamaCpp:
             "prefix": prefix,
             "stop": list(stop),
         }
+        return self._replies(request, cancel)
+
+    def infill(
+        self,
+        gaps: Sequence[tuple[str, str]],
+        *,
+        stop: Sequence[str] = ("\n",),
+        max_tokens: int = 64,
+        cancel: threading.Event | None = None,
+    ) -> Iterable[Reply]:
+        """Write what stands between each pair of texts; see `Filler.infill`."""
+        request = {
+            "op": "infill",
+            "gaps": [list(gap) for gap in gaps],
+            "stop": list(stop),
+            "max_tokens": max_tokens,
+        }
+        return self._replies(request, cancel)
+
+    def _replies(self, request: Answer, cancel: threading.Event | None) -> Iterator[Reply]:
+        for item in self._items(request, cancel):
+            yield Reply(item["text"], item["finish"], Usage(**item["usage"]))
+
+    def _items(self, request: Answer, cancel: threading.Event | None) -> Iterator[Answer]:
         with self._lock:
             for answer in self._running(cancel).ask(request, cancel):
                 if "item" in answer:
-                    item = answer["item"]
-                    yield Reply(item["text"], item["finish"], Usage(**item["usage"]))
+                    yield answer["item"]
 
     def _ask(
         self,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from loom_jupyter.models import keys
 from loom_jupyter.models.protocol import Message, ModelError, ModelInfo
+from loom_jupyter.models.scoring_server import ScoringServer
 from loom_jupyter.models.server import Server, server_root
 from loom_jupyter.models.transport import CutOffError, StatusError, Transport
 
@@ -31,8 +32,10 @@ def connect(
         See `loom_jupyter.models.server.Server`. Of Ollama, `n_ctx` is asked for.
     """
     base = address.partition("#")[0]
-    kind = Ollama if _is_ollama(Transport(server_root(base), keys.key_for(base, key)), cancel) else Server
-    return kind(address, n_ctx=n_ctx, key=key, cancel=cancel)
+    if _is_ollama(Transport(server_root(base), keys.key_for(base, key)), cancel):
+        return Ollama(address, n_ctx=n_ctx, key=key, cancel=cancel)
+    scoring = ScoringServer(address, n_ctx=n_ctx, key=key, cancel=cancel)
+    return scoring if scoring.works(cancel) else Server(address, n_ctx=n_ctx, key=key, cancel=cancel)
 
 
 class Ollama(Server):

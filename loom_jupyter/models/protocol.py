@@ -201,6 +201,25 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class Filler(Model, Protocol):
+    """A model that was also taught to fill the middle of a text."""
+
+    def infill(
+        self,
+        gaps: Sequence[tuple[str, str]],
+        *,
+        stop: Sequence[str] = ("\n",),
+        max_tokens: int = 64,
+        cancel: threading.Event | None = None,
+    ) -> Iterable[Reply]:
+        """Write greedily what stands between each pair of texts, in their order.
+
+        Nothing comes of a model that has no tokens for that. Closing the iterator ends the work.
+        """
+        ...
+
+
+@runtime_checkable
 class Scorer(Model, Protocol):
     """A model that can also look at a given text from inside: what the branch search needs."""
 

@@ -15,6 +15,7 @@ from loom_jupyter.models.protocol import (
     Alternative,
     Branch,
     Continuation,
+    Filler,
     Message,
     Model,
     ModelDiedError,
@@ -148,6 +149,19 @@ class ScorerRecorder(Recorder):
                 said.append([one.text, one.finish, _usage(one.usage)])
                 yield one
 
+    def infill(
+        self, gaps: Sequence[tuple[str, str]], *, cancel: threading.Event | None = None, **options: Any
+    ) -> Iterator[Reply]:
+        """Fill the gaps, if the model can."""
+        said: list[list[Any]] = []
+        line: Line = {"call": "infill", "prompt": digest(gaps, options), "reply": said}
+        with self._stepwise(line):
+            for one in (
+                self._model.infill(gaps, cancel=cancel, **options) if isinstance(self._model, Filler) else ()
+            ):
+                said.append([one.text, one.finish, _usage(one.usage)])
+                yield one
+
     @contextmanager
     def _stepwise(self, line: Line) -> Iterator[None]:
         """Write a line when its answers end, however they end."""
@@ -246,6 +260,16 @@ class RecordedScorer(Recorded):
         """Yield the recorded replies."""
         _stop(cancel)
         line = self._answers.take("sample", digest(messages, list(temperatures), options))
+        for text, finish, usage in line["reply"]:
+            yield Reply(text, finish, Usage(*usage))
+        _told(line)
+
+    def infill(
+        self, gaps: Sequence[tuple[str, str]], *, cancel: threading.Event | None = None, **options: Any
+    ) -> Iterator[Reply]:
+        """Yield the recorded replies."""
+        _stop(cancel)
+        line = self._answers.take("infill", digest(gaps, options))
         for text, finish, usage in line["reply"]:
             yield Reply(text, finish, Usage(*usage))
         _told(line)

@@ -51,6 +51,8 @@ class Server:
         If `cancel` was set.
     """
 
+    _goes_on: Mapping[str, Any] = {}  # asks this server to go on after a prefix, where it can surely do so
+
     def __init__(
         self,
         address: str,
@@ -110,6 +112,9 @@ class Server:
         options: dict[str, Any] = {"temperature": temperature}
         if seed is not None:
             options["seed"] = seed
+        if prefix and self._goes_on:
+            options |= self._goes_on
+            prefix = ""  # none of it comes again
         if stop and not prefix:  # what ends a block would end a reply that opens its own
             options["stop"] = list(stop)
         body = self._body(told, max_tokens, options)
@@ -209,7 +214,7 @@ class Server:
     def _reason(self, body: Mapping[str, Any], cancel: threading.Event | None) -> None:
         """Raise why a stream was empty: some servers say it only to those who do not stream."""
         try:
-            self._http.post("/chat/completions", {**_plain(body), "max_tokens": 1}, cancel)
+            self._http.post("/chat/completions", {**plain(body), "max_tokens": 1}, cancel)
         except StatusError as error:
             raise self._explained(error) from error
         except CutOffError:
@@ -322,7 +327,8 @@ class _Answer:
             self._on_text(piece)
 
 
-def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
+def plain(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request that asks for its answer in one piece."""
     return {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
 
 

@@ -29,7 +29,7 @@ from loom_jupyter.models.protocol import Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
 from loom_jupyter.models.threads import free_threads
 
-COMPUTING = frozenset({"chat", "sample", "score", "branch"})
+COMPUTING = frozenset({"chat", "sample", "score", "branch", "infill"})
 
 Request = dict[str, Any]
 
@@ -64,6 +64,7 @@ class Worker:
             "sample": self._sample,
             "score": self._score,
             "branch": self._branch,
+            "infill": self._infill,
         }
 
     def read(self, lines: TextIO) -> None:
@@ -228,6 +229,14 @@ class Worker:
             max_tokens=request["max_tokens"],
         ):
             self._send(item=asdict(continuation))
+
+    def _infill(self, request: Request) -> None:
+        from loom_jupyter.models.generate import infill
+
+        for answer in infill(
+            self._engine, request["gaps"], stop=request["stop"], max_tokens=request["max_tokens"]
+        ):
+            self._send(item=asdict(answer))
 
     def _prompt(self, request: Request) -> list[int]:
         messages: list[Message] = request["messages"]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import count, islice
 
 from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
 from loom_jupyter.models.protocol import Message
-from loom_jupyter.pipeline.candidates import FREE, UnitWriter, shown
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
-from loom_jupyter.pipeline.doubts import Candidate
 from loom_jupyter.pipeline.explorer import MOST_TARGETS
 from loom_jupyter.pipeline.prompts import render
-from loom_jupyter.pipeline.shrink import hunks, with_hunks
-from loom_jupyter.pipeline.stubs import unwritten
+from loom_jupyter.pipeline.search.candidates import UnitWriter, shown
+from loom_jupyter.pipeline.search.crossing import crossed
+from loom_jupyter.pipeline.search.doubts import Candidate
+from loom_jupyter.pipeline.search.lines import FREE
+from loom_jupyter.pipeline.search.shrink import hunks, with_hunks
+from loom_jupyter.pipeline.search.stubs import unwritten
 from loom_jupyter.pipeline.talk import Desk, Talk
 
 REPAIR_ROUNDS = 2
@@ -28,8 +30,25 @@ MOST_HUNKS = 8
 TEMPERATURES = (0.4, 0.6, 0.8, 1.0) * 4
 # What so many samples side by side take, in drafts one after the other (two cores, 1.5B).
 ROUNDS = ((16, 6.0), (8, 4.7), (4, 2.8))
-# What is tried around an attempt that was written.
+# What is tried around an attempt that was written; where no test passes with it, the small changes only.
 NEAR = 80
+# Whole texts by the model, which may be crossed, and how many crossings are tried in a row without any gain.
+WRITTEN = ("rewrite", "repair", "sample")
+CROSSINGS = 60
+
+
+@dataclass(frozen=True)
+class _Timer:
+    clock: Callable[[], float]
+    end: float
+
+    @property
+    def left(self) -> float:
+        return self.end - self.clock()
+
+    @property
+    def up(self) -> bool:
+        return self.left < 0
 
 
 @dataclass
@@ -39,10 +58,18 @@ class _Search:
     talk: Talk
     desk: Desk
     limit: int
+    timer: _Timer
     tried: int = 0
     refused: int = 0
     why: str = ""
     best: tuple[Trial, Rewrite] | None = None
+    best_of: dict[Target, tuple[Trial, Rewrite]] = field(default_factory=dict)
+    written: dict[Target, list[tuple[float, str]]] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> str:
+        """Why nothing more is tried."""
+        return "time is up" if self.timer.up else "nothing is left to try"
 
     def attempt(self, target: Target, candidate: Candidate) -> Trial:
         """Try one candidate and remember it if it is the best so far."""
@@ -56,6 +83,10 @@ class _Search:
         self.tried += 1
         if self.best is None or trial.score > self.best[0].score or trial.passed:
             self.best = trial, rewrite
+        if candidate.kind in WRITTEN:
+            self.written.setdefault(target, []).append((trial.score, candidate.text))
+        if target not in self.best_of or trial.score > self.best_of[target][0].score:
+            self.best_of[target] = trial, rewrite
         verdict = {True: "passed", False: "failed", None: "unchecked"}[trial.passed]
         self.talk.observer.candidate(
             self.tried,
@@ -88,24 +119,23 @@ def write(
     """
     if spec.intent is Intent.EXPLAIN:
         return _explain(talk, context_map)
-    search = _Search(talk, desk, limit=TRIES * len(context_map.targets))
-    writers = [UnitWriter(talk, context_map, target) for target in context_map.targets]
-    streams = {w: iter(w.candidates(checked=desk.checked)) for w in writers if not (desk.checked and w.unwritten)}
     begin = clock()
     end = begin + budget
-    for n, (writer, stream) in enumerate(streams.items()):
+    search = _Search(talk, desk, TRIES * len(context_map.targets), _Timer(clock, end))
+    writers = [UnitWriter(talk, context_map, target) for target in context_map.targets]
+    for n, writer in enumerate(writers):
         if n >= MOST_TARGETS and clock() > begin + budget / 4:
             break
         share = clock() + (end - clock()) / (4 if n == 0 else 8)
         sure = SURE_TRIES if n == 0 else 1
-        if _solved(search, writer, islice(stream, FREE), _Timer(clock, share), sure):
+        if _solved(search, writer, _likeliest(desk, writer), _Timer(clock, share), sure):
             return _proposal(search)  # a small change
     for i, writer in enumerate(writers):
         share = end if i == len(writers) - 1 else clock() + (end - clock()) / 2
-        if writer in streams:
-            solved = _solved(search, writer, streams[writer], _Timer(clock, share))
-        else:
+        if desk.checked and writer.unwritten:
             solved = _written(search, writer, _Timer(clock, share))
+        else:
+            solved = _solved(search, writer, writer.others(checked=desk.checked), _Timer(clock, share))
         if solved or clock() > end:
             break
     else:
@@ -114,18 +144,8 @@ def write(
     return _proposal(search)
 
 
-@dataclass(frozen=True)
-class _Timer:
-    clock: Callable[[], float]
-    end: float
-
-    @property
-    def left(self) -> float:
-        return self.end - self.clock()
-
-    @property
-    def up(self) -> bool:
-        return self.left < 0
+def _likeliest(desk: Desk, writer: UnitWriter) -> list[Candidate]:
+    return [] if desk.checked and writer.unwritten else writer.likeliest(checked=desk.checked)
 
 
 def _solved(
@@ -150,8 +170,8 @@ def _solved(
 def _written(search: _Search, writer: UnitWriter, timer: _Timer) -> bool:
     """Write a unit that is not there yet: greedily, again with what the check said, then by chance.
 
-    Every other round of samples is told what the check said to the best attempt so far; before every round the
-    search looks around that attempt, if any test passes with it.
+    Every other round of samples is told what the check said to the best attempt so far; before every round its
+    definitions are exchanged for those of other attempts, and the search looks around it.
     """
     before = timer.left
     for draft in (writer.rewrite, lambda: writer.repair(_hinted(search, writer), temperature=0.0)):
@@ -159,39 +179,68 @@ def _written(search: _Search, writer: UnitWriter, timer: _Timer) -> bool:
         if candidate is not None and search.attempt(writer.target, candidate).passed:
             return True
     draft_seconds = (before - timer.left) / 2
-    looked_at: str | None = None
+    looked_at = ""
     for number in count():
-        while search.best is not None and search.best[0].score > 0 and search.best[1].text != looked_at:
-            looked_at = search.best[1].text
+        if _crossed(search, writer.target, timer):
+            return True
+        while (best := search.best_of.get(writer.target)) and best[1].text != looked_at:
+            looked_at = best[1].text
             if _around(search, writer, looked_at, timer):
                 return True
         if timer.up:
-            break
+            return False
         prompt = _hinted(search, writer) if number % 2 else None
         # A round that is cut off gives nothing: its samples end at about the same time.
         size = next((n for n, drafts in ROUNDS if drafts * draft_seconds <= timer.left), 2)
-        for candidate in writer.samples(TEMPERATURES[:size], prompt):
-            if search.attempt(writer.target, candidate).passed:
-                return True
-            if timer.up:
-                return False
+        if _sampled(search, writer, TEMPERATURES[:size], prompt, timer):
+            return True
+    return False
+
+
+def _sampled(
+    search: _Search,
+    writer: UnitWriter,
+    temperatures: Sequence[float],
+    prompt: Sequence[Message] | None,
+    timer: _Timer,
+) -> bool:
+    for candidate in writer.samples(temperatures, prompt):
+        if search.attempt(writer.target, candidate).passed:
+            return True
+        if timer.up:
+            break
     return False
 
 
 def _hinted(search: _Search, writer: UnitWriter) -> list[Message]:
-    output = search.best[0].output if search.best else "It was no complete code block."
+    best = search.best_of.get(writer.target)
+    output = best[0].output if best else "It was no complete code block."
     return writer.hinted(output)
+
+
+def _crossed(search: _Search, target: Target, timer: _Timer) -> bool:
+    """Exchange definitions of the best attempt for those of others, as long as that makes it better."""
+    while (best := search.best_of.get(target)) and not timer.up:
+        others = [text for _, text in sorted(search.written.get(target, ()), key=lambda w: -w[0])]
+        for candidate in islice(crossed(best[1].text, others), CROSSINGS):
+            trial = search.attempt(target, candidate)
+            if trial.passed:
+                return True
+            if timer.up or (not trial.gate and trial.score > best[0].score):
+                break
+        if search.best_of[target] is best:
+            break
+    return False
 
 
 def _around(search: _Search, writer: UnitWriter, attempt: str, timer: _Timer) -> bool:
     """Try what is one line away from an attempt, until something is better."""
-    assert search.best is not None
-    before = search.best[0].score
-    for n, candidate in enumerate(writer.around(attempt)):
+    before = search.best_of[writer.target][0].score
+    for candidate in islice(writer.around(attempt), NEAR if before else FREE):
         trial = search.attempt(writer.target, candidate)
         if trial.passed:
             return True
-        if timer.up or n >= NEAR or (not trial.gate and trial.score > before):
+        if timer.up or (not trial.gate and trial.score > before):
             break
     return False
 
@@ -238,7 +287,8 @@ def _proposal(search: _Search) -> Proposal:
         return Proposal(summary=f"no usable candidate ({search.refused} refused){last}")
     trial, rewrite = search.best
     where = place(rewrite.target.path, rewrite.target.symbol, 0, 0)
-    return Proposal(rewrites=(rewrite,), summary=f"{where}: {trial.reason}", passed=trial.passed)
+    ended = "" if trial.passed is not False else f" ({search.tried} tried, {search.ended})"
+    return Proposal(rewrites=(rewrite,), summary=f"{where}: {trial.reason}{ended}", passed=trial.passed)
 
 
 def _explain(talk: Talk, context_map: ContextMap) -> Proposal:

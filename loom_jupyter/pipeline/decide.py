@@ -40,7 +40,7 @@ def decide(
             temperature=0.0 if attempt == 0 else 0.6,
         )
         try:
-            reading = read_reply(reply.text, model)
+            reading = read_reply(reply.text, model, asked=instruction)
         except ReplyError as error:
             talk.observer.repaired(talk.node, f"reply {attempt + 1} of {TRIES} was unusable: {error}")
             more = [

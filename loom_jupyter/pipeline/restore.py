@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-_Unit = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+from loom_jupyter.pipeline.definitions import Definition, docstring, first_line
+
 _SPEAKS_OF_DECORATORS = re.compile(r"decorat|@\w", re.I)
 _SPEAKS_OF_DOCSTRINGS = re.compile(r"doc ?string|document|comment", re.I)
 
@@ -19,7 +20,7 @@ def restored(code: str, original: str, request: str) -> str:
     if old is None or new is None or old.name != new.name or type(old) is not type(new):
         return code
     lines = code.splitlines(keepends=True)
-    if _docstring(old) and not _docstring(new) and not _SPEAKS_OF_DOCSTRINGS.search(request):
+    if docstring(old) and not docstring(new) and not _SPEAKS_OF_DOCSTRINGS.search(request):
         lines = _with_docstring(lines, new, original, old)
     if old.decorator_list and not new.decorator_list and not _SPEAKS_OF_DECORATORS.search(request):
         first, last = old.decorator_list[0].lineno, old.lineno
@@ -27,14 +28,14 @@ def restored(code: str, original: str, request: str) -> str:
     return "".join(lines)
 
 
-def _unit(text: str) -> _Unit | None:
+def _unit(text: str) -> Definition | None:
     """Return the only definition in a text; its lines count from 2."""
     try:
         (body,) = ast.parse("if True:\n" + (text if text[:1] in " \t" else _indented(text))).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     nodes = body.body if isinstance(body, ast.If) else []
-    return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], _Unit) else None
+    return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], Definition) else None
 
 
 def _indented(text: str) -> str:
@@ -42,19 +43,8 @@ def _indented(text: str) -> str:
     return "".join(f" {line}" for line in text.splitlines(keepends=True))
 
 
-def _docstring(unit: _Unit) -> ast.Expr | None:
-    first = unit.body[0]
-    if (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    ):
-        return first
-    return None
-
-
-def _with_docstring(lines: list[str], new: _Unit, original: str, old: _Unit) -> list[str]:
-    found, first = _docstring(old), new.body[0]
+def _with_docstring(lines: list[str], new: Definition, original: str, old: Definition) -> list[str]:
+    found, first = docstring(old), new.body[0]
     if found is None or found.end_lineno is None or first.lineno == new.lineno or found.lineno == old.lineno:
         return lines
     start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
@@ -70,11 +60,10 @@ def only_new(code: str, unit: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
         return code
     nodes = body.body if isinstance(body, ast.If) else []
-    again = [node for node in nodes if old is not None and isinstance(node, _Unit) and node.name == old.name]
+    again = [node for node in nodes if old is not None and isinstance(node, Definition) and node.name == old.name]
     if not again or len(again) == len(nodes):
         return code
     lines = code.splitlines(keepends=True)
     for node in reversed(again):
-        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        del lines[first - 2 : (node.end_lineno or node.lineno) - 1]
+        del lines[first_line(node) - 2 : (node.end_lineno or node.lineno) - 1]
     return "".join(lines).strip("\n") + "\n"

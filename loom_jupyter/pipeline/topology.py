@@ -72,8 +72,9 @@ def run(
         question = lives.spend(Node.ARCHITECT, lambda: architect.question(talk(Node.ARCHITECT)))
         request = with_answer(request, person.answer(question)) if question else request
     spec = lives.spend(Node.ARCHITECT, lambda: architect.plan(talk(Node.ARCHITECT)))
-    if ask:
-        spec = spec.model_copy(update={"intent": Intent.EXPLAIN})
+    if ask or (spec.intent is Intent.EXPLAIN and desk.checked):
+        # A check that fails is to be mended, whatever the model took the words for.
+        spec = spec.model_copy(update={"intent": Intent.EXPLAIN if ask else Intent.CHANGE})
     spec = person.approve(spec)
     observer.finished(Node.ARCHITECT, f"{spec.intent.value}: {spec.goal}", spec.model_dump(mode="json"))
 

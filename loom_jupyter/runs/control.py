@@ -36,7 +36,7 @@ def send(
     Parameters
     ----------
     paths
-        For accept: only these files. None means all.
+        For accept and undo: only these files. None means all.
     hunks
         For accept: of these files only these hunks, by their position from 0.
     merged

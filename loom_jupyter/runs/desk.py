@@ -9,8 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from loom_jupyter.context import secrets
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Relation, Rewrite, Target, place
+from loom_jupyter.context.context_map import (
+    ContextMap,
+    Excerpt,
+    Offer,
+    Relation,
+    Rewrite,
+    Target,
+    place,
+)
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.context.pack import NoRoomError
@@ -19,15 +26,15 @@ from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.checks.evidence import Evidence
-from loom_jupyter.edits.checks.report import essence, places
+from loom_jupyter.edits.checks.report import places
 from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
-from loom_jupyter.pipeline.stubs import short, unwritten
-from loom_jupyter.runs import callers, written
+from loom_jupyter.pipeline.search.stubs import short, unwritten
+from loom_jupyter.runs import written
 from loom_jupyter.runs.events import (
     CheckFinished,
     CheckStarted,
@@ -37,7 +44,9 @@ from loom_jupyter.runs.events import (
     Noticed,
     RankedFile,
 )
-from loom_jupyter.runs.operations import Operation, missed, named, readable, settled, targeted
+from loom_jupyter.runs.operations import Operation, named, readable, settled, targeted
+from loom_jupyter.runs.refusals import refusal
+from loom_jupyter.runs.verdicts import hopeless, verdict
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
@@ -55,14 +64,18 @@ WORTH_TRACING = 20.0
 _FILE = re.compile(
     r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"
 )
+# Words that ask for a test to be changed; "the tests fail" and "fix the failing test" do not.
+_TESTS_ASKED = re.compile(
+    r"\b(?:add|write|create|extend|improve|update|change|rewrite|rename|move|remove|delete|fix|mark|parametri[sz]e)\b"
+    r"(?:(?!\bfail)[^.;:]){0,40}\btests?\b(?! (?:pass|fail|green|succeed|work))",
+    re.I,
+)
 MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
 REPLY_TOKENS = 2048
 # What a window keeps free at least: the request, and a reply of search and replace.
 PATCH_TOKENS = 1200
-# Of a check's output, as a model is shown it.
-OUTPUT_CHARS = 900
 
 
 @dataclass
@@ -96,10 +109,12 @@ class WorkspaceDesk:
         if self.before.passed:
             self.run.emit(
                 Noticed(
-                    text="The check passes before any change: it cannot tell a repair from no repair. "
-                    "Give one that fails now, or read the proposal with care."
+                    text="The check passes before any change: it cannot tell a repair from no repair, so the "
+                    "proposal is one that it still passes with. Give one that fails now, or read it with care."
                 )
             )
+        elif (why := hopeless(self.before)) is not None:
+            self.run.emit(Noticed(text=why))
         elif self.before.seconds < WORTH_TRACING:
             self.executed = self.checker.trace()
 
@@ -171,9 +186,9 @@ class WorkspaceDesk:
         return [o for o in hit if not any(_within(other, o) for other in hit)]
 
     def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
-        """Leave out tests: what a check asks for is not to be changed, unless the user names it."""
+        """Leave out tests: what a check asks for is not to be changed, unless the user asks for that."""
         request = self.run.request
-        if "test" in request.asked.lower():
+        if _TESTS_ASKED.search(request.asked):
             return list(offers)
         code = [o for o in offers if not is_test(o.path) or o.path in request.tagged]
         return code or list(offers)
@@ -182,7 +197,7 @@ class WorkspaceDesk:
         """Pack the chosen units and what helps to read them into the budget of the window."""
         if self.ledger is None:
             raise RuntimeError("the map needs a ledger: offers come first")
-        packed = self._packed(self.ledger, spec, chosen)
+        packed = self._doubted(self._packed(self.ledger, spec, chosen))
         (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")
         self.run.emit(
             MapMade(
@@ -193,6 +208,16 @@ class WorkspaceDesk:
             )
         )
         return packed
+
+    def _doubted(self, packed: ContextMap) -> ContextMap:
+        """Tell the Coder which lines of the targets failing tests executed."""
+        lines = self.executed.lines if self.executed else []
+
+        def within(target: Target) -> tuple[int, ...]:
+            return tuple(n.line for n in lines if n.path == target.path and target.start <= n.line <= target.end)
+
+        targets = tuple(t.model_copy(update={"executed": tuple(sorted(within(t)))}) for t in packed.targets)
+        return packed.model_copy(update={"targets": targets}) if lines else packed
 
     def _packed(self, ledger: Ledger, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         info = self.model.info
@@ -242,45 +267,28 @@ class WorkspaceDesk:
 
     @property
     def checked(self) -> bool:
-        """Whether a check can judge a trial."""
-        return self.checker is not None
+        """Whether a check can tell a repair from no repair."""
+        return self.checker is not None and not (self.before is not None and self.before.passed)
 
     def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
         """Gate the rewrites, then run the check on them in the staged copy."""
-        if any(_touches_secret(rewrite) for rewrite in rewrites):
-            return Trial(passed=False, gate=True, reason="changes a line that holds a secret, which no model sees")
         try:
             changes = written.changes(self.run, rewrites)
         except EditError as error:
             return Trial(passed=False, gate=True, reason=str(error))
-        refused = self._refused(rewrites) or self._gate(changes)
-        if refused:
-            return Trial(passed=False, gate=True, reason=refused)
+        words, checked = self.run.request.asked, self.checked
+        reasons = (refusal(rewrite, words, self.index, self._operation, checked=checked) for rewrite in rewrites)
+        if reason := next(filter(None, reasons), None) or self._gate(changes):
+            return Trial(passed=False, gate=True, reason=reason)
         if self.checker is None:
             return Trial(passed=None, reason="no check was given")
         result = _not_stopped(self._attempt(self.checker, changes))
         if result.passed:
             self._told("candidate", result)
-        return Trial(
-            passed=result.passed,
-            reason=result.summary,
-            output=secrets.masked(essence(result.output, OUTPUT_CHARS)),
-            score=_score(result),
-            seconds=result.seconds,
-        )
+        return verdict(result, self.before)
 
     def _attempt(self, checker: Checker, changes: Sequence[FileChange]) -> CheckResult:
         return checker.attempt(changes)
-
-    def _refused(self, rewrites: Sequence[Rewrite]) -> str | None:
-        """Refuse another name than was asked for and, where no check can judge it, calls that would break."""
-        for rewrite in rewrites:
-            reason = missed(rewrite, self._operation)
-            if reason is None and not self.checked:
-                reason = callers.broken(rewrite, self.run.request.asked, self.index)
-            if reason is not None:
-                return reason
-        return None
 
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
@@ -318,14 +326,6 @@ def whole(offers: Sequence[Offer], root: Path) -> list[Offer]:
     return list(kept.values())
 
 
-def _touches_secret(rewrite: Rewrite) -> bool:
-    """Whether a mask would be written; lines that the model only repeats stay the file's own."""
-    if secrets.MASK not in rewrite.text:
-        return False
-    kept = set(rewrite.target.text.splitlines())
-    return any(secrets.MASK in line and line not in kept for line in rewrite.text.splitlines())
-
-
 def _within(inner: Offer, outer: Offer) -> bool:
     if inner is outer or inner.path != outer.path or inner.cell != outer.cell:
         return False
@@ -354,11 +354,3 @@ def _not_stopped(result: CheckResult) -> CheckResult:
     if result.cancelled:
         raise Cancelled
     return result
-
-
-def _score(result: CheckResult) -> float:
-    """Return the share of the tests that pass."""
-    if result.tests is None:
-        return float(result.passed)
-    tests = result.tests
-    return tests.passed / max(1, tests.passed + tests.failed + tests.errors)

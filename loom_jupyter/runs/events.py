@@ -354,7 +354,7 @@ class Control(BaseModel):
     id
         Chosen by the writer; the acknowledging event carries it.
     paths
-        For accept: only these files. None means all.
+        For accept and undo: only these files. None means all.
     hunks
         For accept: of these files only these hunks, by their position from 0.
     merged

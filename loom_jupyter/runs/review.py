@@ -9,9 +9,14 @@ from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import Action, Control, ControlHandled, Noticed, RunState, StateChanged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loom_jupyter.context.context_map import Rewrite
     from loom_jupyter.runs.run import Run
 
 
+MAP = "map.json"
+"""What a run may change, and what it read."""
 SUBJECT = 72
 """Most characters of a commit's first line."""
 
@@ -38,7 +43,7 @@ def carry_out(run: Run, control: Control) -> ControlHandled:
         elif control.action is Action.REJECT:
             _reject(run)
         elif control.action is Action.UNDO:
-            _undo(run)
+            _undo(run, control.paths)
         else:
             _tell(run, control)
     except LoomError as error:
@@ -70,6 +75,7 @@ def accept(
     if proposal is None or run.state not in (RunState.REVIEW, RunState.RUNNING):
         raise RunError(_cannot(run, "accept"))
     rewrites = run.stored_proposal().rewrites
+    _require_mapped(run, rewrites)
     known = {rewrite.target.path for rewrite in rewrites}
     if unknown := sorted({*(paths or ()), *(hunks or ())} - known):
         raise RunError(f"{unknown[0]} is not in the proposal; it holds {', '.join(sorted(known))}.")
@@ -87,6 +93,19 @@ def accept(
     if run.request.commit:
         run.emit(Noticed(text=_committed(run, written, own)))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(sorted({r.target.path for r in chosen}))))
+
+
+def _require_mapped(run: Run, rewrites: Sequence[Rewrite]) -> None:
+    """Refuse what is no target of the run's map, whatever a reply or a file said; the last look before writing."""
+    from loom_jupyter.context.context_map import ContextMap
+
+    try:
+        made = ContextMap.model_validate_json((run.folder / MAP).read_bytes())
+    except (OSError, ValueError) as error:
+        raise RunError(f"the map of run {run.id} cannot be read; run the task again.") from error
+    strange = [rewrite.target.path for rewrite in rewrites if rewrite.target not in made.targets]
+    if strange:
+        raise RunError(f"the map of run {run.id} does not let {strange[0]} be changed so; run the task again.")
 
 
 def _accept_cell(run: Run, paths: list[str] | None, hunks: dict[str, list[int]] | None) -> None:
@@ -137,31 +156,39 @@ def commit_message(run: Run) -> str:
     words = " ".join(run.task.split())
     subject = words if len(words) <= SUBJECT else words[: SUBJECT - 1].rsplit(" ", 1)[0] + "…"
     check, proposal = run.request.check, run.proposal
-    passed = proposal is not None and proposal.passed
+    passed = proposal.passed if proposal is not None else False
+    said = {True: "Check passed", False: "Check did not pass", None: "Check passed before and passes now"}[passed]
     body = [run.task.strip()] if subject != words else []
-    body.append(f"Check passed: {check}" if check and passed else "Unchecked.")
-    if check and not passed:
-        body[-1] = f"Check did not pass: {check}"
+    body.append(f"{said}: {check}" if check else "Unchecked.")
     return "\n\n".join([subject, *body, f"Loom-run: {run.id}"]) + "\n"
 
 
 def interrupted(folder: Path) -> bool:
-    """Whether a run's journal says that writing was cut off in the middle."""
+    """Whether a run's journal says that writing was cut off in the middle, or cannot say."""
+    from loom_jupyter.edits.errors import EditError
     from loom_jupyter.edits.journal import JournalState, state
 
-    return state(folder / "journal") in (JournalState.ACCEPTING, JournalState.UNDOING)
+    try:
+        return state(folder / "journal") in (JournalState.ACCEPTING, JournalState.UNDOING)
+    except EditError:  # `settle` tells it
+        return True
 
 
 def settle(run: Run) -> None:
     """Finish or take back what a crash interrupted, and let the log say what the journal says."""
     from loom_jupyter.edits.accept import recover
+    from loom_jupyter.edits.errors import EditError
     from loom_jupyter.edits.journal import JournalState, state
 
     journal = run.folder / "journal"
-    done = recover(journal, Path(run.request.root))
-    if done is not None:
+    try:
+        done = recover(journal, Path(run.request.root))
+        stands = state(journal)
+    except EditError as error:  # no reason for this run, or another, not to go on
+        done, stands = f"What run {run.id} wrote cannot be looked after: {error}", None
+    said = [event.text for event in run.events() if isinstance(event, Noticed)]
+    if done is not None and said[-1:] != [done]:
         run.emit(Noticed(text=done))
-    stands = state(journal)
     if stands is JournalState.ACCEPTED and run.state in (RunState.REVIEW, RunState.RUNNING):
         run.emit(StateChanged(state=RunState.ACCEPTED, reason="written before the process ended"))
     elif stands is JournalState.UNDONE and run.state is RunState.ACCEPTED:
@@ -188,15 +215,23 @@ def _tell(run: Run, control: Control) -> None:
         raise RunError(_cannot(run, control.action.value))
 
 
-def _undo(run: Run) -> None:
+def _undo(run: Run, paths: list[str] | None) -> None:
+    """Restore what accepting replaced; a run of which a part is left stays accepted."""
     from loom_jupyter.edits.accept import undo
+    from loom_jupyter.edits.journal import JournalState, state
 
     if run.state is not RunState.ACCEPTED:
         raise RunError(_cannot(run, "undo"))
     if run.request.cell:
         raise RunError("a cell is no file: undo it in the notebook, where it stands.")
-    undo(run.folder / "journal", Path(run.request.root))
-    run.emit(StateChanged(state=RunState.UNDONE))
+    journal = run.folder / "journal"
+    done = undo(journal, Path(run.request.root), paths)
+    if done.left:
+        run.emit(Noticed(text=f"{', '.join(done.left)} changed during the undo and stayed as found."))
+    if state(journal) is JournalState.UNDONE:
+        run.emit(StateChanged(state=RunState.UNDONE))
+    else:
+        run.emit(Noticed(text=f"Undone in {', '.join(done.restored + done.removed)}; the rest stays accepted."))
 
 
 _NEXT = {

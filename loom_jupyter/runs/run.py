@@ -196,15 +196,21 @@ class Run:
         """Drop the proposal."""
         self._ask(Action.REJECT)
 
-    def undo(self) -> None:
-        """Restore the bytes that accepting replaced.
+    def undo(self, paths: list[str] | None = None) -> None:
+        """Restore the bytes that accepting replaced; the run is undone when all of them are.
+
+        Parameters
+        ----------
+        paths
+            Only these files.
 
         Raises
         ------
         LoomError
-            If the run was not accepted, or a file changed since.
+            If the run was not accepted, did not write one of these files, or a file changed since; nothing is
+            written then.
         """
-        self._ask(Action.UNDO)
+        self._ask(Action.UNDO, paths)
 
     def answer(self, text: str = "") -> None:
         """Answer the Architect's `question`; the run goes on. Without a text it takes its best guess.

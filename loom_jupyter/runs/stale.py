@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.context.secrets import masked
+from loom_jupyter.edits import disk
 from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.conflict import ThreeWay, three_way
 from loom_jupyter.edits.diff import select, unified_diff
@@ -25,10 +25,8 @@ def keep(folder: Path, changes: Iterable[FileChange]) -> None:
     """Keep the files of a proposal as they were read, to compare with what they will be."""
     for change in changes:
         if change.before is not None:
-            (folder / READ).mkdir(mode=0o700, exist_ok=True)
-            handle = os.open(folder / READ / digest(change.before), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(change.before)
+            disk.make_folder(folder / READ, 0o700)
+            disk.store(folder / READ / digest(change.before), change.before)
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,11 @@ def ask(run: Stored, body: dict[str, Any]) -> None:
     handle = shelf.handle(run)
     if request.action is Action.ACCEPT:
         handle.accept(request.paths, request.hunks, merged=request.merged)
+    elif request.action is Action.UNDO:
+        handle.undo(request.paths)
     elif request.action is Action.ANSWER:
         handle.answer(request.text)
     elif request.action is Action.APPROVE:
         handle.approve(request.task)
     else:
-        {Action.STOP: handle.stop, Action.REJECT: handle.reject, Action.UNDO: handle.undo}[request.action]()
+        {Action.STOP: handle.stop, Action.REJECT: handle.reject}[request.action]()

@@ -17,7 +17,7 @@ from typing import Any
 
 from loom_jupyter import Loom
 from loom_jupyter.pipeline import coder
-from loom_jupyter.pipeline.candidates import UnitWriter
+from loom_jupyter.pipeline.search.candidates import UnitWriter
 from loom_jupyter.runs.events import Event, NodeUsage
 
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "parcels"

@@ -213,7 +213,7 @@ def _whole(exercise: Exercise, root: Path, check: str, model: str | None, budget
             reply = loaded.chat(messages, max_tokens=REPLY_TOKENS, temperature=0.0)
             outcome.model_seconds += time.monotonic() - began
             outcome.candidates = attempt
-            code = fenced_code(reply.text, opened=_FENCE.search(reply.text) is None)
+            code = fenced_code(reply.text, opened="" if _FENCE.search(reply.text) else "```")
             output = "The answer held no code block."
             if code is None:
                 outcome.unusable += 1

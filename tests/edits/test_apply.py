@@ -161,6 +161,17 @@ def test_binary_and_unfit_text_are_refused(tmp_path: Path) -> None:
         apply([rewrite(tmp_path, "b.py", 2, 2, "x = '→'\n")], tmp_path)
 
 
+@pytest.mark.parametrize("path", ["new.py", "new.txt", "old.py", "old.txt", "n.ipynb"])
+def test_half_a_character_is_refused(tmp_path: Path, path: str) -> None:
+    for name in ("old.py", "old.txt"):
+        (tmp_path / name).write_text("x = 1\n")
+    nbformat.write(new_notebook(cells=[new_code_cell("x = 1", id="abc")]), tmp_path / "n.ipynb")
+    cell = "abc" if path.endswith(".ipynb") else None
+    made = rewrite(tmp_path, path, 1, 1, "x = '\ud800'\n", cell=cell)
+    with pytest.raises(NotTextError, match=r"half a character \('\\ud800'\)"):
+        apply([made], tmp_path)
+
+
 def test_notebook_cells(tmp_path: Path) -> None:
     cells = [
         new_code_cell(f"a{n} = 1\nb = 2\nc = 3", id=f"c{n}", outputs=[new_output("stream", text="x")])

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from loom_jupyter.context.context_map import Rewrite, Target
 from loom_jupyter.edits.apply import apply, digest
 from loom_jupyter.edits.gate import gate
-from loom_jupyter.edits.imports import statements, with_imports
+from loom_jupyter.edits.imports import statements, unknown_modules, with_imports
 
 USE = "def f(x):\n    return {}\n"
 PLAIN = USE.format("x")
@@ -127,3 +127,20 @@ def test_a_cell_brings_its_import_along_unless_another_cell_has_it(tmp_path: Pat
         after = nbformat.reads(change.after.decode(), 4)
         assert after.cells[1].source == f"{wanted}y = math.pi"
         assert after.cells[0].source == first
+
+
+@pytest.mark.parametrize(
+    ("after", "unknown"),
+    [
+        ("import pandas_of_mine\n", ["pandas_of_mine"]),
+        ("    from pandas_of_mine.io import x\n", ["pandas_of_mine"]),
+        ("import json, pytest\n", []),
+        ("from tariffs import price\nimport parcels.tax\n", []),
+        ("from . import elsewhere\n", []),
+        ("import old_one\n", []),
+        ("import (\n", []),
+    ],
+)
+def test_modules_that_are_nowhere(after: str, unknown: list[str]) -> None:
+    paths = ["src/parcels/__init__.py", "lib/tariffs.py"]
+    assert unknown_modules("import old_one\n", after, paths) == unknown

@@ -53,6 +53,18 @@ def test_samples_differ(real_model: LlamaCpp) -> None:
     assert len({real_model.chat(ASK, max_tokens=60, temperature=1.0).text for _ in range(3)}) > 1
 
 
+def test_a_line_is_filled_in_between_its_neighbours(real_model: LlamaCpp) -> None:
+    before = (
+        "def largest(numbers):\n    best = numbers[0]\n    for n in numbers:\n        if n > best:\n            "
+    )
+    behind = "\n    return best\n"
+    first, again, other = real_model.infill([(before, behind)] * 2 + [("import ma", "\nprint(math.pi)\n")])
+    assert first.text == again.text == "best = n"
+    assert other.text == "th"
+    assert again.usage.reused_tokens > first.usage.reused_tokens
+    assert real_model.chat(ASK, max_tokens=200).finish == "stop"
+
+
 def test_a_follow_up_reuses_the_prompt(real_model: LlamaCpp) -> None:
     first = real_model.chat(ASK, max_tokens=80)
     follow: list[Message] = [

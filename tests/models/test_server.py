@@ -21,7 +21,7 @@ from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import transport
 from loom_jupyter.models.host import Host
 from loom_jupyter.models.ollama import connect
-from loom_jupyter.models.protocol import Message, Model, ModelError, Usage
+from loom_jupyter.models.protocol import Message, Model, ModelError, Scorer, Usage
 from loom_jupyter.models.server import Server
 
 ASK: list[Message] = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "the weather today"}]
@@ -146,6 +146,12 @@ def test_a_real_server_is_a_model(address: str) -> None:
     reply = server.chat(ASK, max_tokens=20, on_text=pieces.append)
     assert "".join(pieces) == reply.text
     assert 0 < reply.usage.completion_tokens <= 20
+
+
+def test_a_real_server_that_gives_no_scores_is_a_model_only(address: str) -> None:
+    model = connect(address)
+    assert not isinstance(model, Scorer)
+    assert model.chat(ASK, max_tokens=5).usage.completion_tokens > 0
 
 
 def test_a_real_server_counts_tokens(address: str) -> None:

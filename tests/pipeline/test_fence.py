@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.pipeline.fence import fenced_code, tag_of
+from loom_jupyter.pipeline.fence import fence_around, fenced_code, tag_of
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def test_the_first_block_is_the_code(text: str, code: str | None) -> None:
 
 
 def test_a_reply_that_starts_inside_the_block() -> None:
-    assert fenced_code("x = 1\n```\nThat is all.", opened=True) == "x = 1\n"
-    assert fenced_code("x = 1", opened=True) == "x = 1\n"
+    assert fenced_code("x = 1\n```\nThat is all.", opened="```") == "x = 1\n"
+    assert fenced_code("x = 1", opened="```") == "x = 1\n"
 
 
 @given(st.text())
@@ -39,3 +39,25 @@ def test_any_text_is_read(text: str) -> None:
 def test_tags() -> None:
     assert tag_of("a/b.py") == tag_of("n.ipynb") == "python"
     assert tag_of("LICENSE") == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "fence"),
+    [
+        ("a.py", "x = 1\n", "```"),
+        ("a.py", 'def f():\n    """\n    ```python\n    f()\n    ```\n    """\n', "````"),
+        ("README.md", "", "````"),
+        ("README.md", "````md\n```\n````\n", "`````"),
+        ("a.py", "x = '```'\n", "```"),
+    ],
+)
+def test_a_fence_is_longer_than_those_inside(path: str, text: str, fence: str) -> None:
+    assert fence_around(path, text) == fence
+
+
+def test_a_block_with_fences_inside_is_whole() -> None:
+    inner = "# Use\n\n```bash\nmake\n```\n\nThat is all.\n"
+    assert fenced_code(f"{inner}````\nDone.", opened="````") == inner
+    assert fenced_code(inner, opened="````") == inner
+    assert fenced_code(f"{inner}```", opened="````") == inner
+    assert fenced_code("# Use\n\n```bash\nmake\n```", opened="````") == "# Use\n\n```bash\nmake\n```\n"

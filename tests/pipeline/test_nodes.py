@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.protocol import Alternative, Branch, ModelDiedError, ModelError, TokenScore
+from loom_jupyter.models.protocol import Alternative, Branch, ModelDiedError, ModelError, Reply, TokenScore, Usage
 from loom_jupyter.pipeline import architect, topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Trial
 from loom_jupyter.pipeline.talk import Talk
@@ -193,7 +193,8 @@ def test_a_stub_is_written_then_corrected_then_sampled(scripted: Any, desk: Any,
     proposal = run(model, stub_desk(desk, judge), heard)
     assert proposal.passed
     assert "return 4" in proposal.rewrites[0].text
-    assert [c[3] for c in heard.all("candidate")] == ["rewrite", "repair", "sample", "sample"]
+    kinds = [c[3] for c in heard.all("candidate") if c[3] != "small change"]
+    assert kinds == ["rewrite", "repair", "sample", "sample"]
     assert "assert 1 == 4" in model.prompts[2][-1]["content"]
     assert [o.get("temperature") for o in model.options[1:]] == [None, 0.0, 0.4, 0.6]
 
@@ -219,9 +220,9 @@ def test_the_second_round_sees_the_best_attempt_and_the_time_ends_it(scripted: A
     assert proposal.passed is False
     told = ["None == 7" in prompt[-1]["content"] for prompt in model.prompts]
     assert told[1:3] == [False, True]
-    assert told[3:19] == [False] * 16
-    assert told[19:21] == [True, True]
-    assert len(heard.all("candidate")) < 70
+    assert told[3:20] == [False] * 17  # the first draft is scored, then sixteen samples
+    assert told[20:22] == [True, True]
+    assert len(model.prompts) < 70
 
 
 def test_without_a_check_the_first_candidate_is_proposed_unchecked(
@@ -238,6 +239,12 @@ def test_a_rewrite_is_tried_first_where_the_model_would_not_copy(
     score = TokenScore(0, unit.index("<"), "<", -3.0, (Alternative(7, "<=", -0.1),))
     rewritten = unit.replace("< 2", "<= 2")
     model = scripted([PLAN, CHOICE, f"{rewritten}```"], scores=[score], lines={Branch(0, 7): "<= 2:"})
+    assert run(model, desk(), heard).passed
+    assert heard.all("candidate")[0][3] == "rewrite"
+
+
+def test_a_unit_that_could_not_be_scored_is_rewritten(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    model = scripted([PLAN, CHOICE, f"{unit.replace('< 2', '<= 2')}```"], scores=[])
     assert run(model, desk(), heard).passed
     assert heard.all("candidate")[0][3] == "rewrite"
 
@@ -380,3 +387,90 @@ def test_by_default_the_explorer_is_not_told_that_it_could(
     model = doubting(scripted, unit)
     run(model, desk(), heard)
     assert "look further" not in model.prompts[1][1]["content"]
+
+
+def test_an_attempt_at_another_target_is_not_looked_around(scripted: Any, desk: Any, heard: Any) -> None:
+    """The best attempt so far may be one at a function that is written; its text has no place in the stub's."""
+
+    class Two(desk):  # type: ignore[misc]
+        checked = True
+
+        def map(self, spec: Any, chosen: Any) -> Any:
+            made = super().map(spec, chosen)
+            first, second = made.targets
+            return made.model_copy(update={"targets": (first, second.model_copy(update={"text": STUB}))})
+
+    def judge(text: str) -> Trial:
+        return Trial(passed=False, reason="1 failed", score=0.75 if "if w" in text else 0.0, output="seen")
+
+    seconds = iter(range(10_000))
+    model = scripted([PLAN, '{"targets": ["s1", "s2"]}', "nothing", *(written(n) for n in range(3, 90))])
+    tried = Two(judge, offers=2)
+    run(model, tried, heard, clock=lambda: float(next(seconds)))
+    assert any(rewrite.target.id == "s2" for rewrite in tried.tried)
+    assert not [r for r in tried.tried if r.target.id == "s2" and "if w" in r.text]
+
+
+def test_a_failing_check_is_mended_though_the_model_would_explain(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    explains = json.dumps({"intent": "explain", "goal": "say why", "acceptance": [], "terms": []})
+    answered = run(scripted([explains, "Because."]), desk(offers=1), heard)
+    assert answered.answer
+    checked = type("Checked", (desk,), {"checked": True})
+    mended = run(scripted([explains, f"{unit.replace('< 2', '<= 2')}```"]), checked(offers=1), heard)
+    assert mended.passed
+
+
+def test_a_search_that_ends_says_why(scripted: Any, desk: Any, heard: Any) -> None:
+    checked = type("Checked", (desk,), {"checked": True})
+    judge = lambda text: Trial(passed=False, reason="1 failed")  # noqa: E731
+    proposal = run(scripted([PLAN, *["no code"] * 9]), checked(judge, offers=1), heard)
+    assert proposal.summary.endswith("nothing is left to try)")
+    seconds = iter(range(0, 100_000, 50))
+    model = scripted([PLAN, *["no code"] * 9])
+    proposal = run(model, checked(judge, offers=1), heard, clock=lambda: float(next(seconds)))
+    assert proposal.summary.endswith("time is up)")
+
+
+def test_attempts_are_crossed_before_more_samples(scripted: Any, desk: Any, heard: Any) -> None:
+    def both(one: int, other: int) -> str:
+        return f"def encode():\n    return {one}\n\n\ndef decode():\n    return {other}\n```"
+
+    def judge(text: str) -> Trial:
+        score = ("return 7" in text) / 2 + ("return 8" in text) / 2
+        return Trial(passed=score == 1.0, reason="1 failed", score=score)
+
+    model = scripted([PLAN, both(7, 1), both(2, 8), *["no code"] * 40])
+    proposal = run(model, stub_desk(desk, judge), heard)
+    assert proposal.passed
+    assert [c[3] for c in heard.all("candidate")] == ["rewrite", "repair", "crossed", "crossed"]
+
+
+def test_an_attempt_that_passes_no_test_may_be_one_small_change_away(scripted: Any, desk: Any, heard: Any) -> None:
+    def judge(text: str) -> Trial:
+        return Trial(passed="w <= 2" in text, reason="3 failed")
+
+    near = "def price(w):\n    if w < 2:\n        return 1\n    return 2\n```"
+    proposal = run(scripted([PLAN, near, *["no code"] * 40]), stub_desk(desk, judge), heard)
+    assert proposal.passed
+    assert heard.all("candidate")[-1][3] == "small change"
+
+
+def test_a_line_is_written_anew_by_a_model_that_does_not_see_it(
+    scripted: Any, desk: Any, heard: Any, unit: str
+) -> None:
+    asked = []
+
+    class Filling(scripted):  # type: ignore[misc]
+        def infill(self, gaps: Any, **_: Any) -> Any:
+            asked.extend(gaps)
+            yield Reply("if len(w) < 2:", "stop", Usage())
+
+    checked = type("Checked", (desk,), {"checked": True})
+    judge = lambda text: Trial(passed="len(w)" in text, reason="1 failed")  # noqa: E731
+    score = TokenScore(0, unit.index("<"), "<", -0.1, (Alternative(7, "!=", -2.0),))
+    proposal = run(Filling([PLAN], scores=[score]), checked(judge, offers=1), heard)
+    assert asked == [("def price(w):\n    ", unit[unit.index("\n        return 1") :])]
+    assert proposal.passed
+    assert heard.all("candidate")[-1][3] == "filled line"

@@ -12,8 +12,10 @@ from loom_jupyter import Loom
 from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.context.index import Index
 from loom_jupyter.edits.apply import apply
-from loom_jupyter.runs.desk import _touches_secret, whole
+from loom_jupyter.models.protocol import Alternative, TokenScore
+from loom_jupyter.runs.desk import _TESTS_ASKED, whole
 from loom_jupyter.runs.events import RunState
+from loom_jupyter.runs.refusals import touches_secret
 from loom_jupyter.settings import Settings
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"
@@ -29,10 +31,10 @@ def test_a_masked_line_is_kept_and_may_not_be_changed(tmp_path: Path) -> None:
     (target, *_) = index.map(ledger, index.offers(ledger), 2000).targets
     assert TOKEN not in target.text
     mended = Rewrite(target=target, text=target.text.replace("n - 1", "n"))
-    assert not _touches_secret(mended)
+    assert not touches_secret(mended)
     (change,) = apply([mended], root)
     assert change.after.decode() == SOURCE.replace("n - 1", "n")
-    assert _touches_secret(Rewrite(target=target, text=target.text.replace("key = ", "token = ")))
+    assert touches_secret(Rewrite(target=target, text=target.text.replace("key = ", "token = ")))
 
 
 def test_a_short_file_of_stubs_is_one_unit(tmp_path: Path) -> None:
@@ -104,3 +106,40 @@ def test_a_run_whose_explorer_looks_around_is_replayed(
     assert run.state is RunState.REVIEW, run.error
     assert "+    return round(n)" in run.proposal.diff  # type: ignore[union-attr]
     assert loom.replay(run.id).same
+
+
+@pytest.mark.parametrize(
+    ("words", "tests"),
+    [
+        ("add a test for price", True),
+        ("rename the tests of the tariff", True),
+        ("price(2) is wrong and the tests fail", False),
+        ("fix the failing test of price", False),
+        ("use the latest tariff", False),
+        ("change price so that the test passes", False),
+    ],
+)
+def test_tests_are_offered_where_the_words_ask_for_a_change_of_them(words: str, tests: bool) -> None:
+    assert bool(_TESTS_ASKED.search(words)) is tests
+
+
+def test_a_check_that_passes_already_makes_no_small_change_a_repair(
+    tmp_path: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "price.py").write_text("def price(weight):\n    if weight < 2:\n        return 1\n    return 2\n")
+    plan = json.dumps({"intent": "change", "goal": "say who", "acceptance": [], "terms": []})
+    new = "def price(weight):\n    print(weight)\n    if weight < 2:\n        return 1\n    return 2\n```"
+    doubt = TokenScore(0, 0, "def", -2.0, (Alternative(7, "from", -1.0),))
+    model = scripted([plan, new], scores=[doubt])
+
+    @contextmanager
+    def acquire(*_: Any, **__: Any) -> Iterator[Any]:
+        yield model
+
+    monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+    run = Loom(tmp_path).run("let price print the weight", check="true")
+    assert run.wait(60)
+    assert run.state is RunState.REVIEW, run.error
+    assert run.proposal is not None
+    assert run.proposal.passed is None
+    assert "+    print(weight)" in run.proposal.diff

@@ -192,7 +192,10 @@ def test_accept_and_undo_work_without_any_kernel(server: Any, monkeypatch: pytes
     assert "not in the proposal" in answer["message"]
     assert server.call("POST", path, {"action": "accept"}) == (200, {"ok": True})
     assert (workspace / "tariff.py").read_text() == AFTER
-    assert server.call("POST", path, {"action": "undo"}) == (200, {"ok": True})
+    status, answer = server.call("POST", path, {"action": "undo", "paths": ["other.py"]})
+    assert status == 409
+    assert "nothing to undo in other.py" in answer["message"]
+    assert server.call("POST", path, {"action": "undo", "paths": ["tariff.py"]}) == (200, {"ok": True})
     assert (workspace / "tariff.py").read_text() == BEFORE
     assert server.call("POST", path, {"action": "undo"})[0] == 409
 

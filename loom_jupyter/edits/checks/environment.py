@@ -8,8 +8,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|SSH_A|GPG_|DBUS_|^(JPY|JUPYTER)_", re.I)
-_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|COOKIE|WEBHOOK|_AUTH|^X?AUTH|SSH_A|GPG_|DBUS_|^(JPY|JUPYTER)_"
+    r"|(^|_)(CREDS?|PAT|PW|DSN|SAS|JWT|BEARER)(_|\d|$)|(?<!^OLD)(?<!^)PWD",
+    re.I,
+)
+# In an address, as a setting in a longer text, or with what tokens of well-known services begin; never in a path.
+_SECRET_VALUE = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|://[^/\s:@]{16,}@"
+    r"|(token|secret|password|passwd|pwd|key)=[^\s&;]|\bsig(nature)?=|authorization: *(basic|bearer) "
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|(?<![\w/.-])(sk|pk|rk|ghp|gho|ghu|ghs|ghr|github_pat|glpat|xox[a-z]|xapp|hf|npm|pypi|dckr_pat)[-_]"
+    r"(?=\S*\d)(?=\S*[a-z])[\w-]{16,}"
+    r"|\b(AKIA|ASIA)[A-Z0-9]{16}|\bAIza[\w-]{20}|\beyJ[\w-]{8,}\.[\w-]{8,}\.",
+    re.I,
+)
 _FORGOTTEN = ("PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTEST_CURRENT_TEST")
 
 
@@ -31,7 +44,8 @@ def check_environment(
     Returns
     -------
     dict
-        Without variables whose name or value speaks of a key, token, password or agent.
+        Without variables whose name or value speaks of a key, token, password or agent. Names decide first; by
+        its value a variable is told where it has the shape of a token, or carries one in an address.
     """
     env = {
         name: value

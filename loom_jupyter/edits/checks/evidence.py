@@ -142,8 +142,8 @@ def _joined(found: Iterable[dict[str, Any]]) -> Evidence | None:
         passed += record["tests"]["passed"]
         failing += record["tests"]["failing"]
         for path, table in record["functions"].items():
-            for name, (first, bad, good) in table.items():
-                functions.setdefault((path, name, first), Counter()).update(bad=bad, good=good)
+            for first, (name, bad, good) in table.items():
+                functions.setdefault((path, name, int(first)), Counter()).update(bad=bad, good=good)
         for path, table in record["lines"].items():
             for line, (bad, good) in table.items():
                 lines.setdefault((path, "", int(line)), Counter()).update(bad=bad, good=good)

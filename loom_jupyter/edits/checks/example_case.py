@@ -7,8 +7,10 @@ what each example gives now.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import importlib
+import inspect
 import io
 import json
 import math
@@ -100,7 +102,8 @@ def outcome(code: str, names: dict[str, Any]) -> tuple[Any, str]:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
-            return eval(code, dict(names)), printed.getvalue()
+            got = eval(code, dict(names))
+            return asyncio.run(got) if inspect.iscoroutine(got) else got, printed.getvalue()
     except Exception as error:  # noqa: BLE001 - which one is part of the example
         return _Raised(error), printed.getvalue()
 

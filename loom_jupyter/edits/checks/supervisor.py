@@ -2,7 +2,7 @@
 
 A script of its own, started by `check.run_check` with the standard library alone (``python -I -S``), so that it
 costs some 15 ms. On Linux it adopts processes that detach themselves from the check, so that ending the
-supervisor ends every one of them.
+supervisor ends every one of them; and it works in a child, so that a check that kills its parent leaves nothing.
 """
 
 from __future__ import annotations
@@ -147,6 +147,53 @@ def _reap() -> bool:
     return True
 
 
+def guard(shut: tuple[int, ...] = ()) -> int | None:
+    """Go on in a child, and stay behind to end what it leaves if it is killed (Linux; elsewhere nothing is done).
+
+    Parameters
+    ----------
+    shut
+        File descriptors that are the child's alone.
+
+    Returns
+    -------
+    int or None
+        The child's exit code as a shell gives it; None in the child.
+    """
+    if not _linux:
+        return None
+    adopt()
+    # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    parent, child = os.getpid(), os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        adopt()
+        if os.getppid() != parent:  # it ended before it could be told to say so
+            os._exit(128 + signal.SIGTERM)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+        return None
+    for descriptor in shut:
+        os.close(descriptor)
+    status, ended = 0, False
+    while not ended:
+        if signal.sigwait(_AWAITED) == signal.SIGTERM:
+            os.kill(child, signal.SIGTERM)
+        found, status = os.waitpid(child, os.WNOHANG)
+        ended = found == child
+    end_all(child)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def adopt() -> None:
+    """Take in processes whose parent ends, and end with the one that started this (Linux)."""
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1)
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+
+
 def run(command: str, limits: dict[str, int]) -> int:
     """Run a shell command in a session of its own and return its exit code as a shell gives it."""
 
@@ -156,10 +203,7 @@ def run(command: str, limits: dict[str, int]) -> int:
         if _linux:
             ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
-    if _linux:
-        ctypes.CDLL(None).prctl(_SUBREAPER, 1)
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
-    # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
+    # Waited for, as in `guard`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     check = subprocess.Popen(
@@ -185,7 +229,8 @@ def main() -> int:
     if job["command"] is None:
         return probe(job["level"], job["read_only"][0])
     sandbox(job["level"], job["read_only"], job["hidden"], job["network"])
-    return run(job["command"], job["limits"])
+    code = guard()
+    return run(job["command"], job["limits"]) if code is None else code
 
 
 if __name__ == "__main__":

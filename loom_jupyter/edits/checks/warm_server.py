@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-_SUBREAPER, _PDEATHSIG = 36, 1
+_PDEATHSIG = 1
 STOP = b"stop\n"
 # Slow to import, and safe to be forked afterwards. What a check imports of them is imported once.
 LIBRARIES = frozenset(
@@ -73,18 +73,17 @@ def warm_up() -> None:
 class Server:
     """One run at a time, asked for over a socket."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], supervisor: ModuleType) -> None:
         self._job = job
         self._socket = socket.socket(fileno=job["socket"])
-        self._supervisor = _supervisor()
+        self._supervisor = supervisor
         self._worker = 0
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
         self._supervisor.sandbox(job["level"], job["read_only"], job["hidden"], job["network"])
-        libc = ctypes.CDLL(None)
-        libc.prctl(_SUBREAPER, 1)
-        libc.prctl(_PDEATHSIG, signal.SIGTERM)
+        # Again, for a new user namespace may forget it.
+        supervisor.adopt()
         signal.signal(signal.SIGTERM, self._die)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -216,7 +215,11 @@ def main() -> int:
     # Python puts this script's folder first; a check must not find Loom's modules there.
     sys.path.pop(0)
     job = json.loads(sys.argv[1])
-    server = Server(job)
+    supervisor = _supervisor()
+    code: int | None = supervisor.guard((job["socket"],))
+    if code is not None:
+        return code
+    server = Server(job, supervisor)
     warm_up_cells() if job["cells"] else warm_up()
     request = server.serve()
     if request is None:

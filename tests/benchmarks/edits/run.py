@@ -28,16 +28,25 @@ GRACE = 600.0
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arguments("loom", __doc__.splitlines()[0])
+    parser.add_argument("--faults", type=Path, default=packages.TABLE, help="a table of faults (default: the 24)")
     parser.add_argument("--check", help="a check for all tasks, such as auto, instead of each task's own")
     options = parser.parse_args(argv)
-    faults = select(packages.load(), options.only)
-    out = results(options, "auto" if options.check == "auto" else "")
+    faults = select(packages.load(options.faults), options.only)
+    kinds = [name for name in (options.check, options.faults.stem) if name in ("auto", packages.HELD_OUT.stem)]
+    out = results(options, "-".join(kinds))
     work = out.with_suffix("")
     if not options.resume:
         shutil.rmtree(work, ignore_errors=True)
     for package in {fault.package for fault in faults}:
         packages.fetch(package)
-    one = functools.partial(run_named, model=options.model, budget=options.budget, work=work, check=options.check)
+    one = functools.partial(
+        run_named,
+        table_file=options.faults,
+        model=options.model,
+        budget=options.budget,
+        work=work,
+        check=options.check,
+    )
     names = [fault.name for fault in faults]
     outcomes = run_all(names, one, out=out, resume=options.resume, jobs=options.jobs)
     print(f"\n{options.model or 'default model'}, budget {options.budget:g} s\n{table(outcomes)}")
@@ -53,9 +62,11 @@ def select(faults: list[Fault], only: Sequence[str]) -> list[Fault]:
     return chosen
 
 
-def run_named(name: str, *, model: str | None, budget: float, work: Path, check: str | None) -> Outcome:
+def run_named(
+    name: str, *, table_file: Path, model: str | None, budget: float, work: Path, check: str | None
+) -> Outcome:
     """Run the task of this name."""
-    fault = next(f for f in packages.load() if f.name == name)
+    fault = next(f for f in packages.load(table_file) if f.name == name)
     return run_fault(fault, model=model, budget=budget, work=work, check=check)
 
 

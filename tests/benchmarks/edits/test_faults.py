@@ -1,4 +1,4 @@
-"""Every fault applies, breaks exactly the tests that it names, and nothing once it is reverted."""
+"""Every fault of both tables applies, breaks exactly the tests that it names, and nothing once it is reverted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from tests.benchmarks.edits import packages
 from tests.benchmarks.edits.packages import Fault, Package
 
-FAULTS = packages.load()
+HELD_OUT = packages.HELD_OUT
+FAULTS = packages.load() + packages.load(HELD_OUT)
 PACKAGES = list({fault.package: None for fault in FAULTS})
 
 pytestmark = pytest.mark.bench

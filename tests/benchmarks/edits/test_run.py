@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore, Usage
-from tests.benchmarks.edits import packages, run
+from tests.benchmarks.edits import kinds, packages, run
 from tests.benchmarks.edits.meter import Meter, covered
 from tests.benchmarks.edits.outcome import Outcome, append, read, run_all, table
 from tests.benchmarks.edits.packages import Fault, Package
@@ -206,3 +206,21 @@ def test_every_fault_is_complete() -> None:
         assert Path(fault.file).name not in fault.report
     named = [f.name for f in faults if f.symbol.split(".")[-1] in re.findall(r"\w+", f.report)]
     assert len(named) <= 4, named
+
+
+def test_the_kinds_of_candidates_are_summed_over_runs(tmp_path: Path) -> None:
+    log = [
+        {"type": "candidate", "kind": "small change", "seconds": 1.0},
+        {"type": "candidate", "kind": "small change", "seconds": 2.0},
+        {"type": "candidate", "kind": "rewrite", "seconds": 4.0},
+        {"type": "proposal"},
+    ]
+    (tmp_path / "progress.jsonl").write_text("".join(json.dumps(event) + "\n" for event in log))
+    outcomes = [
+        {"solved": True, "winner_kind": "rewrite", "run": str(tmp_path)},
+        {"solved": False, "winner_kind": "", "run": str(tmp_path)},
+    ]
+    assert kinds.table(outcomes).splitlines()[2:] == [
+        "| small change | 4 | 67 % | 6 | 0 |",
+        "| rewrite | 2 | 33 % | 8 | 1 |",
+    ]

@@ -124,6 +124,37 @@ def test_what_a_finished_check_leaves_running_is_ended(tmp_path: Path) -> None:
     assert gone("LOOMLEFT")
 
 
+LEFT = f"{sys.executable} -c 'import time; time.sleep(300) # LOOMKILLED'"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a process that adopts orphans")
+@pytest.mark.parametrize("left", [f"{LEFT} &", f"setsid {LEFT} &", f"env -i setsid setsid {LEFT} &"])
+def test_a_check_that_kills_its_parent_leaves_nothing_running(tmp_path: Path, left: str) -> None:
+    result = run(f"{left} sleep 0.3; kill -9 $PPID; sleep 5", tmp_path)
+    assert not result.passed
+    assert result.seconds < 5
+    assert gone("LOOMKILLED")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pytest is kept warm on Linux only")
+def test_a_warm_check_that_kills_its_parent_leaves_nothing_running(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text(
+        "import os, signal, subprocess, sys, time\n"
+        "def test_a():\n"
+        "    code = 'import time; time.sleep(300) # LOOMWARM'\n"
+        "    subprocess.Popen([sys.executable, '-c', code], start_new_session=True, env={})\n"
+        "    time.sleep(0.3)\n"
+        "    os.kill(os.getppid(), signal.SIGKILL)\n"
+        "    time.sleep(5)\n"
+    )
+    warm = Warm("pytest -q", tmp_path, timeout=30)
+    assert warm.ready()
+    assert not warm.run(timeout=30).passed
+    assert gone("LOOMWARM")
+    assert not warm.alive
+    warm.close()
+
+
 def test_a_stray_that_holds_the_output_open_does_not_block(tmp_path: Path) -> None:
     begin = time.monotonic()
     assert run("sleep 300 & echo ok", tmp_path).passed

@@ -89,6 +89,24 @@ def test_what_failing_tests_execute(project: Path, python: str, runner: str) -> 
     assert sorted(project.rglob("*.py")) == before
 
 
+def test_a_property_and_its_setter_are_two_functions(tmp_path: Path) -> None:
+    (tmp_path / "box.py").write_text(
+        "class Box:\n"
+        "    @property\n"
+        "    def size(self):\n"
+        "        return self.n\n"
+        "    @size.setter\n"
+        "    def size(self, n):\n"
+        "        self.n = n + 1\n"
+    )
+    (tmp_path / "test_box.py").write_text(
+        "from box import Box\ndef test_size():\n    b = Box()\n    b.size = 1\n    assert b.size == 1\n"
+    )
+    found = trace_check(f"{sys.executable} -m pytest -q", tmp_path, timeout=60)
+    assert found is not None
+    assert sorted((f.symbol, f.line) for f in found.functions) == [("Box.size", 2), ("Box.size", 5)]
+
+
 def test_an_erring_fixture_counts_as_failing(project: Path) -> None:
     (project / "tests" / "test_tariff.py").write_text(
         "import pytest\nfrom tariff import tariff\n@pytest.fixture\ndef price():\n    return tariff(3) / 0\n"

@@ -60,6 +60,14 @@ def test_the_test_stays_between_trials_and_tells_a_repair(sample: Path, runner: 
         assert run_check(f"{runner} {found.file}", staged.root, timeout=30).passed
 
 
+def test_what_a_coroutine_gives_is_compared(sample: Path) -> None:
+    file = sample / "parcels/tariff.py"
+    file.write_text(file.read_text() + "\n\nasync def later(weight):\n    return parcel_price(weight)\n")
+    with StagedCopy(sample) as staged:
+        found = prove([placed("later(2.0)", "4.9", "7.5")], staged, timeout=30)
+        assert [p.example.call for p in found.kept] == ["later(2.0)"]
+
+
 def test_nothing_kept_leaves_nothing(sample: Path) -> None:
     with StagedCopy(sample) as staged:
         assert prove([placed("parcel_price(3.0)", "7.5")], staged, timeout=30).file is None

@@ -28,7 +28,7 @@ class Recorder:
         self._root = str(root) + os.sep
         self._files: dict[str, str | None] = {}
         self._lines: dict[str, dict[int, list[int]]] = {}
-        self._functions: dict[str, dict[str, list[int]]] = {}
+        self._functions: dict[str, dict[int, list[Any]]] = {}
         self._tests: dict[str, Any] = {"failing": [], "failed": 0, "passed": 0}
         # By id: hashing a code object is slow. The code is kept beside, so that its id stays its own.
         self.now: dict[int, tuple[CodeType, set[int]]] = {}
@@ -64,7 +64,8 @@ class Recorder:
             if not inner and not name.startswith("<"):
                 functions.add((path, name, code.co_firstlineno))
         for path, name, first in functions:
-            counts = self._functions.setdefault(path, {}).setdefault(name, [first, 0, 0])
+            # By its first line: a property and its setter share a name.
+            counts = self._functions.setdefault(path, {}).setdefault(first, [name, 0, 0])
             counts[1 + column] += 1
 
     def write(self, folder: Path) -> None:

@@ -11,10 +11,10 @@ import textwrap
 from collections.abc import Sequence
 
 from loom_jupyter.models.protocol import TokenScore
-from loom_jupyter.pipeline import slips
-from loom_jupyter.pipeline.doubts import Candidate
-from loom_jupyter.pipeline.slips import Mutation
-from loom_jupyter.pipeline.source import Source
+from loom_jupyter.pipeline.search import slips
+from loom_jupyter.pipeline.search.doubts import Candidate
+from loom_jupyter.pipeline.search.slips import Mutation
+from loom_jupyter.pipeline.search.source import Source
 
 # What a token that the model did not even list among its alternatives is taken to be worth.
 UNLISTED = 2.0

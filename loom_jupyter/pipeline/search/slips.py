@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from loom_jupyter.pipeline.source import Source
+from loom_jupyter.pipeline.search.source import Source
 
 _COMPARE = {
     ast.Lt: ("<=", ">"),

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from loom_jupyter.models.protocol import Branch, TokenScore
 
 PER_TOKEN = 2
+# Of 400 inserted lines that were tried none was the answer, of 480 replaced ones some were: insertions wait.
+INSERTED = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,39 @@ def line_candidates(text: str, doubt: Doubt, continuation: str) -> list[Candidat
         return []
     return [
         Candidate(text[:begin] + line + text[end:], "replaced line", doubt.margin),
-        Candidate(text[:begin] + line + "\n" + text[begin:], "inserted line", doubt.margin),
+        Candidate(text[:begin] + line + "\n" + text[begin:], "inserted line", doubt.margin - INSERTED),
     ]
+
+
+def gap_at(text: str, at: int) -> tuple[str, str, str]:
+    """Return what stands before the line at an offset, indentation included; its rest; what stands behind."""
+    begin = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    end = len(text) if end < 0 else end
+    line = text[begin:end]
+    begin += len(line) - len(line.lstrip())
+    return text[:begin], text[begin:end].rstrip(), text[end:]
+
+
+def gaps_at(text: str, places: Sequence[int], limit: int, reading: int) -> list[tuple[str, str, str]]:
+    """Return the gaps of the lines at some offsets, each once, in their order.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    reading
+        Characters that a model may have to read for them in all, which shares what two of them begin with.
+    """
+    found: list[tuple[str, str, str]] = []
+    last = 0
+    for gap in dict.fromkeys(gap_at(text, place) for place in places):
+        reading -= max(0, len(gap[0]) - last) + len(gap[2])
+        if len(found) == limit or (found and reading < 0):
+            break
+        found.append(gap)
+        last = len(gap[0])
+    return found
 
 
 def first_divergence(scores: Sequence[TokenScore]) -> Doubt | None:

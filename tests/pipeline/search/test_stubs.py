@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loom_jupyter.pipeline.stubs import short, unwritten
+from loom_jupyter.pipeline.search.stubs import short, unwritten
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,10 @@ def test_a_function_without_a_body_is_yet_to_be_written(text: str) -> None:
         "class Empty(Exception):\n    pass\n",
         "@abstractmethod\ndef f(x):\n    ...\n",
         "@overload\ndef f(x: int) -> int: ...\n",
+        "@abc.abstractmethod\ndef f(x):\n    ...\n",
+        "class Reader(Protocol):\n    def read(self) -> str: ...\n",
+        "class Reader(typing.Protocol[T]):\n    def read(self) -> T: ...\n",
+        "def f():\n    return 1\n\n\ndef g():\n    return 2\n\n\ndef close():\n    pass\n",
         "def f(:\n",
         "",
         "\0",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loom_jupyter.models.protocol import Alternative, Branch, TokenScore
-from loom_jupyter.pipeline.doubts import Doubt, doubts, first_divergence, line_candidates
+from loom_jupyter.pipeline.search.doubts import Doubt, doubts, first_divergence, gap_at, gaps_at, line_candidates
 
 TEXT = 'def price(w):\n    """Say a < b."""\n    # less than\n    if w < 2:\n        return 1\n    return 2\n'
 
@@ -80,3 +80,24 @@ def test_a_copy_never_leaves_the_text() -> None:
     found = first_divergence(scored(TEXT, {start: [("<=", -0.5)]}))
     assert found is not None
     assert found.start == start
+
+
+@pytest.mark.parametrize(
+    ("at", "gap"),
+    [
+        (TEXT.index("if"), (TEXT[: TEXT.index("if")], "if w < 2:", TEXT[TEXT.index("\n        return 1") :])),
+        (TEXT.index("2:"), (TEXT[: TEXT.index("if")], "if w < 2:", TEXT[TEXT.index("\n        return 1") :])),
+        (0, ("", "def price(w):", TEXT[len("def price(w):") :])),
+    ],
+)
+def test_the_gap_of_a_line_leaves_its_indentation(at: int, gap: tuple[str, str, str]) -> None:
+    assert gap_at(TEXT, at) == gap
+    assert "".join(gap) == TEXT
+
+
+def test_gaps_are_taken_while_they_cost_little_reading() -> None:
+    places = [TEXT.index("if"), TEXT.index("w <"), TEXT.index("return 1"), TEXT.index("return 2")]
+    lines = [gap[1] for gap in gaps_at(TEXT, places, 12, 1000)]
+    assert lines == ["if w < 2:", "return 1", "return 2"]
+    assert [gap[1] for gap in gaps_at(TEXT, places, 2, 1000)] == lines[:2]
+    assert [gap[1] for gap in gaps_at(TEXT, places, 12, 10)] == lines[:1]

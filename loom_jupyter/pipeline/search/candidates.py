@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from loom_jupyter.context.context_map import ADDED, NEW_SYMBOL, REMOVED, ContextMap, Excerpt, Target, place
-from loom_jupyter.models.protocol import Message, Model, Reply, Scorer, TokenScore, Usage
-from loom_jupyter.pipeline.doubts import Candidate, Doubt, doubts, first_divergence, line_candidates
-from loom_jupyter.pipeline.fence import fenced_code, tag_of
-from loom_jupyter.pipeline.mutations import mutated
+from loom_jupyter.models.protocol import Message, Reply, Scorer
+from loom_jupyter.pipeline.fence import fence_around, fenced_code, tag_of
 from loom_jupyter.pipeline.patch import PatchError, patched
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.restore import only_new, restored
-from loom_jupyter.pipeline.stubs import unwritten
+from loom_jupyter.pipeline.search.doubts import Candidate
+from loom_jupyter.pipeline.search.lines import FREE, Lines
+from loom_jupyter.pipeline.search.stubs import unwritten
+from loom_jupyter.pipeline.search.suspicion import Suspicion
 from loom_jupyter.pipeline.talk import Talk
 
-BRANCHES = 30
-LINE_TOKENS = 60
-# Alternatives a token that the model is asked for, and small changes tried before it writes anything.
-ALTERNATIVES = 20
-FREE = 20
+# Tokens of a unit that is written as a whole before single lines of it are.
+QUICK = 200
 # Room for a rewrite beside the unit's own tokens, and for one that is yet to be written.
 MARGIN_TOKENS = 200
 NEW_TOKENS = 1200
-STOP = ("\n```",)
 # Characters a token at least, as code goes; what a prompt holds besides the unit; a patch's length and tries.
 CHARS = 3.5
 PROMPT_TOKENS = 600
@@ -39,7 +37,9 @@ class UnitWriter:
         self.talk = talk
         self.target = target
         tag = tag_of(target.path)
-        self._prefix = f"```{tag}\n"
+        self._fence = fence_around(target.path, target.text)
+        self._prefix = f"{self._fence}{tag}\n"
+        self._stop = (f"\n{self._fence}",)
         self._name = _name(target)
         self._prompt = render(
             "coder",
@@ -47,41 +47,57 @@ class UnitWriter:
             target=target,
             place=place(target.path, target.symbol, target.start, target.end),
             tag=tag,
+            fence=self._fence,
             name=self._name,
             added=target.kind == NEW_SYMBOL,
         )
 
-    def candidates(self, *, checked: bool) -> Iterator[Candidate]:
-        """Yield candidates, cheapest and likeliest first.
+    @cached_property
+    def _lines(self) -> Lines:
+        """What is one line away from the target as it is."""
+        seen = Suspicion(self.target)
+        return Lines(self.talk, self._messages(), self._prefix, self.target.text, seen, python=self._python)
 
-        Some small changes, which cost the model nothing, where a check can judge them; the greedy rewrite unless
-        it would be a copy; then the model's branches and the other small changes by margin.
+    def likeliest(self, *, checked: bool) -> list[Candidate]:
+        """Return the small changes to try first: the model only scores the unit, and a check judges them."""
+        if self._fresh or self.target.kind == REMOVED or self._too_long or not self._lines.scorable:
+            return []
+        return self._lines.small(checked=checked)[:FREE]
+
+    def others(self, *, checked: bool) -> Iterator[Candidate]:
+        """Yield all other candidates, cheapest and likeliest first.
+
+        The greedy rewrite of a short unit unless it would be a copy; single lines, written anew between those
+        around them; then the model's branches and the other small changes by margin; a long unit last.
         """
         if self.target.kind == REMOVED:
             yield Candidate("", "removed", 0.0)
-            return
-        if self._too_long:
+        elif self._too_long:
             yield from self._patches()
-            yield from self._small(self.target.text, [], checked=checked)
-            return
-        if self._fresh or not isinstance(self.talk.model, Scorer):
+            yield from self._lines.small(checked=checked)
+        elif self._fresh or not self._lines.scorable:
             yield from self._greedy()
-            yield from () if self._fresh else self._small(self.target.text, [], checked=checked)
-            return
-        text = self.target.text
-        scores = self._scores(self.talk.model, text)
-        greedy = self._greedy() if first_divergence(scores) is not None else ()
-        yield from self._around(self.talk.model, text, scores, greedy, checked=checked)
+            yield from () if self._fresh else self._lines.small(checked=checked)
+        else:
+            # A long unit takes long to be written, and the place where it would differ is among the doubts.
+            late = checked and self._lines.tokens > QUICK
+            greedy = iter(()) if self._lines.copied else self._greedy()
+            yield from () if late else greedy
+            yield from self._lines.filled() if checked else ()
+            yield from self._lines.rest(checked=checked)
+            yield from greedy
 
     def around(self, attempt: str) -> Iterator[Candidate]:
-        """Yield what is one line away from an attempt, as `candidates` does for the unit as it is."""
-        model = self.talk.model
-        scores = self._scores(model, attempt) if isinstance(model, Scorer) else []
-        yield from self._around(model, attempt, scores, (), checked=True)
+        """Yield what is one line away from an attempt: small changes, then the rest."""
+        near = Lines(self.talk, self._messages(), self._prefix, attempt, python=self._python)
+        yield from near.small(checked=True)[:FREE]
+        yield from near.rest(checked=True)
 
     def rewrite(self) -> Candidate | None:
         """Return a whole new text, written greedily."""
-        return self._read(self.talk.ask(self._messages(), self._room(), prefix=self._prefix, stop=STOP), "rewrite")
+        return self._read(
+            self.talk.ask(self._messages(), self._room(), prefix=self._prefix, stop=self._stop), "rewrite"
+        )
 
     def samples(
         self, temperatures: Sequence[float], prompt: Sequence[Message] | None = None
@@ -90,7 +106,12 @@ class UnitWriter:
         messages, room, model = prompt or self._messages(), self._room(), self.talk.model
         if isinstance(model, Scorer):
             replies: Iterable[Reply] = model.sample(
-                messages, temperatures, max_tokens=room, prefix=self._prefix, stop=STOP, cancel=self.talk.cancel
+                messages,
+                temperatures,
+                max_tokens=room,
+                prefix=self._prefix,
+                stop=self._stop,
+                cancel=self.talk.cancel,
             )
         else:
             replies = (
@@ -99,7 +120,7 @@ class UnitWriter:
                     max_tokens=room,
                     temperature=temperature,
                     prefix=self._prefix,
-                    stop=STOP,
+                    stop=self._stop,
                     cancel=self.talk.cancel,
                 )
                 for temperature in temperatures
@@ -110,7 +131,7 @@ class UnitWriter:
                 yield candidate
 
     def _read(self, reply: Reply, kind: str) -> Candidate | None:
-        code = fenced_code(reply.text, opened=True)
+        code = fenced_code(reply.text, opened=self._fence)
         if not code or reply.finish != "stop":
             return None
         return Candidate(self._fitted(code), kind, 0.0)
@@ -118,7 +139,7 @@ class UnitWriter:
     def corrected(self, attempt: str, reason: str, output: str) -> list[Message]:
         """Return the prompt that shows a failed attempt, and what the check said to it."""
         return self._messages(
-            {"role": "assistant", "content": f"{self._prefix}{attempt}```"},
+            {"role": "assistant", "content": f"{self._prefix}{attempt}{self._fence}"},
             {"role": "user", "content": render("repair", reason=reason, output=output, name=self._name)},
         )
 
@@ -130,7 +151,7 @@ class UnitWriter:
         """Return a rewrite after a failed attempt."""
         if self.target.kind == REMOVED or self._too_long:
             return None
-        reply = self.talk.ask(prompt, self._room(), prefix=self._prefix, stop=STOP, temperature=temperature)
+        reply = self.talk.ask(prompt, self._room(), prefix=self._prefix, stop=self._stop, temperature=temperature)
         return self._read(reply, "repair")
 
     @property
@@ -180,51 +201,9 @@ class UnitWriter:
     def _python(self) -> bool:
         return self.target.path.endswith((".py", ".pyi", ".ipynb"))
 
-    def _scores(self, model: Scorer, text: str) -> list[TokenScore]:
-        scores, usage = model.score(
-            self._messages(), text, prefix=self._prefix, top=ALTERNATIVES, cancel=self.talk.cancel
-        )
-        self.talk.observer.usage(self.talk.node, usage)
-        return scores
-
-    def _around(
-        self, model: Model, text: str, scores: Sequence[TokenScore], greedy: Iterable[Candidate], *, checked: bool
-    ) -> Iterator[Candidate]:
-        small = self._small(text, scores, checked=checked)
-        yield from small[:FREE]
-        yield from greedy
-        branches: Iterable[Candidate] = ()
-        if scores and isinstance(model, Scorer):
-            branches = self._branches(model, text, doubts(text, scores, BRANCHES, python=self._python))
-        yield from sorted([*branches, *small[FREE:]], key=_likeliest)
-
-    def _small(self, text: str, scores: Sequence[TokenScore], *, checked: bool) -> list[Candidate]:
-        """Return small changes, likeliest first; none where no check can judge them."""
-        if not (self._python and checked):
-            return []
-        return sorted(mutated(text, scores), key=_likeliest)
-
     def _greedy(self) -> Iterator[Candidate]:
         if candidate := self.rewrite():
             yield candidate
-
-    def _branches(self, model: Scorer, text: str, found: list[Doubt]) -> Iterator[Candidate]:
-        by_branch = {doubt.branch: doubt for doubt in found}
-        continuations = model.branch(
-            self._messages(),
-            text,
-            list(by_branch),
-            prefix=self._prefix,
-            max_tokens=LINE_TOKENS,
-            cancel=self.talk.cancel,
-        )
-        used = Usage()
-        for continuation in continuations:
-            used += continuation.usage
-            if continuation.finish != "length":
-                self.talk.observer.text(self.talk.node, f"… {continuation.text.strip()}\n")
-                yield from line_candidates(text, by_branch[continuation.branch], continuation.text)
-        self.talk.observer.usage(self.talk.node, used)
 
     def _messages(self, *more: Message) -> list[Message]:
         return self.talk.messages(self._prompt, *more)
@@ -242,10 +221,6 @@ def shown(part: Target | Excerpt) -> dict[str, str]:
         "tag": tag_of(part.path),
         "text": part.text.rstrip(),
     }
-
-
-def _likeliest(candidate: Candidate) -> float:
-    return -candidate.margin
 
 
 def fit(code: str, original: str) -> str:

@@ -1,0 +1,55 @@
+"""Attempts at the same unit, crossed: the best one with single definitions of the others.
+
+A small model seldom gets all functions of a file right in one go, but often each of them in some attempt.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from loom_jupyter.pipeline.definitions import Function, definitions, first_line
+from loom_jupyter.pipeline.search.doubts import Candidate
+
+
+class _Definition(NamedTuple):
+    """A function or method: its lines (0-based, the end not included), its indentation and what it means."""
+
+    first: int
+    end: int
+    column: int
+    tree: str
+
+
+def crossed(best: str, others: Sequence[str]) -> Iterator[Candidate]:
+    """Yield the best attempt with one definition taken from another, in the order of these.
+
+    Nothing for a unit of one function: that would be the other attempt.
+    """
+    own = _definitions(best)
+    if len(own) < 2:
+        return
+    lines = best.splitlines(keepends=True)
+    seen = {(name, definition.tree) for name, definition in own.items()}
+    for other in others:
+        theirs = other.splitlines(keepends=True)
+        for name, found in _definitions(other).items():
+            mine = own.get(name)
+            if mine is None or mine.column != found.column or (name, found.tree) in seen:
+                continue
+            seen.add((name, found.tree))
+            taken = [*lines[: mine.first], *theirs[found.first : found.end], *lines[mine.end :]]
+            yield Candidate("".join(taken), "crossed", 0.0)
+
+
+def _definitions(text: str) -> dict[str, _Definition]:
+    try:
+        found = definitions(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return {}
+    return {
+        name: _Definition(first_line(node) - 1, node.end_lineno or node.lineno, node.col_offset, ast.dump(node))
+        for name, node in found
+        if isinstance(node, Function)
+    }
