@@ -252,13 +252,19 @@ class Run:
         task: TaskSpec | None = None,
     ) -> None:
         control_id = control.send(self.folder, action, paths, hunks, merged=merged, text=text, task=task)
+        end = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < end:
+            self._take()
+            if self._answered(control_id):
+                return
+            time.sleep(0.05)
+        raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
+
+    def _take(self) -> None:
+        """Look after the run if nobody else does; its owner may let go of it just after it looked into the mailbox."""
         with self._changed:
-            mine = self.owned or self._adopt()
-            if mine and self.tend():
+            if (self.owned or self._adopt()) and self.tend():
                 watch.watch(self)
-        if mine and self._answered(control_id):
-            return
-        self._await(control_id)
 
     def tend(self) -> bool:
         """Carry out what is asked; give the run up, and return False, when nothing more can be."""
@@ -279,15 +285,6 @@ class Run:
                     raise RunError(event.reason)
                 return True
         return False
-
-    def _await(self, control_id: str) -> None:
-        """Wait for the owner's answer."""
-        end = time.monotonic() + ANSWER_SECONDS
-        while time.monotonic() < end:
-            if self._answered(control_id):
-                return
-            time.sleep(0.05)
-        raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
 
     # --- ownership --------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from filelock import FileLock
 
-from loom_jupyter.context.index import Index
+from loom_jupyter.context.index import WORTH_SAVING, Index
 from loom_jupyter.context.store import QueryError, Store
 
 Do = Callable[..., None]
@@ -117,7 +117,7 @@ def test_refresh_killed_at_fifty_moments_leaves_a_usable_index(
         assert len(report.notices) == 1  # only "not a git repository"
         assert report.changed <= 20
         assert len(index.rank("common_3"))
-    assert opened(root, folder).refresh().changed == 0
+    assert opened(root, folder).refresh().changed < WORTH_SAVING  # fewer changes are not worth a write
 
 
 FULL = textwrap.dedent(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -160,3 +161,13 @@ def test_an_undo_that_was_interrupted_goes_on_with_what_is_asked(loom: Loom) -> 
     report = undo(journal, loom.root)
     assert sorted(report.restored) == ["a.py", "pkg/b.py"]
     assert undone(loom) == {"a.py", "pkg/b.py"}
+
+
+def test_what_is_asked_while_the_owner_lets_go_is_done_by_who_asked(loom: Loom) -> None:
+    owner = accepted(loom)
+    assert owner.own()  # it looked into the mailbox for the last time
+    leaving = threading.Timer(0.3, owner.release)
+    leaving.start()
+    Run(owner.folder, owner.request).undo()
+    leaving.join()
+    assert (loom.root / "a.py").read_bytes() == b"a = 1\n"
