@@ -26,6 +26,7 @@ def examine(root: Path, folder: Path, model: str | None) -> list[Row]:
         ("workspace", True, str(root)),
         ("data folder", True, str(folder)),
         _model(model),
+        _checks(),
     ]
 
 
@@ -45,3 +46,11 @@ def _model(name: str | None) -> Row:
         return "model", True, f"the server at {name}"
     path = cached(name)
     return "model", path is not None, str(path) if path else "will be downloaded on first use"
+
+
+def _checks() -> Row:
+    from loom_jupyter.edits.checks.check import isolation
+
+    held = "without network, the workspace read-only"
+    loose = "with your network and files: this system lets no process be shut off from them (docs/checks.md)"
+    return "checks run", True, loose if isolation() == "none" else held

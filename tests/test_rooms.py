@@ -23,7 +23,7 @@ ROOMS = {
     "settings": set(),
     "errors": set(),
     "command_line": set(),
-    "doctor": {"models"},
+    "doctor": {"edits", "models"},
     "verbs": {"loom", "command_line", "ui", "runs"},
     "completion": {"loom", "command_line", "verbs"},
     "session": {"context", "edits", "runs"},
