@@ -261,7 +261,7 @@ class Run:
         raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
 
     def _take(self) -> None:
-        """Look after the run if nobody else does; its owner may let go of it just after it looked into the mailbox."""
+        """Look after the run if nobody else does: its owner may let go just after a look into the mailbox."""
         with self._changed:
             if (self.owned or self._adopt()) and self.tend():
                 watch.watch(self)
