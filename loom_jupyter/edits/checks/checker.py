@@ -18,7 +18,7 @@ from loom_jupyter.edits.staging import StagedCopy
 
 _SCREENED = 20
 # Seconds that any candidate gets, where pytest must start first, and where it is warm.
-_SHORTEST, _SHORTEST_WARM = 10.0, 5.0
+_SHORTEST, _SHORTEST_WARM = 10.0, 3.0
 _PATIENCE = 5.0
 # A longer suite is not run a second time just to prove that it can be; its failing tests are.
 _WORTH_PROVING = 10.0
