@@ -71,16 +71,17 @@ def module(source: str) -> Module:
     SyntaxError, ValueError, RecursionError, MemoryError
         As :func:`compile` raises them.
     """
-    recent = tuple(_recent)
+    recent = tuple(reversed(_recent))
     for known in recent:
         if known.source == source:
             return known
     lines = split_lines(source)
     found = None
-    if recent:
-        shared = {id(known): common_ends(known.lines, lines) for known in recent}
-        nearest = max(recent, key=lambda known: sum(shared[id(known)]))
-        found = _spliced(source, lines, nearest, *shared[id(nearest)])
+    for known in recent:
+        first, last = common_ends(known.lines, lines)
+        if 2 * (first + last) > len(lines):
+            found = _spliced(source, lines, known, first, last)
+            break
     if found is None:
         found = Module(source, lines, _parts(lines, 0, len(lines)))
     _recent.append(found)
