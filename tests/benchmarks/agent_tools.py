@@ -44,7 +44,8 @@ def _tool(name: str, **arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 _SHORT = {"type": "string", "minLength": 1, "maxLength": 120}
-_LONG = {"type": "string", "maxLength": 3000}
+# No length here: llama.cpp refuses grammars that repeat so often, and a reply has an end anyway.
+_LONG = {"type": "string"}
 SCHEMA: dict[str, Any] = {
     "anyOf": [
         _tool("list"),
