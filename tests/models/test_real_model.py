@@ -80,8 +80,10 @@ def test_a_greedy_reply_scores_best_at_nearly_every_token(real_model: LlamaCpp) 
     reply = real_model.chat(ASK, max_tokens=80)
     scores, _ = real_model.score(ASK, reply.text)
     assert len(scores) >= 20
-    worse = [s for s in scores if s.logprob < s.alternatives[0].logprob - 0.1]
-    assert not worse  # a near tie may fall either way between one token and thirty-two at a time
+    gaps = [s.alternatives[0].logprob - s.logprob for s in scores]
+    # A near tie may fall either way between one token and thirty-two at a time: 0.13 apart with AVX2.
+    assert max(gaps) < 0.3
+    assert sum(gap > 0 for gap in gaps) <= 2
 
 
 def test_branches_equal_a_plain_continuation(real_model: LlamaCpp) -> None:
