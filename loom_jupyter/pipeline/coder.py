@@ -126,9 +126,10 @@ def write(
     for n, writer in enumerate(writers):
         if n >= MOST_TARGETS and clock() > begin + budget / 4:
             break
-        share = clock() + (end - clock()) / (4 if n == 0 else 8)
+        candidates = _likeliest(desk, writer)
+        share = clock() + (end - clock()) / (4 if n == 0 else 8)  # of the tries: a unit that was read is made use of
         sure = SURE_TRIES if n == 0 else 1
-        if _solved(search, writer, _likeliest(desk, writer), _Timer(clock, share), sure):
+        if _solved(search, writer, candidates, _Timer(clock, share), sure):
             return _proposal(search)  # a small change
     for i, writer in enumerate(writers):
         share = end if i == len(writers) - 1 else clock() + (end - clock()) / 2

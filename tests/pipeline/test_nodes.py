@@ -474,3 +474,21 @@ def test_a_line_is_written_anew_by_a_model_that_does_not_see_it(
     assert asked == [("def price(w):\n    ", unit[unit.index("\n        return 1") :])]
     assert proposal.passed
     assert heard.all("candidate")[-1][3] == "filled line"
+
+
+def test_a_unit_that_took_long_to_be_read_is_made_use_of(scripted: Any, desk: Any, heard: Any, unit: str) -> None:
+    now = [0.0]
+
+    class Slow(scripted):  # type: ignore[misc]
+        def score(self, *args: Any, **options: Any) -> Any:
+            now[0] += 20.0
+            return super().score(*args, **options)
+
+    checked = type("Checked", (desk,), {"checked": True})
+    tried = checked(lambda text: Trial(passed=False, reason="1 failed"), offers=2)
+    score = TokenScore(0, unit.index("<"), "<", -0.1, (Alternative(7, "<=", -2.0),))
+    model = Slow([PLAN, '{"targets": ["s1", "s2"]}', *["no code"] * 40], scores=[score], lines={Branch(0, 7): "<= 2:"})
+    run(model, tried, heard, clock=lambda: now[0])
+    kinds = [kind for _, _, _, kind, _ in heard.all("candidate")]
+    small = next((n for n, kind in enumerate(kinds) if kind != "small change"), len(kinds))
+    assert [r.target.id for r in tried.tried][:small].count("s2") > 1
