@@ -487,7 +487,9 @@ def test_a_unit_that_took_long_to_be_read_is_made_use_of(scripted: Any, desk: An
     checked = type("Checked", (desk,), {"checked": True})
     tried = checked(lambda text: Trial(passed=False, reason="1 failed"), offers=2)
     score = TokenScore(0, unit.index("<"), "<", -0.1, (Alternative(7, "<=", -2.0),))
-    model = Slow([PLAN, '{"targets": ["s1", "s2"]}', *["no code"] * 40], scores=[score], lines={Branch(0, 7): "<= 2:"})
+    model = Slow(
+        [PLAN, '{"targets": ["s1", "s2"]}', *["no code"] * 40], scores=[score], lines={Branch(0, 7): "<= 2:"}
+    )
     run(model, tried, heard, clock=lambda: now[0])
     kinds = [kind for _, _, _, kind, _ in heard.all("candidate")]
     small = next((n for n, kind in enumerate(kinds) if kind != "small change"), len(kinds))
