@@ -127,9 +127,8 @@ def write(
         if n >= MOST_TARGETS and clock() > begin + budget / 4:
             break
         candidates = _likeliest(desk, writer)
-        share = clock() + (end - clock()) / (
-            4 if n == 0 else 8
-        )  # of the tries: a unit that was read is made use of
+        # Of the tries alone: a unit that took long to be read is made use of.
+        share = clock() + (end - clock()) / (4 if n == 0 else 8)
         sure = SURE_TRIES if n == 0 else 1
         if _solved(search, writer, candidates, _Timer(clock, share), sure):
             return _proposal(search)  # a small change

@@ -322,8 +322,7 @@ class Run:
         if self.owned or not self._adopt():
             return None
         last = next((e.text for e in reversed(self.events()) if isinstance(e, Noticed)), None)
-        if self.tend():
-            watch.watch(self)
+        self._take()
         return last
 
     def release(self) -> None:
