@@ -7,6 +7,9 @@ BIN    := $(VENV)/bin
 DEMO_MODEL ?= qwen2.5-coder-1.5b
 TEST_MODEL ?= qwen2.5-coder-0.5b
 
+# One process per core, each file's tests in one of them; tests with a model or a browser need the machine to themselves.
+PARALLEL := -n auto --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo lab sidebar test unit lint web model-demo model-test bench bench-edits bench-index clean
 
@@ -64,11 +67,12 @@ web: sidebar
 	  cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent test; }
 
 unit: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q -m "not model and not browser and not slow and not bench"
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not model and not browser and not slow and not bench"
 
 test: lint web model-test
 	@echo "== All tests, with the real model $(TEST_MODEL)"
-	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q -m "not bench" --durations=15
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not model and not browser and not bench" --durations=15
+	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q -m "(model or browser) and not bench" --durations=15
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
