@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from loom_jupyter.errors import LoomError
 from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.runs.events import Action, Control
+from loom_jupyter.runs.files import json_bytes
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 CONTROL = "control.jsonl"
@@ -67,7 +68,7 @@ def send(
     )
     try:
         with closing(LineWriter(folder / CONTROL)) as file:
-            file.write(request.model_dump_json().encode())
+            file.write(json_bytes(request))
     except FileNotFoundError as error:
         raise ControlError(
             f"Run {folder.name} has no folder any more; `%loom runs` lists those there are."
@@ -75,7 +76,7 @@ def send(
     except OSError as error:
         raise ControlError(
             f"Run {folder.name} cannot be reached ({error.strerror or error}); "
-            f"mend the permissions of {folder} and try again."
+            f"correct the permissions of {folder} and try again."
         ) from error
     return request.id
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from loom_jupyter.context.secrets import masked
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import EVENT, Event
+from loom_jupyter.runs.files import whole
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 PROGRESS = "progress.jsonl"
@@ -82,12 +83,12 @@ class EventLog:
 
 
 def _masked(value: Any) -> Any:
-    """Return plain data without secrets: what a check prints, what a diff shows beside its lines."""
+    """Return plain data without secrets and half characters: what a check prints, what a diff shows."""
     if isinstance(value, dict):
-        return {key: _masked(part) for key, part in value.items()}
+        return {whole(key): _masked(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(part) for part in value]
-    return masked(value) if type(value) is str else value
+    return masked(whole(value)) if type(value) is str else value
 
 
 class LogReader:

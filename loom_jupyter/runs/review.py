@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.runs import files
 from loom_jupyter.runs.events import Action, Control, ControlHandled, Noticed, RunState, StateChanged
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 
-MAP = "map.json"
-"""What a run may change, and what it read."""
+MAP, PROPOSAL = "map.json", "proposal.json"
+"""What a run may change and what it read; what it proposes."""
 SUBJECT = 72
 """Most characters of a commit's first line."""
 
@@ -100,7 +101,7 @@ def _require_mapped(run: Run, rewrites: Sequence[Rewrite]) -> None:
     from loom_jupyter.context.context_map import ContextMap
 
     try:
-        made = ContextMap.model_validate_json((run.folder / MAP).read_bytes())
+        made = ContextMap.model_validate_json(files.read(run.folder / MAP))
     except (OSError, ValueError) as error:
         raise RunError(f"the map of run {run.id} cannot be read; run the task again.") from error
     strange = [rewrite.target.path for rewrite in rewrites if rewrite.target not in made.targets]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from loom_jupyter.pipeline.contracts import Proposal, TaskSpec
-from loom_jupyter.runs import control, watch
+from loom_jupyter.runs import control, files, watch
 from loom_jupyter.runs.events import (
     Action,
     ControlHandled,
@@ -25,9 +25,10 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
-from loom_jupyter.runs.request import Request, ReviewedProposal
-from loom_jupyter.runs.review import RunError, carry_out, settle
+from loom_jupyter.runs.request import RUN, Request, ReviewedProposal
+from loom_jupyter.runs.review import PROPOSAL, RunError, carry_out, settle
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Ledger
@@ -116,8 +117,12 @@ class Run:
         """The Evidence Ledger of this run; None as long as there is none."""
         from loom_jupyter.context.ledger import Ledger
 
-        file = self.folder / "ledger.json"
-        return Ledger.from_json(file.read_text("utf-8")) if file.exists() else None
+        try:
+            return Ledger.from_json(files.read(self.folder / LEDGER).decode())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"the ledger of run {self.id} is damaged; run the task again.") from error
 
     def events(self) -> list[Event]:
         """Return all events so far."""
@@ -328,7 +333,10 @@ class Run:
     def release(self) -> None:
         """Give the run up; the log stays readable."""
         with self._changed:
+            if self._log is not None:
+                self._log.close()
             self._log = self._controls = None
+            self._events = []
             self._owner.release()
             self._changed.notify_all()
 
@@ -367,12 +375,12 @@ class Run:
 
     def keep(self, request: Request) -> None:
         """Take `request` for what was asked, here and in ``run.json``."""
+        files.store(self.folder / RUN, request)
         self.request = request
-        file = self.folder / "run.json"
-        fresh = file.with_suffix(".new")
-        fresh.write_text(request.model_dump_json(indent=1), "utf-8")
-        fresh.replace(file)
 
     def stored_proposal(self) -> Proposal:
         """Return the proposal as the Coder made it."""
-        return Proposal.model_validate_json((self.folder / "proposal.json").read_text("utf-8"))
+        try:
+            return Proposal.model_validate_json(files.read(self.folder / PROPOSAL))
+        except (OSError, ValueError) as error:
+            raise RunError(f"the proposal of run {self.id} cannot be read; run the task again.") from error

@@ -17,7 +17,7 @@ from loom_jupyter.pipeline import topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.quoting import quotes
 from loom_jupyter.pipeline.talk import Talk
-from loom_jupyter.runs import stale, watch
+from loom_jupyter.runs import files, stale, watch
 from loom_jupyter.runs.events import (
     CandidateTried,
     Failed,
@@ -38,7 +38,7 @@ from loom_jupyter.runs.events import (
 from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
 from loom_jupyter.runs.recording import Recording
-from loom_jupyter.runs.review import accept
+from loom_jupyter.runs.review import PROPOSAL, accept
 from loom_jupyter.runs.run import Run
 
 if TYPE_CHECKING:
@@ -223,14 +223,14 @@ def _propose(run: Run, proposal: Proposal) -> None:
     """Put the proposal up for review, or accept it where that was asked and the check agrees."""
     from loom_jupyter.runs import written
 
-    (run.folder / "proposal.json").write_text(proposal.model_dump_json(indent=1), "utf-8")
+    files.store(run.folder / PROPOSAL, proposal)
     changes = written.changes(run, proposal.rewrites)
     stale.keep(run.folder, changes)
-    files = written.files(run, proposal.rewrites)
+    shown = written.files(run, proposal.rewrites)
     run.emit(
         ProposalMade(
             summary=proposal.summary,
-            files=files,
+            files=shown,
             passed=proposal.passed,
             answer=proposal.answer,
             cell=written.proposed_cell(run, proposal.rewrites),
@@ -238,7 +238,7 @@ def _propose(run: Run, proposal: Proposal) -> None:
     )
     if proposal.answer:
         run.emit(StateChanged(state=RunState.ACCEPTED, reason="answered"))
-    elif not files:
+    elif not shown:
         raise LoomError(f"Nothing usable was written: {proposal.summary}; say more exactly what to change.")
     elif run.request.apply and proposal.passed is not False:
         accept(run)

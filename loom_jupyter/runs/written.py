@@ -16,6 +16,7 @@ from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.edits.diff import unified_diff
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import ProposedCell, ProposedFile
+from loom_jupyter.runs.files import store
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -86,7 +87,7 @@ def write_session(folder: Path, session: Session) -> None:
         "nbformat_minor": 5,
     }
     (folder / _SESSION).mkdir(mode=0o700, exist_ok=True)
-    (folder / _SESSION / NOTEBOOK).write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
+    store(folder / _SESSION / NOTEBOOK, json.dumps(document, indent=1, ensure_ascii=False))
 
 
 def target(run: Run) -> Target:
