@@ -291,6 +291,9 @@ class ProposalMade(_Event):
     passed: bool | None
     answer: str = ""
     cell: ProposedCell | None = Field(default=None, description="With --cell: what is proposed instead of files.")
+    digests: dict[str, str] = Field(
+        default={}, description="Of each file: SHA-256 of its path and its bytes before and after."
+    )
 
 
 class ControlHandled(_Event):

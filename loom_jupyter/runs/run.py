@@ -61,6 +61,7 @@ class Run:
         self._listeners: list[Callable[[Event], None]] = []
         self._owner = FileLock(str(folder / "owner.lock"), thread_local=False)
         self._log: EventLog | None = None
+        self._proposed: ProposalMade | None = None
         self._controls: control.ControlReader | None = None
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -85,16 +86,28 @@ class Run:
     @property
     def proposal(self) -> ReviewedProposal | None:
         """What stands for review, or stood; None if nothing was proposed."""
-        for event in reversed(self.events()):
-            if isinstance(event, ProposalMade):
-                return ReviewedProposal(
-                    summary=event.summary,
-                    diffs={file.path: file.diff for file in event.files},
-                    passed=event.passed,
-                    answer=event.answer,
-                    cell=event.cell,
-                )
-        return None
+        event = self._shown
+        if event is None:
+            return None
+        return ReviewedProposal(
+            summary=event.summary,
+            diffs={file.path: file.diff for file in event.files},
+            passed=event.passed,
+            answer=event.answer,
+            cell=event.cell,
+        )
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of what was shown for review, by path: Accept writes nothing else."""
+        return self._shown.digests if self._shown is not None else {}
+
+    @property
+    def _shown(self) -> ProposalMade | None:
+        """The proposal as this process made it; in another process, as the log tells it."""
+        if self._proposed is not None:
+            return self._proposed
+        return next((e for e in reversed(self.events()) if isinstance(e, ProposalMade)), None)
 
     @property
     def question(self) -> str | None:
@@ -358,6 +371,8 @@ class Run:
         self._events.append(event)
         if isinstance(event, StateChanged):
             self._state = event.state
+        elif isinstance(event, ProposalMade):
+            self._proposed = event
         self._changed.notify_all()
         for listener in list(self._listeners):
             listener(event)

@@ -234,6 +234,7 @@ def _propose(run: Run, proposal: Proposal) -> None:
             passed=proposal.passed,
             answer=proposal.answer,
             cell=written.proposed_cell(run, proposal.rewrites),
+            digests=written.digests(run, proposal.rewrites),
         )
     )
     if proposal.answer:
