@@ -60,9 +60,7 @@ def other_file(run: Run) -> None:
 def one_more_file(run: Run) -> None:
     place = {"path": "evil.py", "sha256": None, "start": 1, "end": 0, "text": ""}
     target = {**json.loads((run.folder / "map.json").read_text())["targets"][0], **place}
-    changed(
-        run.folder / "proposal.json", lambda d: d["rewrites"].append({"target": target, "text": "evil = 1\n"})
-    )
+    changed(run.folder / "proposal.json", lambda d: d["rewrites"].append({"target": target, "text": "evil = 1\n"}))
     changed(run.folder / "map.json", lambda d: d["targets"].append(target))
 
 
