@@ -552,6 +552,10 @@ export interface ProposedFile {
  */
 export interface ControlHandled {
   action: Action;
+  /**
+   * Refused because nobody waits for it any more.
+   */
+  dropped: boolean;
   id: string;
   /**
    * Refused, but accept with `merged` can do it.

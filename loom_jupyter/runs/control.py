@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -16,6 +19,7 @@ from loom_jupyter.runs.files import json_bytes
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 CONTROL = "control.jsonl"
+_TAKEN, _WITHDRAWN = "taken", "withdrawn"
 
 
 class ControlError(LoomError):
@@ -31,6 +35,7 @@ def send(
     merged: bool = False,
     text: str = "",
     task: TaskSpec | None = None,
+    deadline: float | None = None,
 ) -> str:
     """Ask the run in `folder` for an action.
 
@@ -46,6 +51,8 @@ def send(
         For answer: the user's words.
     task
         For approve: the task as the user wants it.
+    deadline
+        Until when an answer is waited for (seconds since the epoch); None: for ever.
 
     Returns
     -------
@@ -65,10 +72,10 @@ def send(
         merged=merged,
         text=text,
         task=task,
+        deadline=deadline,
     )
     try:
-        with closing(LineWriter(folder / CONTROL)) as file:
-            file.write(json_bytes(request))
+        _append(folder, json_bytes(request))
     except FileNotFoundError as error:
         raise ControlError(
             f"Run {folder.name} has no folder any more; `%loom runs` lists those there are."
@@ -79,6 +86,42 @@ def send(
             f"correct the permissions of {folder} and try again."
         ) from error
     return request.id
+
+
+def take(folder: Path, request: Control) -> bool:
+    """Begin to carry a request out, as the run's owner; False if it was withdrawn, or nobody waits for it.
+
+    Raises
+    ------
+    OSError
+        If the mailbox cannot be written.
+    """
+    if request.deadline is None:
+        return True
+    return time.time() <= request.deadline and _first(folder, request.id, _TAKEN) == _TAKEN
+
+
+def withdraw(folder: Path, request_id: str) -> bool:
+    """Take a request back, as who asked; False if the run's owner has begun with it."""
+    try:
+        return _first(folder, request_id, _WITHDRAWN) != _TAKEN
+    except OSError:  # nobody can take it either
+        return True
+
+
+def _first(folder: Path, request_id: str, mark: str) -> str:
+    """Mark a request, and return the mark that it bears: of two that are written at once the first counts."""
+    _append(folder, json.dumps({mark: request_id}).encode())
+    for line in LineReader(folder / CONTROL).read():
+        for found in (_TAKEN, _WITHDRAWN):
+            if line == json.dumps({found: request_id}).encode():
+                return found
+    raise OSError(errno.EIO, "the request's mark cannot be read back")
+
+
+def _append(folder: Path, line: bytes) -> None:
+    with closing(LineWriter(folder / CONTROL)) as file:
+        file.write(line)
 
 
 class ControlReader:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loom_jupyter.runs.files import open_file
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of one line; a longer one is skipped, so that a broken writer cannot fill a reader's memory."""
 
@@ -88,7 +88,7 @@ class LineReader:
             return 0, []
         except OSError as error:  # a reader of a damaged run goes on with what it has
             if not self._told:
-                _log.warning("%s cannot be read (%s)", self._file, error.strerror or error)
+                _logger.warning("%s cannot be read (%s)", self._file, error.strerror or error)
             self._told = True
             return 0, []
         self._offset += len(data)

@@ -96,8 +96,8 @@ def _masked(value: Any) -> Any:
 class LogReader:
     """Follows a ``progress.jsonl``: each call of `read` returns the events that are new."""
 
-    def __init__(self, file: Path) -> None:
-        self._lines = LineReader(file)
+    def __init__(self, file: Path, offset: int = 0) -> None:
+        self._lines = LineReader(file, offset)
 
     def read(self) -> list[Event]:
         """Return new events; lines of no known type, and lines that are no event at all, are left out."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.pipeline.contracts import Proposal, TaskSpec
 from loom_jupyter.runs import control, files, watch
 from loom_jupyter.runs.events import (
     Action,
+    Control,
     ControlHandled,
     Event,
     Failed,
@@ -32,9 +36,13 @@ from loom_jupyter.runs.review import PROPOSAL, RunError, carry_out, settle
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.runs.asking import Asking
     from loom_jupyter.runs.person import RunPerson
 
-ANSWER_SECONDS = 10.0
+PATIENCE = 1.2
+"""Seconds that a run which is stopped has to end by itself."""
+STOPPED = "stopped by the user"
+_logger = logging.getLogger(__name__)
 
 
 def _last_state(events: list[Event]) -> RunState:
@@ -62,6 +70,10 @@ class Run:
         self._owner = FileLock(str(folder / "owner.lock"), thread_local=False)
         self._log: EventLog | None = None
         self._proposed: ProposalMade | None = None
+        self._lost: list[Event] = []
+        self._asked: list[Control] = []
+        self._stopping: float | None = None
+        self.abandoned = False
         self._controls: control.ControlReader | None = None
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -140,7 +152,7 @@ class Run:
     def events(self) -> list[Event]:
         """Return all events so far."""
         with self._changed:
-            return list(self._events) if self.owned else read_events(self.folder / PROGRESS)
+            return list(self._events) if self.owned else [*read_events(self.folder / PROGRESS), *self._lost]
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event, those already there first; return a function that ends it.
@@ -269,19 +281,24 @@ class Run:
         text: str = "",
         task: TaskSpec | None = None,
     ) -> None:
-        control_id = control.send(self.folder, action, paths, hunks, merged=merged, text=text, task=task)
-        end = time.monotonic() + ANSWER_SECONDS
-        while time.monotonic() < end:
-            self._take()
-            if self._answered(control_id):
-                return
-            time.sleep(0.05)
-        raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
+        self.ask(action, paths=paths, hunks=hunks, merged=merged, text=text, task=task).wait()
 
-    def _take(self) -> None:
-        """Look after the run if nobody else does: its owner may let go just after a look into the mailbox."""
+    def ask(self, action: Action, **asked: Any) -> Asking:
+        """Ask for an action without waiting for the answer; see :func:`loom_jupyter.runs.control.send`."""
+        from loom_jupyter.runs.asking import Asking
+
+        return Asking(self, action, **asked)
+
+    def take(self, request_id: str = "") -> None:
+        """Look after the run if nobody else does: its owner may let go just after a look into the mailbox.
+
+        Parameters
+        ----------
+        request_id
+            What is asked by whoever calls; of a run without an owner nothing older is carried out.
+        """
         with self._changed:
-            if (self.owned or self._adopt()) and self.tend():
+            if (self.owned or self._adopt(request_id)) and self.tend():
                 watch.watch(self)
 
     def tend(self) -> bool:
@@ -290,19 +307,22 @@ class Run:
             if not self.owned:
                 return False
             self.handle_controls()
+            self._stop_waiting()
             if self.state in watch.WATCHED:
                 return True
+            self.abandoned = self.working
             if not self.working:
                 self.release()
             return False
 
-    def _answered(self, control_id: str) -> bool:
-        for event in self.events():
-            if isinstance(event, ControlHandled) and event.id == control_id:
-                if not event.ok:
-                    raise RunError(event.reason)
-                return True
-        return False
+    def _stop_waiting(self) -> None:
+        """Stop a run whose work hangs: its user waits `PATIENCE` seconds, whatever it hangs in."""
+        if not (self.working and self.cancel.is_set() and self.state.at_work):
+            return
+        self._stopping = self._stopping or time.monotonic()
+        if time.monotonic() - self._stopping > PATIENCE:
+            self.emit(StateChanged(state=RunState.STOPPED, reason=STOPPED))
+            self.abandoned = True
 
     # --- ownership --------------------------------------------------------------------------------------------
 
@@ -317,19 +337,37 @@ class Run:
             self._owner.acquire(timeout=0)
         except Timeout:
             return False
-        self._log = EventLog(self.folder, self.id)
+        except (OSError, NotImplementedError) as error:  # the folder is gone, or its system has no locks
+            raise RunError(
+                f"run {self.id} cannot be locked ({error}); check that {self.folder} exists and can be written."
+            ) from error
+        try:
+            self._log = EventLog(self.folder, self.id)
+        except LoomError:
+            self._owner.release()
+            raise
+        self._lost = []
         self._events = read_events(self.folder / PROGRESS)
         self._state = _last_state(self._events)
         answered = [e.id for e in self._events if isinstance(e, ControlHandled)]
         self._controls = control.ControlReader(self.folder, answered)
         return True
 
-    def _adopt(self) -> bool:
-        """Own a run whose process has ended, and finish what that left in the middle."""
+    def _adopt(self, request_id: str = "") -> bool:
+        """Own a run whose process has ended, and finish what that left in the middle.
+
+        What else was asked of that process is refused: nobody may wait for it any more, and a Reject must not
+        carry out an Accept of before. Who does wait asks again.
+        """
         with self._changed:
             if not self.own():
                 return False
             settle(self)
+            for request in self._controls.poll() if self._controls else []:
+                if request.id == request_id:
+                    self._asked.append(request)
+                else:
+                    self._drop(request, "the process that was asked has ended")
             if self.state.at_work:
                 self.emit(Failed(text="the process that worked on this run ended; run the task again."))
                 self.emit(StateChanged(state=RunState.FAILED, reason="process ended"))
@@ -340,8 +378,22 @@ class Run:
         if self.owned or not self._adopt():
             return None
         last = next((e.text for e in reversed(self.events()) if isinstance(e, Noticed)), None)
-        self._take()
+        self.take()
         return last
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Let nobody stop the run in the middle of the block.
+
+        Raises
+        ------
+        Cancelled
+            If it was stopped before.
+        """
+        with self._changed:
+            if self.cancel.is_set():
+                raise Cancelled
+            yield
 
     def release(self) -> None:
         """Give the run up; the log stays readable."""
@@ -354,8 +406,16 @@ class Run:
             self._changed.notify_all()
 
     def emit(self, event: Event) -> None:
-        """Write an event into the log and tell the listeners. Only the owner can."""
+        """Write an event into the log and tell the listeners. Only the owner can.
+
+        Raises
+        ------
+        Cancelled
+            If the run was stopped while its work hung: what it still does comes too late.
+        """
         with self._changed:
+            if self.abandoned and not isinstance(event, ControlHandled):
+                raise Cancelled
             if self._log is None:
                 raise RuntimeError(f"run {self.id} is not owned by this handle")
             self._tell(self._log.emit(event))
@@ -365,7 +425,23 @@ class Run:
         with self._changed:
             for event in (Failed(text=text), StateChanged(state=RunState.FAILED, reason=text)):
                 number = self._events[-1].seq + 1 if self._events else 1
-                self._tell(event.model_copy(update={"seq": number, "ts": time.time(), "run": self.id}))
+                told = event.model_copy(update={"seq": number, "ts": time.time(), "run": self.id})
+                self._lost.append(told)
+                self._tell(told)
+
+    def give_up(self, text: str) -> None:
+        """Fail, and let go of, a run that cannot be looked after; never raises."""
+        self.cancel.set()
+        with self._changed:
+            try:
+                self.emit(Failed(text=text))
+                self.emit(StateChanged(state=RunState.FAILED, reason=text))
+            except Exception:  # its log may be what fails
+                _logger.exception("run %s failed and its log cannot say so", self.id)
+                self.lose(text)
+            self.abandoned = self.working
+            if not self.working:
+                self.release()
 
     def _tell(self, event: Event) -> None:
         self._events.append(event)
@@ -375,7 +451,11 @@ class Run:
             self._proposed = event
         self._changed.notify_all()
         for listener in list(self._listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # a front end that fails must not end the run
+                _logger.exception("a listener of run %s failed and is told no more", self.id)
+                self._listeners.remove(listener)
 
     # --- controls ---------------------------------------------------------------------------------------------
 
@@ -383,10 +463,26 @@ class Run:
         """Carry out what ``control.jsonl`` newly asks; return the answers by the requests' ids."""
         with self._changed:
             answers = {}
-            for request in self._controls.poll() if self._controls else []:
-                answers[request.id] = carry_out(self, request)
-                self.emit(answers[request.id])
+            fresh = self._controls.poll() if self._controls else []
+            requests, self._asked = [*self._asked, *fresh], []
+            for request in requests:
+                try:
+                    begun = control.take(self.folder, request)
+                except OSError:  # a full disk must not keep a run from being stopped
+                    begun = request.action is Action.STOP
+                if begun:
+                    answers[request.id] = carry_out(self, request)
+                    self.emit(answers[request.id])
+                else:
+                    answers[request.id] = self._drop(request, "it came too late, or the disk is full")
             return answers
+
+    def _drop(self, request: Control, why: str) -> ControlHandled:
+        """Answer a request that is not carried out."""
+        reason = f"{request.action.value} was not carried out: {why}; ask again."
+        answer = ControlHandled(id=request.id, action=request.action, ok=False, reason=reason, dropped=True)
+        self.emit(answer)
+        return answer
 
     def keep(self, request: Request) -> None:
         """Take `request` for what was asked, here and in ``run.json``."""

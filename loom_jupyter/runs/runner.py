@@ -39,7 +39,7 @@ from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
 from loom_jupyter.runs.recording import Recording
 from loom_jupyter.runs.review import PROPOSAL, accept
-from loom_jupyter.runs.run import Run
+from loom_jupyter.runs.run import STOPPED, Run
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
@@ -69,7 +69,7 @@ class _Turns:
         told = ""
         with self._moved:
             self._waiting.append(run)
-            while (first := self._waiting[0]) is not run:
+            while (first := self._first(run)) is not run:
                 if run.cancel.is_set():
                     self._waiting.remove(run)
                     raise Cancelled
@@ -77,6 +77,12 @@ class _Turns:
                     told = first.id
                     run.emit(StateChanged(state=RunState.QUEUED, reason=f"run {told} waits for your word"))
                 self._moved.wait(0.1)
+
+    def _first(self, run: Run) -> Run:
+        """Whose turn it is; a run that was stopped while it hung has had its turn."""
+        while self._waiting[0].abandoned and self._waiting[0] is not run:
+            self._waiting.popleft()
+        return self._waiting[0]
 
     def leave(self, run: Run) -> None:
         with self._moved:
@@ -108,9 +114,12 @@ def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: Acqui
         run.emit(StateChanged(state=RunState.RUNNING))
         _work(run, open_index(), settings, acquire)
     except Cancelled:
-        run.emit(StateChanged(state=RunState.STOPPED, reason="stopped by the user"))
+        _stopped(run)
     except LoomError as error:
         _fail(run, str(error))
+    except OSError as error:
+        said = f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or error
+        _fail(run, f"The system refused a file ({said}); free space or correct its permissions, then run again.")
     except Exception as error:  # noqa: BLE001 - a defect must end this run only, and be told
         _fail(run, f"Loom itself failed ({type(error).__name__}: {error}); please report it with {run.folder}.")
     finally:
@@ -120,7 +129,19 @@ def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: Acqui
             run.release()
 
 
+def _stopped(run: Run) -> None:
+    if not run.state.at_work:  # it hung and was given up
+        return
+    try:
+        run.emit(StateChanged(state=RunState.STOPPED, reason=STOPPED))
+    except LogError as error:
+        run.lose(str(error))
+
+
 def _fail(run: Run, text: str) -> None:
+    if run.cancel.is_set():  # what goes wrong because a run is stopped is no failure
+        _stopped(run)
+        return
     try:
         run.emit(Failed(text=text))
         run.emit(StateChanged(state=RunState.FAILED, reason=text))
@@ -242,7 +263,8 @@ def _propose(run: Run, proposal: Proposal) -> None:
     elif not shown:
         raise LoomError(f"Nothing usable was written: {proposal.summary}; say more exactly what to change.")
     elif run.request.apply and proposal.passed is not False:
-        accept(run)
+        with run.undisturbed():
+            accept(run)
     else:
         run.emit(NodeStarted(node=Node.REVIEW))
         run.emit(StateChanged(state=RunState.REVIEW))
