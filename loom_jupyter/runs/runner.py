@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -37,6 +38,7 @@ from loom_jupyter.runs.events import (
 )
 from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
+from loom_jupyter.runs.pruning import prune
 from loom_jupyter.runs.recording import Recording
 from loom_jupyter.runs.review import PROPOSAL, accept
 from loom_jupyter.runs.run import STOPPED, Run
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from loom_jupyter.settings import Settings
 
 Progress = Callable[[str, float], None]
+_logger = logging.getLogger(__name__)
 
 
 class AcquireModel(Protocol):
@@ -110,6 +113,7 @@ def start(run: Run, open_index: OpenIndex, settings: Settings, acquire: AcquireM
 def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: AcquireModel) -> None:
     """Whatever happens, the run ends in a state that says so, and the next one gets its turn."""
     try:
+        _prune(run)
         _turns.enter(run)
         run.emit(StateChanged(state=RunState.RUNNING))
         _work(run, open_index(), settings, acquire)
@@ -127,6 +131,13 @@ def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: Acqui
         run.working = False
         if run.state is not RunState.REVIEW:
             run.release()
+
+
+def _prune(run: Run) -> None:
+    try:
+        prune(run.folder.parent, run.id)
+    except OSError as error:  # old runs stay; that keeps no new one from its work
+        _logger.warning("old runs cannot be deleted (%s)", error)
 
 
 def _stopped(run: Run) -> None:

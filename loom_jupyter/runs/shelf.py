@@ -13,6 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from loom_jupyter.edits.accept import recover
+from loom_jupyter.edits.errors import EditError
 from loom_jupyter.runs.events import Indexed, ProposalMade, RunState, StateChanged
 from loom_jupyter.runs.files import open_file, read
 from loom_jupyter.runs.log import PROGRESS, parse
@@ -93,20 +95,25 @@ def summary(run: Stored) -> Summary:
 def delete(run: Stored) -> None:
     """Delete a run's folder: its log, its ledger, and the journal that undo needs.
 
+    An Accept or an Undo that a crash interrupted is finished or taken back first: only the journal can do that.
+
     Raises
     ------
     RunError
-        If a process works on it or waits for its review.
+        If a process works on it or waits for its review, or what was interrupted cannot be finished.
     """
     lock = FileLock(str(run.folder / "owner.lock"))
     try:
         with lock.acquire(timeout=0):
+            recover(run.folder / "journal", Path(run.request.root))
             shutil.rmtree(run.folder)
+    except EditError as error:
+        raise RunError(f"run {run.id} is not deleted, because its files are half written: {error}") from error
     except Timeout:
         raise RunError(f"run {run.id} is still open; stop or reject it first.") from None
     except OSError as error:
         raise RunError(
-            f"run {run.id} cannot be deleted ({error.strerror or error}); mend the permissions of {run.folder}."
+            f"run {run.id} cannot be deleted ({error.strerror or error}); correct the permissions of {run.folder}."
         ) from error
 
 
