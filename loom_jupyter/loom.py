@@ -164,18 +164,21 @@ class Loom:
         from loom_jupyter.context.secrets import masked
         from loom_jupyter.models import host
         from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
-        from loom_jupyter.runs.request import Request, new_run_id
+        from loom_jupyter.runs.files import store, storing, whole
+        from loom_jupyter.runs.request import RUN, Request, new_run_id
         from loom_jupyter.runs.run import Run
         from loom_jupyter.runs.runner import start
         from loom_jupyter.session import needed
 
         if not text.strip():
             raise LoomError("The task is empty; write in the cell what should be different.")
+        if whole(str(self.root)) != str(self.root):
+            raise LoomError(f"The path {whole(str(self.root))} is not valid UTF-8; rename that folder.")
         check = check or (None if cell else self.settings.check)
         session = needed(self.root, text, check, cell=cell, files=ask or commit)
         request = Request(
             id=new_run_id(),
-            task=masked(text.strip()),
+            task=masked(whole(text.strip())),
             root=str(self.root),
             tagged=tuple(tagged),
             check=self._check(check, text),
@@ -191,10 +194,12 @@ class Loom:
             notebook=notebook,
             cell=cell,
         )
+        request = Request.model_validate(whole(request.model_dump()))
         recovered = self.recover()
         folder = self.folder / "runs" / request.id
-        folder.mkdir(parents=True, mode=0o700)
-        (folder / "run.json").write_text(request.model_dump_json(indent=1), "utf-8")
+        with storing(str(folder)):
+            folder.mkdir(parents=True, mode=0o700)
+        store(folder / RUN, request)
         run = Run(folder, request)
         run.own()
         self._live[run.id] = run
@@ -268,13 +273,14 @@ class Loom:
 
     def open_run(self, run_id: str) -> Run:
         """Return a run by its id, of this process or from disk."""
-        from loom_jupyter.runs.request import Request
+        from loom_jupyter.runs.files import read
+        from loom_jupyter.runs.request import RUN, Request
         from loom_jupyter.runs.run import Run
 
         if run_id not in self._live:
             folder = self.folder / "runs" / Path(run_id).name
             try:
-                request = Request.model_validate_json((folder / "run.json").read_text("utf-8"))
+                request = Request.model_validate_json(read(folder / RUN))
             except (OSError, ValueError) as error:
                 raise LoomError(f"There is no run {run_id!r} here; `%loom runs` lists those there are.") from error
             self._live[run_id] = Run(folder, request)

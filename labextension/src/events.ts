@@ -500,6 +500,12 @@ export interface ProposalMade {
    * With --cell: what is proposed instead of files.
    */
   cell: ProposedCell | null;
+  /**
+   * Of each file: SHA-256 of its path and its bytes before and after.
+   */
+  digests: {
+    [k: string]: string;
+  };
   files: ProposedFile[];
   passed: boolean | null;
   /**
@@ -546,6 +552,10 @@ export interface ProposedFile {
  */
 export interface ControlHandled {
   action: Action;
+  /**
+   * Refused because nobody waits for it any more.
+   */
+  dropped: boolean;
   id: string;
   /**
    * Refused, but accept with `merged` can do it.

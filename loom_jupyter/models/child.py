@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import ModelDiedError, ModelError
 
 POLL = 0.01  # seconds between looks at the caller's cancel flag
+GRACE = 1.5  # seconds that a process which is told to stop has for it, before it is killed
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 SPINS = "1000"  # a waiting thread soon sleeps: libgomp's default spins through whole time slices of a busy machine
 LAST = frozenset({"done", "error", "cancelled"})  # what ends the answers to a request
 
 Answer = dict[str, Any]
+_logger = logging.getLogger(__name__)
 
 
 class Child:
@@ -34,10 +38,16 @@ class Child:
     ----------
     log
         File that receives what llama.cpp prints.
+
+    Attributes
+    ----------
+    borrower
+        Stops the requests that are given no `cancel` of their own.
     """
 
     def __init__(self, log: Path) -> None:
         self.log = log
+        self.borrower: threading.Event | None = None
         self.disposable = True  # until it holds a loaded model, a stop may simply end it
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
@@ -52,7 +62,9 @@ class Child:
                 start_new_session=True,  # Ctrl+C in a terminal is for the client
             )
         self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="loom-model", daemon=True).start()
+        threading.Thread(target=self._write, name="loom-model-in", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -73,33 +85,46 @@ class Child:
 
     def ask(self, request: Answer, cancel: threading.Event | None = None) -> Iterator[Answer]:
         """Send a request and yield its answers up to the last; abandoning the iterator stops the work."""
+        cancel = cancel or self.borrower
         number = next(self._numbers)
         self._send({"id": number, **request})
-        cancelled = finished = False
+        finished = False
         try:
             while not finished:
-                if not cancelled and cancel is not None and cancel.is_set():
-                    cancelled = True
-                    self._stop(number)
+                if cancel is not None and cancel.is_set():
+                    break
                 try:
-                    answer = self._answers.get(timeout=POLL if cancel is not None and not cancelled else None)
+                    answer = self._answers.get(timeout=POLL if cancel is not None else None)
                 except queue.Empty:
                     continue
                 finished = answer is None or not answer.keys().isdisjoint(LAST)
-                if cancelled:
-                    continue
                 yield self._sound(answer)
         finally:
             if not finished:
-                self._abandon(number)
-        if cancelled:
+                self._stop(number)
+        if not finished:
             raise Cancelled
 
     def _stop(self, number: int) -> None:
-        if self.disposable:
-            self._child.kill()
-        else:
-            self._send({"cancel": number})
+        """Stop the work at a request; a process that does not stop, because it hangs, is killed."""
+        if not self.disposable:
+            self._outbox.put(_line({"cancel": number}))
+            end = time.monotonic() + GRACE
+            while (left := end - time.monotonic()) > 0:
+                try:
+                    answer = self._answers.get(timeout=left)
+                except queue.Empty:
+                    break
+                if answer is None or not answer.keys().isdisjoint(LAST):
+                    return
+        self._kill()
+
+    def _kill(self) -> None:
+        self._child.kill()
+        try:
+            self._child.wait(GRACE)
+        except subprocess.TimeoutExpired:  # it hangs in the system itself, which ends it when that returns
+            _logger.warning("the model's process %d does not end although it was killed", self.pid)
 
     def _sound(self, answer: Answer | None) -> Answer:
         """Return an answer that is one; raise what it says otherwise."""
@@ -115,37 +140,32 @@ class Child:
         """End the process: it exits when its input does."""
         if os.getpid() != self._owner:
             return  # a fork of the client does not own the child
-        assert self._child.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.close()
+        self._outbox.put(None)
         try:
-            self._child.wait(1)
+            self._child.wait(GRACE)
         except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-
-    def _abandon(self, number: int) -> None:
-        if not self.alive:
-            return
-        self._send({"cancel": number})
-        while True:
-            answer = self._answers.get()
-            if answer is None or not answer.keys().isdisjoint(LAST):
-                return
+            self._kill()
 
     def _send(self, message: Answer) -> None:
+        if not self.alive:
+            raise ModelDiedError(self._obituary())
+        self._outbox.put(_line(message))
+
+    def _write(self) -> None:
+        """Hand messages on: a process that hangs does not read them, and nobody else may wait for that."""
         assert self._child.stdin is not None
-        try:
-            self._child.stdin.write(json.dumps(message).encode() + b"\n")
-            self._child.stdin.flush()
-        except (BrokenPipeError, ValueError) as error:
-            raise ModelDiedError(self._obituary()) from error
+        with contextlib.suppress(OSError), self._child.stdin as pipe:  # its death is noticed by who listens
+            while (line := self._outbox.get()) is not None:
+                pipe.write(line)
+                pipe.flush()
 
     def _listen(self) -> None:
         assert self._child.stdout is not None
-        for line in self._child.stdout:
-            self._answers.put(json.loads(line))
-        self._answers.put(None)
+        try:
+            for line in self._child.stdout:
+                self._answers.put(json.loads(line))
+        finally:  # whatever it wrote, nobody must wait for more
+            self._answers.put(None)
 
     def _obituary(self) -> str:
         code = self._child.wait()
@@ -153,6 +173,11 @@ class Child:
         memory = code == -signal.SIGKILL if sys.platform != "win32" else False
         why = " (the system may have run out of memory: take a smaller model or window)" if memory else ""
         return f"The model's process {how}{why}; the next use starts it again, its log is {self.log}."
+
+
+def _line(message: Answer) -> bytes:
+    """Return a message as a line; half a character of a text (a lone surrogate) becomes a question mark."""
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _environment() -> dict[str, str]:

@@ -112,6 +112,8 @@ class Host:
             how = _How(n_ctx, own.key if own is not None else None, device)
             yield self._loaded(name_or_path, how, on_progress or _silent, cancel, log)
         finally:
+            if self._model is not None:
+                self._model.lend(None)
             self._leave_after_a_while()
             self._turn.release()
 
@@ -160,11 +162,12 @@ class Host:
         name = catalogue.resolve_name(None if name_or_path is None else str(name_or_path))
         auto = name == catalogue.AUTO
         if auto:
-            name = self._best(how.device, on_progress)
+            name = self._best(how.device, on_progress, cancel)
         where = name if catalogue.is_url(name) else fetch.locate(name, on_progress, cancel)
         key = (where, how)
         if self._model is not None and self._key == key and self._model.alive:
             with contextlib.suppress(ModelError):  # it died since: load it again
+                self._model.lend(cancel)
                 if log is not None:
                     self._model.log_to(log)
                 return self._model
@@ -185,15 +188,16 @@ class Host:
                 device=how.device,
             )
         self._key, self._auto = key, name if auto else None
+        self._model.lend(cancel)
         return self._model
 
-    def _best(self, device: str | None, on_progress: Progress) -> str:
+    def _best(self, device: str | None, on_progress: Progress, cancel: threading.Event | None) -> str:
         """Name the largest model that serves here; what is loaded for that reason stays."""
         if self._auto is not None and self._model is not None and self._model.alive:
             return self._auto
         self._drop()
         on_progress("plan", 0.0)
-        return overview(device=device).best
+        return overview(device=device, cancel=cancel).best
 
     def _drop(self) -> None:
         model, self._model, self._key, self._auto = self._model, None, None, None

@@ -84,6 +84,7 @@ class LlamaCpp:
         self._log = Path(log) if log else Path(tempfile.gettempdir()) / f"loom-model-{os.getpid()}.log"
         self.memory: list[dict[str, Any]] = []
         self._lock = threading.Lock()
+        self._borrower: threading.Event | None = None
         self._process: Child | None = None
         self._plan: MemoryPlan | None = None
         self._info: ModelInfo | None = None
@@ -137,6 +138,10 @@ class LlamaCpp:
         if self.pid is not None:
             self._ask({"op": "log", "path": str(log)})
             self._running().log = log
+
+    def lend(self, cancel: threading.Event | None) -> None:
+        """Let the one who has the model now stop any of its calls, also those that are told no `cancel`."""
+        self._borrower = cancel
 
     def close(self) -> None:
         """Unload the model and end its process."""
@@ -261,6 +266,7 @@ class LlamaCpp:
             yield Reply(item["text"], item["finish"], Usage(**item["usage"]))
 
     def _items(self, request: Answer, cancel: threading.Event | None) -> Iterator[Answer]:
+        cancel = cancel or self._borrower
         with self._lock:
             for answer in self._running(cancel).ask(request, cancel):
                 if "item" in answer:
@@ -272,6 +278,7 @@ class LlamaCpp:
         cancel: threading.Event | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Any:
+        cancel = cancel or self._borrower
         with self._lock:
             for answer in self._running(cancel).ask(request, cancel):
                 if "text" in answer and on_text is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,6 +103,7 @@ def overview(
     device: str | None = None,
     loaded: MemoryPlan | None = None,
     held: int = 0,
+    cancel: threading.Event | None = None,
 ) -> Overview:
     """Plan the catalogue's models, and the chosen one, for this machine.
 
@@ -115,14 +117,19 @@ def overview(
         How the chosen model was loaded, if it is in memory now.
     held
         Bytes that the loaded model, whichever it is, would give back.
+    cancel
+        Set by another thread to stop.
 
     Raises
     ------
     ModelError
         If llama-cpp-python is missing, or there is no such device.
+    Cancelled
+        If `cancel` was set.
     """
     with tempfile.TemporaryDirectory() as folder:
         child = Child(Path(folder) / "overview.log")
+        child.borrower = cancel
         try:
             target = find(child.get({"op": "devices"}), device).regained(held)
             rows = [_row(child, entry, target) for entry in entries().values()]

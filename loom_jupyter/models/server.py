@@ -89,6 +89,10 @@ class Server:
     def close(self) -> None:
         """Do nothing: no connection is kept."""
 
+    def lend(self, cancel: threading.Event | None) -> None:
+        """Let the one who has the model now stop any of its calls, also those that are told no `cancel`."""
+        self._http.borrower = self._root.borrower = cancel
+
     def count(self, text: str) -> int:
         """Return the number of tokens of `text`, by the server's tokenizer or else by a cautious guess."""
         exact = self._count(text)

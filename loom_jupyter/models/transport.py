@@ -53,10 +53,16 @@ class Transport:
         Address that paths are added to, such as ``http://localhost:8080/v1``.
     key
         Sent as a bearer token; never logged and never part of an error.
+
+    Attributes
+    ----------
+    borrower
+        Stops the calls that are given no `cancel` of their own.
     """
 
     def __init__(self, base: str, key: str | None = None) -> None:
         self.base = base.rstrip("/")
+        self.borrower: threading.Event | None = None
         self._headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -86,7 +92,9 @@ class Transport:
                 yield _parse(line)
 
     def _lines(self, method: str, path: str, body: Any, cancel: threading.Event | None) -> Iterator[bytes]:
-        data = None if body is None else json.dumps(body).encode()
+        # Half a character of a text (a lone surrogate) becomes a question mark.
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        cancel = cancel or self.borrower
         call = _Call(method, self.base + path, data, self._headers)
         call.start()
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -12,9 +15,11 @@ from pydantic import ValidationError
 from loom_jupyter.errors import LoomError
 from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.runs.events import Action, Control
+from loom_jupyter.runs.files import json_bytes
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 CONTROL = "control.jsonl"
+_TAKEN, _WITHDRAWN = "taken", "withdrawn"
 
 
 class ControlError(LoomError):
@@ -30,6 +35,7 @@ def send(
     merged: bool = False,
     text: str = "",
     task: TaskSpec | None = None,
+    deadline: float | None = None,
 ) -> str:
     """Ask the run in `folder` for an action.
 
@@ -45,6 +51,8 @@ def send(
         For answer: the user's words.
     task
         For approve: the task as the user wants it.
+    deadline
+        Until when an answer is waited for (seconds since the epoch); None: for ever.
 
     Returns
     -------
@@ -64,10 +72,10 @@ def send(
         merged=merged,
         text=text,
         task=task,
+        deadline=deadline,
     )
     try:
-        with closing(LineWriter(folder / CONTROL)) as file:
-            file.write(request.model_dump_json().encode())
+        _append(folder, json_bytes(request))
     except FileNotFoundError as error:
         raise ControlError(
             f"Run {folder.name} has no folder any more; `%loom runs` lists those there are."
@@ -75,9 +83,45 @@ def send(
     except OSError as error:
         raise ControlError(
             f"Run {folder.name} cannot be reached ({error.strerror or error}); "
-            f"mend the permissions of {folder} and try again."
+            f"correct the permissions of {folder} and try again."
         ) from error
     return request.id
+
+
+def take(folder: Path, request: Control) -> bool:
+    """Begin to carry a request out, as the run's owner; False if it was withdrawn, or nobody waits for it.
+
+    Raises
+    ------
+    OSError
+        If the mailbox cannot be written.
+    """
+    if request.deadline is None:
+        return True
+    return time.time() <= request.deadline and _first(folder, request.id, _TAKEN) == _TAKEN
+
+
+def withdraw(folder: Path, request_id: str) -> bool:
+    """Take a request back, as who asked; False if the run's owner has begun with it."""
+    try:
+        return _first(folder, request_id, _WITHDRAWN) != _TAKEN
+    except OSError:  # nobody can take it either
+        return True
+
+
+def _first(folder: Path, request_id: str, mark: str) -> str:
+    """Mark a request, and return the mark that it bears: of two that are written at once the first counts."""
+    _append(folder, json.dumps({mark: request_id}).encode())
+    for line in LineReader(folder / CONTROL).read():
+        for found in (_TAKEN, _WITHDRAWN):
+            if line == json.dumps({found: request_id}).encode():
+                return found
+    raise OSError(errno.EIO, "the request's mark cannot be read back")
+
+
+def _append(folder: Path, line: bytes) -> None:
+    with closing(LineWriter(folder / CONTROL)) as file:
+        file.write(line)
 
 
 class ControlReader:

@@ -44,8 +44,11 @@ from loom_jupyter.runs.events import (
     Noticed,
     RankedFile,
 )
+from loom_jupyter.runs.evidence import LEDGER
+from loom_jupyter.runs.files import store
 from loom_jupyter.runs.operations import Operation, named, readable, settled, targeted
 from loom_jupyter.runs.refusals import refusal
+from loom_jupyter.runs.review import MAP
 from loom_jupyter.runs.verdicts import hopeless, verdict
 
 if TYPE_CHECKING:
@@ -134,7 +137,7 @@ class WorkspaceDesk:
         self.ledger = self.index.rank(
             request.asked, tagged=request.tagged, terms=spec.terms, places=seen, notebook=request.notebook
         )
-        (self.run.folder / "ledger.json").write_text(self.ledger.to_json(), "utf-8")
+        store(self.run.folder / LEDGER, self.ledger.to_json())
         self.run.emit(
             LedgerMade(
                 files=[RankedFile.model_validate(entry) for entry in self.ledger.top(TOP_FILES)],
@@ -198,7 +201,7 @@ class WorkspaceDesk:
         if self.ledger is None:
             raise RuntimeError("the map needs a ledger: offers come first")
         packed = self._doubted(self._packed(self.ledger, spec, chosen))
-        (self.run.folder / "map.json").write_text(packed.model_dump_json(indent=1), "utf-8")
+        store(self.run.folder / MAP, packed)
         self.run.emit(
             MapMade(
                 targets=[place(t.path, t.symbol, t.start, t.end) for t in packed.targets],

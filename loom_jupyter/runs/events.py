@@ -291,6 +291,9 @@ class ProposalMade(_Event):
     passed: bool | None
     answer: str = ""
     cell: ProposedCell | None = Field(default=None, description="With --cell: what is proposed instead of files.")
+    digests: dict[str, str] = Field(
+        default={}, description="Of each file: SHA-256 of its path and its bytes before and after."
+    )
 
 
 class ControlHandled(_Event):
@@ -302,6 +305,7 @@ class ControlHandled(_Event):
     ok: bool
     reason: str = ""
     mergeable: bool = Field(default=False, description="Refused, but accept with `merged` can do it.")
+    dropped: bool = Field(default=False, description="Refused because nobody waits for it any more.")
 
 
 class Noticed(_Event):
@@ -363,6 +367,9 @@ class Control(BaseModel):
         For answer: the user's words; empty to go on with the best guess.
     task
         For approve: the task as the user wants it. None leaves it as it is.
+    deadline
+        Until when the writer waits for an answer (seconds since the epoch); later it is not carried out. None: for
+        ever, but not beyond the life of the process that owns the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -374,6 +381,7 @@ class Control(BaseModel):
     merged: bool = False
     text: str = ""
     task: TaskSpec | None = None
+    deadline: float | None = None
 
 
 def schema() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.runs.files import read
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Evidence, Ledger
@@ -65,7 +66,7 @@ def page(folder: Path, asked: Asked) -> dict[str, Any]:
     Raises
     ------
     LoomError
-        If the ledger is too large to be shown.
+        If the ledger is too large to be shown, or damaged.
     """
     file = folder / LEDGER
     size = file.stat().st_size
@@ -97,7 +98,10 @@ def page(folder: Path, asked: Asked) -> dict[str, Any]:
 def _ledger(file: Path, _version: str) -> Ledger:
     from loom_jupyter.context.ledger import Ledger
 
-    return Ledger.from_json(file.read_text("utf-8"))
+    try:
+        return Ledger.from_json(read(file).decode())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LoomError("This ledger is damaged; run the task again.") from error
 
 
 def _family(row: Evidence) -> str:

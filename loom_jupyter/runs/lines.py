@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+from loom_jupyter.runs.files import open_file
+
+_logger = logging.getLogger(__name__)
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of one line; a longer one is skipped, so that a broken writer cannot fill a reader's memory."""
 
@@ -20,12 +24,11 @@ class LineWriter:
     Raises
     ------
     OSError
-        If the file cannot be opened.
+        If the file cannot be opened, or is no ordinary file.
     """
 
     def __init__(self, file: Path) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._handle = os.open(file, flags, 0o600)
+        self._handle = open_file(file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
 
     def write(self, line: bytes) -> None:
         """Append `line` and a line end."""
@@ -50,14 +53,16 @@ class LineReader:
     Parameters
     ----------
     file
-        May not exist yet.
+        May not exist yet; what is no ordinary file is read as if it were empty.
+    offset
+        Where to begin, in bytes: the start of a line.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, offset: int = 0) -> None:
         self._file = file
-        self._offset = 0
+        self._offset = offset
         self._rest = b""
-        self._skipping = False
+        self._skipping = self._told = False
 
     def read(self, limit: int = -1) -> list[bytes]:
         """Return new complete lines without their ends; an unfinished last line waits for its rest.
@@ -74,12 +79,17 @@ class LineReader:
 
     def _read(self, limit: int) -> tuple[int, list[bytes]]:
         try:
-            with self._file.open("rb") as stream:
+            with os.fdopen(open_file(self._file, os.O_RDONLY), "rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:  # replaced by a shorter file
                     self._offset, self._rest = 0, b""
                 stream.seek(self._offset)
                 data = stream.read(limit)
         except FileNotFoundError:
+            return 0, []
+        except OSError as error:  # a reader of a damaged run goes on with what it has
+            if not self._told:
+                _logger.warning("%s cannot be read (%s)", self._file, error.strerror or error)
+            self._told = True
             return 0, []
         self._offset += len(data)
         *lines, rest = (self._rest + data).split(b"\n")

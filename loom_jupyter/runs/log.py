@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from loom_jupyter.context.secrets import masked
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import EVENT, Event
+from loom_jupyter.runs.files import whole
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 PROGRESS = "progress.jsonl"
@@ -61,7 +62,9 @@ class EventLog:
         """
         with self._lock:
             stamp = {"seq": self._seq + 1, "ts": round(time.time(), 4), "run": self._run}
-            written = EVENT.validate_python({**_masked(event.model_dump()), **stamp})
+            told = event.model_dump()
+            digests = {key: told[key] for key in ("digests",) if key in told}  # noise, but no secret
+            written = EVENT.validate_python({**_masked(told), **whole(digests), **stamp})
             try:
                 self._lines.write(EVENT.dump_json(written))
             except OSError as error:
@@ -82,19 +85,19 @@ class EventLog:
 
 
 def _masked(value: Any) -> Any:
-    """Return plain data without secrets: what a check prints, what a diff shows beside its lines."""
+    """Return plain data without secrets and half characters: what a check prints, what a diff shows."""
     if isinstance(value, dict):
-        return {key: _masked(part) for key, part in value.items()}
+        return {whole(key): _masked(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(part) for part in value]
-    return masked(value) if type(value) is str else value
+    return masked(whole(value)) if type(value) is str else value
 
 
 class LogReader:
     """Follows a ``progress.jsonl``: each call of `read` returns the events that are new."""
 
-    def __init__(self, file: Path) -> None:
-        self._lines = LineReader(file)
+    def __init__(self, file: Path, offset: int = 0) -> None:
+        self._lines = LineReader(file, offset)
 
     def read(self) -> list[Event]:
         """Return new events; lines of no known type, and lines that are no event at all, are left out."""

@@ -20,8 +20,9 @@ from loom_jupyter.pipeline import coder, topology
 from loom_jupyter.pipeline.contracts import Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.quoting import quotes
 from loom_jupyter.pipeline.talk import Talk
-from loom_jupyter.runs import recording, written
+from loom_jupyter.runs import files, recording, written
 from loom_jupyter.runs.events import Event
+from loom_jupyter.runs.review import PROPOSAL
 from loom_jupyter.runs.run import Run
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def replay(run: Run) -> Replay:
     lines = _recording(run)
     unanswered = run.request.model_copy(update={"answer": ""}).words  # the answer is in the recording
     proposal = again(unanswered, lines, budget=run.request.budget, ask=run.request.ask)
-    was = (run.folder / "proposal.json").read_text("utf-8")
-    same = proposal.model_dump_json(indent=1) == was
+    was = files.read(run.folder / PROPOSAL)
+    same = files.json_bytes(proposal, indent=1) == was
     diffs = run.proposal.diffs if run.proposal is not None else {}
     return Replay(
         run.id,
@@ -173,7 +174,7 @@ def _recording(run: Run) -> list[Line]:
     if lines[-1]["call"] == recording.FULL:
         size = recording.MAX_BYTES // 1024**2
         raise ReplayError(f"The recording of run {run.id} was cut off at {size} MiB; run the task again.")
-    if not (run.folder / "proposal.json").exists():
+    if not (run.folder / PROPOSAL).exists():
         raise ReplayError(f"Run {run.id} is {run.state.value} and proposed nothing: there is nothing to reach.")
     return lines
 

@@ -12,6 +12,8 @@ from loom_jupyter.edits.checks.cells import Session
 from loom_jupyter.pipeline.contracts import with_answer
 from loom_jupyter.runs.events import ProposedCell
 
+RUN = "run.json"
+
 
 class Request(BaseModel):
     """What a run was asked; ``run.json`` in its folder.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.runs import files
 from loom_jupyter.runs.events import Action, Control, ControlHandled, Noticed, RunState, StateChanged
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 
-MAP = "map.json"
-"""What a run may change, and what it read."""
+MAP, PROPOSAL = "map.json", "proposal.json"
+"""What a run may change and what it read; what it proposes."""
 SUBJECT = 72
 """Most characters of a commit's first line."""
 
@@ -79,12 +80,14 @@ def accept(
     known = {rewrite.target.path for rewrite in rewrites}
     if unknown := sorted({*(paths or ()), *(hunks or ())} - known):
         raise RunError(f"{unknown[0]} is not in the proposal; it holds {', '.join(sorted(known))}.")
+    if paths is None and (missing := sorted(set(run.digests) - known)):
+        raise RunError(f"{missing[0]} was shown and is gone from run {run.id}'s files; run the task again.")
     chosen = [r for r in rewrites if paths is None or r.target.path in paths]
     if not chosen:
         raise RunError("the proposal changes no file; there is nothing to accept.")
     root = Path(run.request.root)
     try:
-        changes = stale.changes(run.folder, root, chosen, hunks or {}, merged=merged)
+        changes = stale.changes(run.folder, root, chosen, hunks or {}, run.digests, merged=merged)
         own = _own_changes(run, [change.path for change in changes])
         written = write(changes, run.folder / "journal", root)
     except StaleFileError as error:
@@ -100,7 +103,7 @@ def _require_mapped(run: Run, rewrites: Sequence[Rewrite]) -> None:
     from loom_jupyter.context.context_map import ContextMap
 
     try:
-        made = ContextMap.model_validate_json((run.folder / MAP).read_bytes())
+        made = ContextMap.model_validate_json(files.read(run.folder / MAP))
     except (OSError, ValueError) as error:
         raise RunError(f"the map of run {run.id} cannot be read; run the task again.") from error
     strange = [rewrite.target.path for rewrite in rewrites if rewrite.target not in made.targets]
@@ -110,11 +113,16 @@ def _require_mapped(run: Run, rewrites: Sequence[Rewrite]) -> None:
 
 def _accept_cell(run: Run, paths: list[str] | None, hunks: dict[str, list[int]] | None) -> None:
     """Take a proposed cell; the front end puts it into the notebook."""
+    from loom_jupyter.runs import written
+
     proposal = run.proposal
     if proposal is None or proposal.cell is None or run.state not in (RunState.REVIEW, RunState.RUNNING):
         raise RunError(_cannot(run, "accept"))
     if hunks or (paths is not None and set(paths) != set(proposal.diffs)):
         raise RunError("a cell is accepted as a whole; name no file and no part of it.")
+    derived = written.digests(run, run.stored_proposal().rewrites)
+    if not derived or derived != run.digests or written.cell_digest(proposal.cell) not in derived.values():
+        raise RunError(f"the cell is not what was shown, because the files of run {run.id} changed; run it again.")
     run.emit(Noticed(text="`%loom cell` puts the accepted cell below the cell in which you type it."))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(proposal.diffs)))
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.pipeline.contracts import Proposal, TaskSpec
-from loom_jupyter.runs import control, watch
+from loom_jupyter.runs import control, files, watch
 from loom_jupyter.runs.events import (
     Action,
+    Control,
     ControlHandled,
     Event,
     Failed,
@@ -25,15 +29,20 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
-from loom_jupyter.runs.request import Request, ReviewedProposal
-from loom_jupyter.runs.review import RunError, carry_out, settle
+from loom_jupyter.runs.request import RUN, Request, ReviewedProposal
+from loom_jupyter.runs.review import PROPOSAL, RunError, carry_out, settle
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Ledger
+    from loom_jupyter.runs.asking import Asking
     from loom_jupyter.runs.person import RunPerson
 
-ANSWER_SECONDS = 10.0
+PATIENCE = 1.2
+"""Seconds that a run which is stopped has to end by itself."""
+STOPPED = "stopped by the user"
+_logger = logging.getLogger(__name__)
 
 
 def _last_state(events: list[Event]) -> RunState:
@@ -60,6 +69,11 @@ class Run:
         self._listeners: list[Callable[[Event], None]] = []
         self._owner = FileLock(str(folder / "owner.lock"), thread_local=False)
         self._log: EventLog | None = None
+        self._proposed: ProposalMade | None = None
+        self._lost: list[Event] = []
+        self._asked: list[Control] = []
+        self._stopping: float | None = None
+        self.abandoned = False
         self._controls: control.ControlReader | None = None
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -84,16 +98,28 @@ class Run:
     @property
     def proposal(self) -> ReviewedProposal | None:
         """What stands for review, or stood; None if nothing was proposed."""
-        for event in reversed(self.events()):
-            if isinstance(event, ProposalMade):
-                return ReviewedProposal(
-                    summary=event.summary,
-                    diffs={file.path: file.diff for file in event.files},
-                    passed=event.passed,
-                    answer=event.answer,
-                    cell=event.cell,
-                )
-        return None
+        event = self._shown
+        if event is None:
+            return None
+        return ReviewedProposal(
+            summary=event.summary,
+            diffs={file.path: file.diff for file in event.files},
+            passed=event.passed,
+            answer=event.answer,
+            cell=event.cell,
+        )
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of what was shown for review, by path: Accept writes nothing else."""
+        return self._shown.digests if self._shown is not None else {}
+
+    @property
+    def _shown(self) -> ProposalMade | None:
+        """The proposal as this process made it; in another process, as the log tells it."""
+        if self._proposed is not None:
+            return self._proposed
+        return next((e for e in reversed(self.events()) if isinstance(e, ProposalMade)), None)
 
     @property
     def question(self) -> str | None:
@@ -116,13 +142,17 @@ class Run:
         """The Evidence Ledger of this run; None as long as there is none."""
         from loom_jupyter.context.ledger import Ledger
 
-        file = self.folder / "ledger.json"
-        return Ledger.from_json(file.read_text("utf-8")) if file.exists() else None
+        try:
+            return Ledger.from_json(files.read(self.folder / LEDGER).decode())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"the ledger of run {self.id} is damaged; run the task again.") from error
 
     def events(self) -> list[Event]:
         """Return all events so far."""
         with self._changed:
-            return list(self._events) if self.owned else read_events(self.folder / PROGRESS)
+            return list(self._events) if self.owned else [*read_events(self.folder / PROGRESS), *self._lost]
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event, those already there first; return a function that ends it.
@@ -251,19 +281,24 @@ class Run:
         text: str = "",
         task: TaskSpec | None = None,
     ) -> None:
-        control_id = control.send(self.folder, action, paths, hunks, merged=merged, text=text, task=task)
-        end = time.monotonic() + ANSWER_SECONDS
-        while time.monotonic() < end:
-            self._take()
-            if self._answered(control_id):
-                return
-            time.sleep(0.05)
-        raise RunError(f"the process that works on run {self.id} does not answer; end it and ask again.")
+        self.ask(action, paths=paths, hunks=hunks, merged=merged, text=text, task=task).wait()
 
-    def _take(self) -> None:
-        """Look after the run if nobody else does: its owner may let go just after a look into the mailbox."""
+    def ask(self, action: Action, **asked: Any) -> Asking:
+        """Ask for an action without waiting for the answer; see :func:`loom_jupyter.runs.control.send`."""
+        from loom_jupyter.runs.asking import Asking
+
+        return Asking(self, action, **asked)
+
+    def take(self, request_id: str = "") -> None:
+        """Look after the run if nobody else does: its owner may let go just after a look into the mailbox.
+
+        Parameters
+        ----------
+        request_id
+            What is asked by whoever calls; of a run without an owner nothing older is carried out.
+        """
         with self._changed:
-            if (self.owned or self._adopt()) and self.tend():
+            if (self.owned or self._adopt(request_id)) and self.tend():
                 watch.watch(self)
 
     def tend(self) -> bool:
@@ -272,19 +307,22 @@ class Run:
             if not self.owned:
                 return False
             self.handle_controls()
+            self._stop_waiting()
             if self.state in watch.WATCHED:
                 return True
+            self.abandoned = self.working
             if not self.working:
                 self.release()
             return False
 
-    def _answered(self, control_id: str) -> bool:
-        for event in self.events():
-            if isinstance(event, ControlHandled) and event.id == control_id:
-                if not event.ok:
-                    raise RunError(event.reason)
-                return True
-        return False
+    def _stop_waiting(self) -> None:
+        """Stop a run whose work hangs: its user waits `PATIENCE` seconds, whatever it hangs in."""
+        if not (self.working and self.cancel.is_set() and self.state.at_work):
+            return
+        self._stopping = self._stopping or time.monotonic()
+        if time.monotonic() - self._stopping > PATIENCE:
+            self.emit(StateChanged(state=RunState.STOPPED, reason=STOPPED))
+            self.abandoned = True
 
     # --- ownership --------------------------------------------------------------------------------------------
 
@@ -299,19 +337,37 @@ class Run:
             self._owner.acquire(timeout=0)
         except Timeout:
             return False
-        self._log = EventLog(self.folder, self.id)
+        except (OSError, NotImplementedError) as error:  # the folder is gone, or its system has no locks
+            raise RunError(
+                f"run {self.id} cannot be locked ({error}); check that {self.folder} exists and can be written."
+            ) from error
+        try:
+            self._log = EventLog(self.folder, self.id)
+        except LoomError:
+            self._owner.release()
+            raise
+        self._lost = []
         self._events = read_events(self.folder / PROGRESS)
         self._state = _last_state(self._events)
         answered = [e.id for e in self._events if isinstance(e, ControlHandled)]
         self._controls = control.ControlReader(self.folder, answered)
         return True
 
-    def _adopt(self) -> bool:
-        """Own a run whose process has ended, and finish what that left in the middle."""
+    def _adopt(self, request_id: str = "") -> bool:
+        """Own a run whose process has ended, and finish what that left in the middle.
+
+        What else was asked of that process is refused: nobody may wait for it any more, and a Reject must not
+        carry out an Accept of before. Who does wait asks again.
+        """
         with self._changed:
             if not self.own():
                 return False
             settle(self)
+            for request in self._controls.poll() if self._controls else []:
+                if request.id == request_id:
+                    self._asked.append(request)
+                else:
+                    self._drop(request, "the process that was asked has ended")
             if self.state.at_work:
                 self.emit(Failed(text="the process that worked on this run ended; run the task again."))
                 self.emit(StateChanged(state=RunState.FAILED, reason="process ended"))
@@ -322,19 +378,44 @@ class Run:
         if self.owned or not self._adopt():
             return None
         last = next((e.text for e in reversed(self.events()) if isinstance(e, Noticed)), None)
-        self._take()
+        self.take()
         return last
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Let nobody stop the run in the middle of the block.
+
+        Raises
+        ------
+        Cancelled
+            If it was stopped before.
+        """
+        with self._changed:
+            if self.cancel.is_set():
+                raise Cancelled
+            yield
 
     def release(self) -> None:
         """Give the run up; the log stays readable."""
         with self._changed:
+            if self._log is not None:
+                self._log.close()
             self._log = self._controls = None
+            self._events = []
             self._owner.release()
             self._changed.notify_all()
 
     def emit(self, event: Event) -> None:
-        """Write an event into the log and tell the listeners. Only the owner can."""
+        """Write an event into the log and tell the listeners. Only the owner can.
+
+        Raises
+        ------
+        Cancelled
+            If the run was stopped while its work hung: what it still does comes too late.
+        """
         with self._changed:
+            if self.abandoned and not isinstance(event, ControlHandled):
+                raise Cancelled
             if self._log is None:
                 raise RuntimeError(f"run {self.id} is not owned by this handle")
             self._tell(self._log.emit(event))
@@ -344,15 +425,37 @@ class Run:
         with self._changed:
             for event in (Failed(text=text), StateChanged(state=RunState.FAILED, reason=text)):
                 number = self._events[-1].seq + 1 if self._events else 1
-                self._tell(event.model_copy(update={"seq": number, "ts": time.time(), "run": self.id}))
+                told = event.model_copy(update={"seq": number, "ts": time.time(), "run": self.id})
+                self._lost.append(told)
+                self._tell(told)
+
+    def give_up(self, text: str) -> None:
+        """Fail, and let go of, a run that cannot be looked after; never raises."""
+        self.cancel.set()
+        with self._changed:
+            try:
+                self.emit(Failed(text=text))
+                self.emit(StateChanged(state=RunState.FAILED, reason=text))
+            except Exception:  # its log may be what fails
+                _logger.exception("run %s failed and its log cannot say so", self.id)
+                self.lose(text)
+            self.abandoned = self.working
+            if not self.working:
+                self.release()
 
     def _tell(self, event: Event) -> None:
         self._events.append(event)
         if isinstance(event, StateChanged):
             self._state = event.state
+        elif isinstance(event, ProposalMade):
+            self._proposed = event
         self._changed.notify_all()
         for listener in list(self._listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # a front end that fails must not end the run
+                _logger.exception("a listener of run %s failed and is told no more", self.id)
+                self._listeners.remove(listener)
 
     # --- controls ---------------------------------------------------------------------------------------------
 
@@ -360,19 +463,35 @@ class Run:
         """Carry out what ``control.jsonl`` newly asks; return the answers by the requests' ids."""
         with self._changed:
             answers = {}
-            for request in self._controls.poll() if self._controls else []:
-                answers[request.id] = carry_out(self, request)
-                self.emit(answers[request.id])
+            fresh = self._controls.poll() if self._controls else []
+            requests, self._asked = [*self._asked, *fresh], []
+            for request in requests:
+                try:
+                    begun = control.take(self.folder, request)
+                except OSError:  # a full disk must not keep a run from being stopped
+                    begun = request.action is Action.STOP
+                if begun:
+                    answers[request.id] = carry_out(self, request)
+                    self.emit(answers[request.id])
+                else:
+                    answers[request.id] = self._drop(request, "it came too late, or the disk is full")
             return answers
+
+    def _drop(self, request: Control, why: str) -> ControlHandled:
+        """Answer a request that is not carried out."""
+        reason = f"{request.action.value} was not carried out: {why}; ask again."
+        answer = ControlHandled(id=request.id, action=request.action, ok=False, reason=reason, dropped=True)
+        self.emit(answer)
+        return answer
 
     def keep(self, request: Request) -> None:
         """Take `request` for what was asked, here and in ``run.json``."""
+        files.store(self.folder / RUN, request)
         self.request = request
-        file = self.folder / "run.json"
-        fresh = file.with_suffix(".new")
-        fresh.write_text(request.model_dump_json(indent=1), "utf-8")
-        fresh.replace(file)
 
     def stored_proposal(self) -> Proposal:
         """Return the proposal as the Coder made it."""
-        return Proposal.model_validate_json((self.folder / "proposal.json").read_text("utf-8"))
+        try:
+            return Proposal.model_validate_json(files.read(self.folder / PROPOSAL))
+        except (OSError, ValueError) as error:
+            raise RunError(f"the proposal of run {self.id} cannot be read; run the task again.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from loom_jupyter.pipeline import topology
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.quoting import quotes
 from loom_jupyter.pipeline.talk import Talk
-from loom_jupyter.runs import stale, watch
+from loom_jupyter.runs import files, stale, watch
 from loom_jupyter.runs.events import (
     CandidateTried,
     Failed,
@@ -37,15 +38,17 @@ from loom_jupyter.runs.events import (
 )
 from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
+from loom_jupyter.runs.pruning import prune
 from loom_jupyter.runs.recording import Recording
-from loom_jupyter.runs.review import accept
-from loom_jupyter.runs.run import Run
+from loom_jupyter.runs.review import PROPOSAL, accept
+from loom_jupyter.runs.run import STOPPED, Run
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
     from loom_jupyter.settings import Settings
 
 Progress = Callable[[str, float], None]
+_logger = logging.getLogger(__name__)
 
 
 class AcquireModel(Protocol):
@@ -69,7 +72,7 @@ class _Turns:
         told = ""
         with self._moved:
             self._waiting.append(run)
-            while (first := self._waiting[0]) is not run:
+            while (first := self._first(run)) is not run:
                 if run.cancel.is_set():
                     self._waiting.remove(run)
                     raise Cancelled
@@ -77,6 +80,12 @@ class _Turns:
                     told = first.id
                     run.emit(StateChanged(state=RunState.QUEUED, reason=f"run {told} waits for your word"))
                 self._moved.wait(0.1)
+
+    def _first(self, run: Run) -> Run:
+        """Whose turn it is; a run that was stopped while it hung has had its turn."""
+        while self._waiting[0].abandoned and self._waiting[0] is not run:
+            self._waiting.popleft()
+        return self._waiting[0]
 
     def leave(self, run: Run) -> None:
         with self._moved:
@@ -104,13 +113,17 @@ def start(run: Run, open_index: OpenIndex, settings: Settings, acquire: AcquireM
 def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: AcquireModel) -> None:
     """Whatever happens, the run ends in a state that says so, and the next one gets its turn."""
     try:
+        _prune(run)
         _turns.enter(run)
         run.emit(StateChanged(state=RunState.RUNNING))
         _work(run, open_index(), settings, acquire)
     except Cancelled:
-        run.emit(StateChanged(state=RunState.STOPPED, reason="stopped by the user"))
+        _stopped(run)
     except LoomError as error:
         _fail(run, str(error))
+    except OSError as error:
+        said = f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or error
+        _fail(run, f"The system refused a file ({said}); free space or correct its permissions, then run again.")
     except Exception as error:  # noqa: BLE001 - a defect must end this run only, and be told
         _fail(run, f"Loom itself failed ({type(error).__name__}: {error}); please report it with {run.folder}.")
     finally:
@@ -120,7 +133,26 @@ def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: Acqui
             run.release()
 
 
+def _prune(run: Run) -> None:
+    try:
+        prune(run.folder.parent, run.id)
+    except OSError as error:  # old runs stay; that keeps no new one from its work
+        _logger.warning("old runs cannot be deleted (%s)", error)
+
+
+def _stopped(run: Run) -> None:
+    if not run.state.at_work:  # it hung and was given up
+        return
+    try:
+        run.emit(StateChanged(state=RunState.STOPPED, reason=STOPPED))
+    except LogError as error:
+        run.lose(str(error))
+
+
 def _fail(run: Run, text: str) -> None:
+    if run.cancel.is_set():  # what goes wrong because a run is stopped is no failure
+        _stopped(run)
+        return
     try:
         run.emit(Failed(text=text))
         run.emit(StateChanged(state=RunState.FAILED, reason=text))
@@ -223,25 +255,27 @@ def _propose(run: Run, proposal: Proposal) -> None:
     """Put the proposal up for review, or accept it where that was asked and the check agrees."""
     from loom_jupyter.runs import written
 
-    (run.folder / "proposal.json").write_text(proposal.model_dump_json(indent=1), "utf-8")
+    files.store(run.folder / PROPOSAL, proposal)
     changes = written.changes(run, proposal.rewrites)
     stale.keep(run.folder, changes)
-    files = written.files(run, proposal.rewrites)
+    shown = written.files(run, proposal.rewrites)
     run.emit(
         ProposalMade(
             summary=proposal.summary,
-            files=files,
+            files=shown,
             passed=proposal.passed,
             answer=proposal.answer,
             cell=written.proposed_cell(run, proposal.rewrites),
+            digests=written.digests(run, proposal.rewrites),
         )
     )
     if proposal.answer:
         run.emit(StateChanged(state=RunState.ACCEPTED, reason="answered"))
-    elif not files:
+    elif not shown:
         raise LoomError(f"Nothing usable was written: {proposal.summary}; say more exactly what to change.")
     elif run.request.apply and proposal.passed is not False:
-        accept(run)
+        with run.undisturbed():
+            accept(run)
     else:
         run.emit(NodeStarted(node=Node.REVIEW))
         run.emit(StateChanged(state=RunState.REVIEW))

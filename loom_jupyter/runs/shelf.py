@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from loom_jupyter.edits.accept import recover
+from loom_jupyter.edits.errors import EditError
 from loom_jupyter.runs.events import Indexed, ProposalMade, RunState, StateChanged
+from loom_jupyter.runs.files import open_file, read
 from loom_jupyter.runs.log import PROGRESS, parse
-from loom_jupyter.runs.request import Request
+from loom_jupyter.runs.request import RUN, Request
 from loom_jupyter.runs.review import RunError
 from loom_jupyter.runs.run import Run
 from loom_jupyter.settings import data_dir
@@ -61,7 +65,7 @@ class Summary:
 
 def stored() -> Iterator[Stored]:
     """Yield all runs, newest first; folders that hold none are left out."""
-    files = sorted(data_dir().glob("*/runs/*/run.json"), key=lambda file: file.parent.name, reverse=True)
+    files = sorted(data_dir().glob(f"*/runs/*/{RUN}"), key=lambda file: file.parent.name, reverse=True)
     for file in files:
         request = _request(file)
         if request is not None and request.id == file.parent.name:
@@ -70,7 +74,7 @@ def stored() -> Iterator[Stored]:
 
 def find(run_id: str) -> Iterator[Stored]:
     """Yield the runs of that id; there is one, unless two workspaces began one in the same millisecond."""
-    for file in data_dir().glob(f"*/runs/{run_id}/run.json"):
+    for file in data_dir().glob(f"*/runs/{run_id}/{RUN}"):
         request = _request(file)
         if request is not None and request.id == run_id:
             yield Stored(file.parent, request)
@@ -80,9 +84,9 @@ def summary(run: Stored) -> Summary:
     """Sum a run up from the end of its log."""
     try:
         found = (run.folder / PROGRESS).stat()
-    except FileNotFoundError:
+        told = _summary(run.folder / PROGRESS, found.st_size, found.st_mtime)
+    except OSError:  # not there yet, or no log at all
         return Summary(RunState.QUEUED, "", run.request.created, (), None)
-    told = _summary(run.folder / PROGRESS, found.st_size, found.st_mtime)
     if told.state.at_work and time.time() - found.st_mtime > QUIET and not _held(run.folder):
         return Summary(told.state, told.reason, told.touched, told.files, told.passed, alive=False)
     return told
@@ -91,20 +95,25 @@ def summary(run: Stored) -> Summary:
 def delete(run: Stored) -> None:
     """Delete a run's folder: its log, its ledger, and the journal that undo needs.
 
+    An Accept or an Undo that a crash interrupted is finished or taken back first: only the journal can do that.
+
     Raises
     ------
     RunError
-        If a process works on it or waits for its review.
+        If a process works on it or waits for its review, or what was interrupted cannot be finished.
     """
     lock = FileLock(str(run.folder / "owner.lock"))
     try:
         with lock.acquire(timeout=0):
+            recover(run.folder / "journal", Path(run.request.root))
             shutil.rmtree(run.folder)
+    except EditError as error:
+        raise RunError(f"run {run.id} is not deleted, because its files are half written: {error}") from error
     except Timeout:
         raise RunError(f"run {run.id} is still open; stop or reject it first.") from None
     except OSError as error:
         raise RunError(
-            f"run {run.id} cannot be deleted ({error.strerror or error}); mend the permissions of {run.folder}."
+            f"run {run.id} cannot be deleted ({error.strerror or error}); correct the permissions of {run.folder}."
         ) from error
 
 
@@ -113,12 +122,18 @@ def handle(run: Stored) -> Run:
     return Run(run.folder, run.request)
 
 
-@lru_cache(maxsize=4096)
 def _request(file: Path) -> Request | None:
+    """Read a ``run.json`` unless it is known already; None where it is missing or damaged, now."""
     try:
-        return Request.model_validate_json(file.read_bytes())
+        found = file.stat()
+        return _parsed(file, found.st_mtime_ns, found.st_size, found.st_ino)
     except (OSError, ValidationError):
         return None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(file: Path, _touched: int, _size: int, _number: int) -> Request:
+    return Request.model_validate_json(read(file))
 
 
 @lru_cache(maxsize=1024)
@@ -145,7 +160,7 @@ def _summary(file: Path, size: int, touched: float) -> Summary:
 
 def _backwards(file: Path, size: int) -> Iterator[bytes]:
     """Yield the complete lines of a file, last first."""
-    with file.open("rb") as stream:
+    with os.fdopen(open_file(file, os.O_RDONLY), "rb") as stream:
         rest = b""
         for start in range(max(0, (size - 1) // BLOCK) * BLOCK, -1, -BLOCK):
             stream.seek(start)
@@ -167,7 +182,7 @@ def _held(folder: Path) -> bool:
 def indexed(run: Stored) -> Indexed | None:
     """Return what the run said of the index, if it did so among its first events."""
     try:
-        with (run.folder / PROGRESS).open("rb") as stream:
+        with os.fdopen(open_file(run.folder / PROGRESS, os.O_RDONLY), "rb") as stream:
             lines = stream.read(BLOCK).split(b"\n")
     except OSError:
         return None

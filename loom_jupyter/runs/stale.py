@@ -15,10 +15,16 @@ from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.conflict import ThreeWay, three_way
 from loom_jupyter.edits.diff import select, unified_diff
 from loom_jupyter.edits.errors import EditError, StaleFileError
+from loom_jupyter.errors import LoomError
+from loom_jupyter.runs.written import change_digest
 
 READ = "read"
 CONTEXT = 3
 MOST_LINES = 120
+
+
+class NotShownError(LoomError):
+    """What would be written is not what was put up for review."""
 
 
 def keep(folder: Path, changes: Iterable[FileChange]) -> None:
@@ -42,6 +48,7 @@ def changes(
     root: Path,
     rewrites: Sequence[Rewrite],
     hunks: Mapping[str, Collection[int]],
+    shown: Mapping[str, str],
     *,
     merged: bool = False,
 ) -> list[FileChange]:
@@ -53,6 +60,8 @@ def changes(
     ----------
     hunks
         Of these files only these hunks.
+    shown
+        Digests of the changes that were shown for review, by path.
     merged
         Also take files that changed, where the changes do not touch.
 
@@ -60,30 +69,50 @@ def changes(
     ------
     StaleFileError
         A file changed since it was read, and the change cannot be put on top of it, or was not asked to be.
+    NotShownError
+        A change is not the one that was shown.
     """
     return [
-        _fitted(folder, root, group, hunks.get(path), merged) for path, group in sorted(_by_path(rewrites).items())
+        _fitted(folder, root, group, hunks.get(path), shown.get(path), merged)
+        for path, group in sorted(_by_path(rewrites).items())
     ]
 
 
 def _fitted(
-    folder: Path, root: Path, group: Sequence[Rewrite], hunks: Collection[int] | None, merged: bool
+    folder: Path,
+    root: Path,
+    group: Sequence[Rewrite],
+    hunks: Collection[int] | None,
+    shown: str | None,
+    merged: bool,
 ) -> FileChange:
     try:
-        (change,) = apply(group, root)
+        change = _as_shown(apply(group, root)[0], shown)
         return change if hunks is None else select(change, hunks)
     except StaleFileError:
-        found = _joined(folder, root, group, hunks)
+        found = _joined(folder, root, group, hunks, shown)
         if found is None or found.merged is None or not (merged or found.intact):
             raise
         return found.merged
 
 
-def _joined(folder: Path, root: Path, group: Sequence[Rewrite], hunks: Collection[int] | None) -> ThreeWay | None:
+def _as_shown(change: FileChange, shown: str | None) -> FileChange:
+    """Refuse a change that is not the one under review: what it is derived from may have been rewritten since."""
+    if change.before != change.after and change_digest(change) != shown:
+        raise NotShownError(
+            f"{change.path} would not become what was shown, because the run's files were changed; nothing was "
+            "written, so run the task again."
+        )
+    return change
+
+
+def _joined(
+    folder: Path, root: Path, group: Sequence[Rewrite], hunks: Collection[int] | None, shown: str | None
+) -> ThreeWay | None:
     """Put a change on top of its file as it is now; None where that, or what was read, is gone."""
     file = root / group[0].target.path
     try:
-        change, present = _change(folder, group), file.read_bytes()
+        change, present = _as_shown(_change(folder, group), shown), file.read_bytes()
         mode = stat.S_IMODE(file.stat().st_mode)
         chosen = change if hunks is None else select(change, hunks)
         return three_way(replace(chosen, mode=mode), present)

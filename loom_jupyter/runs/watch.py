@@ -6,10 +6,12 @@ something writes a line into the run's ``control.jsonl``, and this thread carrie
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import RunState
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 WATCHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.REVIEW)
 INTERVAL = 0.05
 
+_logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _runs: dict[str, Run] = {}
 _thread: threading.Thread | None = None
@@ -33,11 +36,22 @@ def watch(run: Run) -> None:
             _thread.start()
 
 
+def _tended(run: Run) -> bool:
+    """Look after a run; what goes wrong ends that run and none of the others."""
+    try:
+        return run.tend()
+    except Exception as error:  # the other runs must still be heard
+        _logger.exception("run %s cannot be looked after", run.id)
+        said = str(error) if isinstance(error, LoomError) else f"{type(error).__name__}: {error}"
+        run.give_up(f"What is asked of this run cannot be carried out ({said}); run the task again.")
+        return False
+
+
 def _loop() -> None:
     global _thread
     while True:
         for run in list(_runs.values()):
-            if not run.tend():
+            if not _tended(run):
                 with _lock:
                     _runs.pop(run.id, None)
         with _lock:

@@ -16,6 +16,7 @@ from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.edits.diff import unified_diff
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.events import ProposedCell, ProposedFile
+from loom_jupyter.runs.files import json_bytes, store, whole
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -42,12 +43,35 @@ def files(run: Run, rewrites: Sequence[Rewrite]) -> list[ProposedFile]:
     cell = proposed_cell(run, rewrites)
     if cell is None:
         return [ProposedFile(path=d.path, added=d.added, removed=d.removed, diff=d.text) for d in found]
-    label = "new cell" if cell.number is None else f"In [{cell.number}]"
+    label = _label(cell)
     heads = re.compile(r"^(---|\+\+\+) .*$", re.M)
     return [
         ProposedFile(path=label, added=d.added, removed=d.removed, diff=heads.sub(rf"\1 {label}", d.text, count=2))
         for d in found
     ]
+
+
+def digests(run: Run, rewrites: Sequence[Rewrite]) -> dict[str, str]:
+    """Return what Accept compares with before it writes: a digest of each file that changes, or of the cell."""
+    cell = proposed_cell(run, rewrites)
+    if cell is not None:
+        return {_label(cell): cell_digest(cell)}
+    return {c.path: change_digest(c) for c in changes(run, rewrites) if c.before != c.after}
+
+
+def change_digest(change: FileChange) -> str:
+    """Return the SHA-256 of a file's path and of its bytes before and after."""
+    before = None if change.before is None else digest(change.before)
+    return digest(json.dumps([change.path, before, digest(change.after)]).encode())
+
+
+def cell_digest(cell: ProposedCell) -> str:
+    """Return the SHA-256 of a cell as the log shows it: without secrets."""
+    return digest(json_bytes(cell.model_copy(update={"source": secrets.masked(whole(cell.source))})))
+
+
+def _label(cell: ProposedCell) -> str:
+    return "new cell" if cell.number is None else f"In [{cell.number}]"
 
 
 def proposed_cell(run: Run, rewrites: Iterable[Rewrite]) -> ProposedCell | None:
@@ -86,7 +110,7 @@ def write_session(folder: Path, session: Session) -> None:
         "nbformat_minor": 5,
     }
     (folder / _SESSION).mkdir(mode=0o700, exist_ok=True)
-    (folder / _SESSION / NOTEBOOK).write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
+    store(folder / _SESSION / NOTEBOOK, json.dumps(document, indent=1, ensure_ascii=False))
 
 
 def target(run: Run) -> Target:

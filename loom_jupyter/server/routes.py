@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from loom_jupyter.errors import LoomError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loom_jupyter.runs.asking import Asking
     from loom_jupyter.runs.shelf import Stored
     from loom_jupyter.server.follow import Growth
     from loom_jupyter.server.workspaces import Workspaces
@@ -27,6 +29,8 @@ BODY = 64 * 1024
 STREAMS = 200
 ACTIONS = "stop, accept, reject, undo, answer or approve"
 QUERY = 500
+ASKED, LOOK = 3, 0.05
+"""Requests to one run that wait at a time; seconds between two looks for an answer."""
 RUN = r"([0-9A-Za-z][0-9A-Za-z_-]{0,63})"
 
 
@@ -36,6 +40,7 @@ class Routes:
     def __init__(self) -> None:
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="loom-server")
         self.streams = 0
+        self.asked: Counter[str] = Counter()
         self._growth: Growth | None = None
 
     @property
@@ -76,10 +81,10 @@ class LoomHandler(APIHandler):
 
     def number(self, name: str, default: int, most: int) -> int:
         """Return a query argument that is a whole number from 0 to `most`."""
-        word = self.get_query_argument(name, str(default))
-        if not (word.isascii() and word.isdecimal() and int(word[:20]) <= most):
+        value = _whole_number(self.get_query_argument(name, str(default)))
+        if value is None or value > most:
             raise HTTPError(400, f"{name} is a whole number from 0 to {most}.")
-        return int(word)
+        return value
 
 
 class RunsHandler(LoomHandler):
@@ -120,9 +125,9 @@ class EventsHandler(LoomHandler):
     async def get(self, run_id: str) -> None:
         """Send events from number `from` (or after ``Last-Event-ID``) on, until the client leaves."""
         start = self.number("from", 0, 10**12)
-        last = self.request.headers.get("Last-Event-ID", "")
-        if last.isascii() and last.isdecimal():
-            start = max(start, int(last[:20]) + 1)
+        last = _whole_number(self.request.headers.get("Last-Event-ID", ""))
+        if last is not None:
+            start = max(start, last + 1)
         run = await self.run(run_id)
         from loom_jupyter.runs.log import PROGRESS  # by now imported in a thread
         from loom_jupyter.server.follow import follow
@@ -199,8 +204,8 @@ class ControlHandler(LoomHandler):
         self._body = bytearray()
         await super().prepare()
         self.request.connection.set_max_body_size(BODY)  # type: ignore[union-attr]
-        length = self.request.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length[:20]) > BODY:
+        length = _whole_number(self.request.headers.get("Content-Length", "0"))
+        if length is None or length > BODY:
             raise HTTPError(413, f"A request is at most {BODY} bytes long.")
 
     def data_received(self, chunk: bytes) -> None:
@@ -214,12 +219,27 @@ class ControlHandler(LoomHandler):
         run = await self.run(run_id)
         try:
             asked = json.loads(bytes(self._body))
-            await self.do(_ask, run, asked)
+            await self._ask(run, asked)
         except LoomError as error:
             raise HTTPError(409, str(error)) from error
         except (ValueError, TypeError, RecursionError) as error:
             raise HTTPError(400, f"A request names an action: {ACTIONS}.") from error
         self.finish({"ok": True})
+
+    async def _ask(self, run: Stored, body: Any) -> None:
+        """Ask, and look for the answer now and then: a kernel that hangs must not hold a thread of the server."""
+        asked = self.shared.asked
+        if asked[run.id] >= ASKED and body != {"action": "stop"}:
+            raise HTTPError(503, f"Run {run.id} has {ASKED} unanswered requests; its process may be stopped.")
+        asked[run.id] += 1
+        try:
+            asking = await self.do(_begin, run, body)
+            while not await self.do(asking.answered):
+                await asyncio.sleep(LOOK)
+        finally:
+            asked[run.id] -= 1
+            if not asked[run.id]:
+                del asked[run.id]
 
 
 class IndexHandler(LoomHandler):
@@ -232,12 +252,19 @@ class IndexHandler(LoomHandler):
         self.finish({"workspaces": await self.do(lambda: self.workspaces().index())})
 
 
-def _ask(run: Stored, body: Any) -> None:
+def _begin(run: Stored, body: Any) -> Asking:
     from loom_jupyter.server.workspaces import ask
 
     if not isinstance(body, dict):
         raise TypeError("a request is an object")
-    ask(run, body)
+    return ask(run, body)
+
+
+def _whole_number(word: str) -> int | None:
+    """Return a number that a client wrote, or None; of one with a thousand digits only that it is large."""
+    if not (word.isascii() and word.isdecimal()):
+        return None
+    return int(word.lstrip("0")[:20] or "0")
 
 
 def handlers(base_url: str) -> list[tuple[str, type[LoomHandler], dict[str, Routes]]]:

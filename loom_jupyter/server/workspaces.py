@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.runs import shelf
-from loom_jupyter.runs.events import Action, Control
+from loom_jupyter.runs.asking import Asking
+from loom_jupyter.runs.events import Control
 from loom_jupyter.runs.shelf import Stored
 
 PAGE = 100
@@ -81,25 +82,16 @@ class Workspaces:
         }
 
 
-def ask(run: Stored, body: dict[str, Any]) -> None:
-    """Carry out a request, or have the process do it that owns the run; blocks until it is answered.
+def ask(run: Stored, body: dict[str, Any]) -> Asking:
+    """Ask the process that owns the run, or take its place; look at what is returned until it was answered.
 
     Raises
     ------
     ValueError
         If `body` is no request.
     LoomError
-        If it was refused.
+        If the run cannot be reached.
     """
     request = Control.model_validate({"id": "x", **body})
-    handle = shelf.handle(run)
-    if request.action is Action.ACCEPT:
-        handle.accept(request.paths, request.hunks, merged=request.merged)
-    elif request.action is Action.UNDO:
-        handle.undo(request.paths)
-    elif request.action is Action.ANSWER:
-        handle.answer(request.text)
-    elif request.action is Action.APPROVE:
-        handle.approve(request.task)
-    else:
-        {Action.STOP: handle.stop, Action.REJECT: handle.reject}[request.action]()
+    asked = request.model_dump(include={"paths", "hunks", "merged", "text"})
+    return shelf.handle(run).ask(request.action, task=request.task, **asked)

@@ -171,3 +171,15 @@ def test_what_is_asked_while_the_owner_lets_go_is_done_by_who_asked(loom: Loom) 
     Run(owner.folder, owner.request).undo()
     leaving.join()
     assert (loom.root / "a.py").read_bytes() == b"a = 1\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted by /proc")
+def test_a_run_that_was_released_leaves_no_open_file(loom: Loom) -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    run = accepted(loom)
+    before = opened()
+    run.undo()
+    accepted(loom).undo()
+    assert opened() == before

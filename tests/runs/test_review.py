@@ -16,6 +16,7 @@ from loom_jupyter import Loom
 from loom_jupyter.context.context_map import ContextMap, Rewrite, Target
 from loom_jupyter.edits.apply import digest
 from loom_jupyter.errors import LoomError
+from loom_jupyter.runs import runner
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.ui import html, text
@@ -256,7 +257,7 @@ def test_only_chosen_hunks_are_merged(project: Path) -> None:
     whole = stored.rewrites[0]
     text = whole.text.replace("    ", "    # first\n    ", 1)
     both = stored.model_copy(update={"rewrites": (whole.model_copy(update={"text": text}),)})
-    (run.folder / "proposal.json").write_text(both.model_dump_json())
+    runner._propose(run, both)
     with (project / TARIFF).open("a") as file:
         file.write("# mine\n")
     run.accept(hunks={TARIFF: [1]}, merged=True)
@@ -294,7 +295,7 @@ def test_files_that_did_not_change_can_be_accepted(project: Path) -> None:
         sha256=digest(b"x = 1\n"),
     )
     both = stored.model_copy(update={"rewrites": (*stored.rewrites, Rewrite(target=other, text="x = 2\n"))})
-    (run.folder / "proposal.json").write_text(both.model_dump_json())
+    runner._propose(run, both)
     with pytest.raises(LoomError, match=r"does not let other\.py be changed"):
         run.accept()
     assert (project / "other.py").read_text() == "x = 1\n"

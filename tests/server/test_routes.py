@@ -6,6 +6,9 @@ import contextlib
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -330,3 +333,93 @@ def test_nothing_of_a_run_is_left_in_the_way(server: Any) -> None:
     (folder / "run.json").write_text("{not json")
     assert server.call("GET", "/loom/api/runs")[0] == 200
     assert server.call("GET", "/loom/api/runs/gone/events")[0] == 404
+
+
+OWNER = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import scripted_runs
+scripted_runs.install()
+from loom_jupyter import Loom
+run = Loom(sys.argv[1]).run("two kg")
+run.wait()
+print(run.id, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+def test_clicks_on_a_stopped_kernel_hold_nobody_up(server: Any) -> None:
+    workspace = project(server.root / "stopped")
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(workspace), str(Path(scripted_runs.__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "JUPYTER_DATA_DIR": str(server.data)},
+        text=True,
+    )
+    assert kernel.stdout is not None
+    run_id = kernel.stdout.readline().strip()
+    kernel.send_signal(signal.SIGSTOP)
+    path = f"/loom/api/runs/{run_id}/control"
+    answered: list[tuple[float, int, Any]] = []
+
+    def click() -> None:
+        begin = time.monotonic()
+        status, said = server.call("POST", path, {"action": "accept"})
+        answered.append((time.monotonic() - begin, status, said))
+
+    clicks = [threading.Thread(target=click) for _ in range(6)]
+    try:
+        for thread in clicks:
+            thread.start()
+        time.sleep(0.5)
+        begin = time.monotonic()
+        assert server.call("GET", "/loom/api/runs")[0] == 200
+        assert server.call("GET", f"/loom/api/runs/{run_id}/ledger")[0] == 200
+        assert time.monotonic() - begin < 3
+        wait_for(lambda: len(answered) >= 3, 5)
+        assert {status for _, status, _ in answered} == {503}
+        for thread in clicks:
+            thread.join(20)
+        assert sorted(status for _, status, _ in answered) == [409, 409, 409, 503, 503, 503]
+        assert all("nothing was done" in said["message"] for _, status, said in answered if status == 409)
+        kernel.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        assert (workspace / "tariff.py").read_text() == BEFORE
+        assert server.call("POST", path, {"action": "accept"})[0] == 200
+        assert (workspace / "tariff.py").read_text() == AFTER
+    finally:
+        kernel.kill()
+        kernel.communicate()
+
+
+@pytest.mark.parametrize("zeros", [19, 30, 5000])
+def test_a_number_may_have_zeros_before_it_and_no_more(server: Any, zeros: int) -> None:
+    noughts = "0" * zeros
+    for query, status in (
+        (noughts, 200),
+        (f"{noughts}7", 200),
+        (f"{noughts}101", 400),
+        (f"1{noughts}", 400),
+        ("9" * zeros, 400),
+        ("-1", 400),
+        ("1e3", 400),
+        ("%D9%A3", 400),
+        ("", 400),
+    ):
+        assert server.call("GET", f"/loom/api/runs?limit={query}")[0] == status, query[:30]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_a_fifo_in_a_runs_folder_holds_no_thread_of_the_server(server: Any) -> None:
+    for name in ("progress.jsonl", "ledger.json", "run.json", "control.jsonl", "owner.lock"):
+        run_id, log = server.store(REVIEW)
+        log.close()
+        (server.folder(run_id) / name).unlink(missing_ok=True)
+        os.mkfifo(server.folder(run_id) / name)
+        for _ in range(5):
+            server.call("GET", f"/loom/api/runs/{run_id}/ledger")
+            server.call("POST", f"/loom/api/runs/{run_id}/control", {"action": "reject"})
+        assert server.call("GET", "/loom/api/runs")[0] == 200
+        shutil.rmtree(server.folder(run_id))

@@ -1,0 +1,164 @@
+"""The model's process hangs (a driver, a swapping machine): who stops waits two seconds at most."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from synthetic_gguf import tiny
+
+from loom_jupyter.errors import Cancelled
+from loom_jupyter.models import overview
+from loom_jupyter.models.child import Child
+from loom_jupyter.models.host import Host
+from loom_jupyter.models.llamacpp import LlamaCpp
+from loom_jupyter.models.protocol import Branch, Message, ModelDiedError, ModelError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+ASK: list[Message] = [{"role": "user", "content": "the weather"}]
+MOST = 2.0
+LONG = "x" * 1_000_000
+"""More than a pipe holds."""
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    child = Child(tmp_path / "log")
+    yield child
+    child.close()
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def stopped_after(seconds: float, cancel: threading.Event) -> list[float]:
+    """Set `cancel` after a while; return where the time of that will be."""
+    at: list[float] = []
+
+    def stop() -> None:
+        at.append(time.monotonic())
+        cancel.set()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    return at
+
+
+@pytest.mark.parametrize("disposable", [True, False], ids=["while it loads", "when it is loaded"])
+@pytest.mark.parametrize("text", ["x", LONG], ids=["short", "long"])
+def test_a_request_to_a_process_that_hangs_is_stopped(child: Child, disposable: bool, text: str) -> None:
+    child.disposable = disposable
+    os.kill(child.pid, signal.SIGSTOP)
+    cancel = threading.Event()
+    at = stopped_after(0.2, cancel)
+    with pytest.raises(Cancelled):
+        child.get({"op": "count", "text": text}, cancel)
+    assert time.monotonic() - at[0] < MOST
+    assert gone(child.pid)
+    with pytest.raises(ModelDiedError):
+        child.get({"op": "count", "text": "x"})
+
+
+def test_answers_that_nobody_wants_any_more_are_not_waited_for(child: Child) -> None:
+    child.disposable = False
+    asked = child.ask({"op": "devices"})
+    os.kill(child.pid, signal.SIGSTOP)
+    threading.Timer(0.2, lambda: child._answers.put({"progress": 0.5})).start()
+    assert next(asked) == {"progress": 0.5}
+    begin = time.monotonic()
+    asked.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - begin < MOST
+
+
+def test_a_process_that_hangs_is_closed(child: Child) -> None:
+    os.kill(child.pid, signal.SIGSTOP)
+    begin = time.monotonic()
+    child.close()
+    assert time.monotonic() - begin < MOST + 1
+    assert gone(child.pid)
+
+
+def test_half_a_character_reaches_the_process_as_a_question_mark(child: Child) -> None:
+    with pytest.raises(ModelError, match=r"engine|NoneType"):
+        child.get({"op": "count", "text": "half \ud83d and \udcff"})
+    assert child.alive
+
+
+def test_the_overview_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Child):
+        def __init__(self, log: Path) -> None:
+            super().__init__(log)
+            os.kill(self.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(overview, "Child", Hanging)
+    cancel = threading.Event()
+    at = stopped_after(0.2, cancel)
+    with pytest.raises(Cancelled):
+        overview.overview(cancel=cancel)
+    assert time.monotonic() - at[0] < MOST + 1
+
+
+Call = Callable[[LlamaCpp, threading.Event], Any]
+CALLS: dict[str, Call] = {
+    "count": lambda model, _: model.count("x"),
+    "long count": lambda model, _: model.count(LONG),
+    "chat": lambda model, cancel: model.chat(ASK, max_tokens=5, cancel=cancel),
+    "score": lambda model, cancel: model.score(ASK, "fine", cancel=cancel),
+    "branch": lambda model, cancel: list(model.branch(ASK, "fine", [Branch(0, 1)], cancel=cancel)),
+    "sample": lambda model, cancel: list(model.sample(ASK, [0.5], max_tokens=5, cancel=cancel)),
+    "infill": lambda model, cancel: list(model.infill([("a", "b")], cancel=cancel)),
+    "log": lambda model, _: model.log_to(model.path.with_name("other.log")),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_of_a_lent_model_can_be_stopped(tmp_path: Path, call: str) -> None:
+    pytest.importorskip("llama_cpp")
+    file = tiny(tmp_path / "tiny.gguf")
+    host, cancel = Host(), threading.Event()
+    with host.acquire(file, cancel=cancel, log=tmp_path / "log") as model:
+        assert isinstance(model, LlamaCpp)
+        assert model.pid is not None
+        os.kill(model.pid, signal.SIGSTOP)
+        at = stopped_after(0.1, cancel)
+        with pytest.raises(Cancelled):
+            CALLS[call](model, cancel)
+    assert time.monotonic() - at[0] < MOST
+    with host.acquire(file, log=tmp_path / "log") as model:
+        assert model.count("ab") == 2
+    host.close()
+
+
+def test_a_loaded_model_that_hangs_is_not_waited_for_by_the_next_run(tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    file = tiny(tmp_path / "tiny.gguf")
+    host, cancel = Host(), threading.Event()
+    with host.acquire(file, log=tmp_path / "log") as model:
+        assert isinstance(model, LlamaCpp)
+        assert model.pid is not None
+        os.kill(model.pid, signal.SIGSTOP)
+    at = stopped_after(0.2, cancel)
+    with pytest.raises(Cancelled), host.acquire(file, cancel=cancel, log=tmp_path / "log2"):
+        pass
+    assert time.monotonic() - at[0] < MOST
+    host.close()
+
+
+def test_a_borrower_of_before_stops_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    host, cancel = Host(), threading.Event()
+    with host.acquire(tiny(tmp_path / "tiny.gguf"), cancel=cancel, log=tmp_path / "log") as model:
+        pass
+    cancel.set()
+    assert model.count("ab") == 2
+    host.close()
