@@ -19,6 +19,12 @@ DOOR = "jupyter loom"
 RUN_USAGE = """\
 run [--tag PATH]… [--check CMD] [--apply | --yes] [--ask] [--no-ask] [--plan] [--commit]
     [--model NAME] [--budget SECONDS] TASK…
+    --apply writes the changes without review, and --yes accepts them without asking: if the check passes, or if
+    there is none.
+"""
+EXIT = """
+Exit status: 0 if it was done or waits for your review; 1 if it failed or was stopped, if the check still fails,
+or if --yes or --apply wrote nothing; 2 if the command line made no sense.
 """
 
 
@@ -28,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if it was done, 1 if it failed, 2 if it made no sense.
+        0 if it was done, 1 if it failed, 2 if it made no sense; see `EXIT`.
     """
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
@@ -55,8 +61,23 @@ def _main(words: list[str]) -> int:
     verb = verbs.VERBS[words[0]]
     if "--help" in words or "-h" in words:
         return _help([verb.name])
-    _show(verb.act(_loom(root), verb.parse(DOOR, words[1:])))
+    loom, args = _loom(root), verb.parse(DOOR, words[1:])
+    if verb.name == "trust" and not (args.yes or args.revoke):
+        _ask_trust(loom)
+    else:
+        _show(verb.act(loom, args))
     return DONE
+
+
+def _ask_trust(loom: Loom) -> None:
+    """Show what waits for the user's word, and ask for it where somebody can give it."""
+    trust = loom.trust()
+    print(verbs.trusted(trust))
+    if trust.granted or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    if input("Trust these settings in this folder? [y/N] ").strip().lower() in ("y", "yes"):
+        trust.grant()
+        print("Trusted.")
 
 
 def _root(words: list[str]) -> tuple[Path, list[str]]:
@@ -78,7 +99,7 @@ def _help(words: list[str]) -> int:
     if words and words[0] != "run":
         print(f"{DOOR} {verbs.find(words[0], DOOR).manual()}")
         return DONE
-    print(f"{DOOR} [--root PATH] VERB …\n\n{RUN_USAGE}" + ("" if words else verbs.manual()))
+    print(f"{DOOR} [--root PATH] VERB …\n\n{RUN_USAGE}" + ("" if words else f"{verbs.manual()}\n") + EXIT)
     return DONE
 
 
@@ -92,7 +113,9 @@ def _run(root: Path, words: list[str]) -> int:
         raise MisuseError(f"The task is empty; say what should be different: {DOOR} run 'make it so'.")
     from loom_jupyter.ui import terminal
 
-    run = _loom(root).run(
+    loom = _loom(root)
+    untrusted = args.check is None and "check" in loom.trust().waiting
+    run = loom.run(
         task,
         tagged=args.tag,
         check=args.check,
@@ -106,9 +129,10 @@ def _run(root: Path, words: list[str]) -> int:
     )
     state = terminal.follow(run)
     if state.value == "review":
-        state = terminal.review(run, yes=args.yes)
-    passed = run.proposal is None or run.proposal.passed is not False
-    return FAILED if state.value in ("failed", "stopped") or (state.value == "review" and not passed) else DONE
+        held = "the check of this workspace's settings is not trusted (`jupyter loom trust`)" if untrusted else ""
+        state = terminal.review(run, yes=args.yes, held=held)
+    unsolved = args.yes or args.apply or (run.proposal is not None and run.proposal.passed is False)
+    return FAILED if state.value in ("failed", "stopped") or (state.value == "review" and unsolved) else DONE
 
 
 def _run_parser() -> Parser:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from loom_jupyter.errors import LoomError
 from loom_jupyter.settings import Settings, workspace_dir
+from loom_jupyter.trust import Trust, look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,23 +36,58 @@ class Loom:
     root
         Folder of the workspace.
     model
-        Catalogue name or path of a GGUF file; None for the workspace's setting or the default.
+        Catalogue name, path of a GGUF file or address of a server; None for the workspace's setting (if it is
+        trusted) or the default.
+
+    Attributes
+    ----------
+    settings
+        What counts of the workspace's ``[tool.loom]``: what it would run or send only once `trust` was granted.
+    notices
+        What the user should know about the settings: what waits for `trust`, and what cannot be used.
 
     Raises
     ------
     LoomError
-        If `root` is no folder, or its settings cannot be read.
+        If `root` is no folder.
     """
+
+    settings: Settings
+    notices: tuple[str, ...]
 
     def __init__(self, root: str | Path = ".", model: str | None = None) -> None:
         self.root = Path(root).expanduser().resolve()
         if not self.root.is_dir():
             raise LoomError(f"{self.root} is not a folder; give the folder of a project.")
-        self.settings = Settings.load(self.root)
-        self.model = model or self.settings.model
+        self._chosen = model
+        self.trust()
         self._live: dict[str, Run] = {}
         self._refreshed = False
         self._ranked: tuple[float, Ledger] | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The model of the runs to come: the user's choice, else the settings' if trusted; None: the default."""
+        return self._chosen or self.settings.model
+
+    @model.setter
+    def model(self, model: str | None) -> None:
+        self._chosen = model
+
+    def trust(self) -> Trust:
+        """Return what this workspace's settings would run or send, read again from the file.
+
+        Nothing of it counts until the user has looked at it and granted it once: ``loom.trust().grant()``. It
+        counts for this folder and these values; when one of them changes, it waits again.
+        """
+        found = look(self.root, self._take)
+        self._take(found)
+        return found
+
+    def _take(self, found: Trust) -> None:
+        self.settings, self.notices = found.settings, found.notices
+        if "index" in self.__dict__:
+            self.index.use_rules(self.settings.rules)
 
     @cached_property
     def folder(self) -> Path:
@@ -141,7 +177,8 @@ class Loom:
             examples in the text (``f(2)`` gives 7, I expect 5) that fail now, and the nearest tests.
             ``"cell"``: the cells that ran in this notebook, in a fresh kernel, up to the one that failed.
         apply
-            Accept without review if the check passes, or if there is none.
+            Accept without review if the check passes, or if there is none. Where the settings name a check that is
+            not trusted, and so did not run, the proposal waits for review.
         ask
             Only answer; change nothing.
         commit
@@ -174,7 +211,9 @@ class Loom:
             raise LoomError("The task is empty; write in the cell what should be different.")
         if whole(str(self.root)) != str(self.root):
             raise LoomError(f"The path {whole(str(self.root))} is not valid UTF-8; rename that folder.")
+        trusted = self.trust()
         check = check or (None if cell else self.settings.check)
+        unchecked = check is None and not cell and "check" in trusted.waiting
         session = needed(self.root, text, check, cell=cell, files=ask or commit)
         request = Request(
             id=new_run_id(),
@@ -182,7 +221,7 @@ class Loom:
             root=str(self.root),
             tagged=tuple(tagged),
             check=self._check(check, text),
-            apply=apply,
+            apply=apply and not unchecked,
             ask=ask,
             commit=commit,
             questions=questions,
@@ -209,11 +248,22 @@ class Loom:
                 root=request.root,
                 tagged=list(request.tagged),
                 check=request.check,
-                apply=apply,
+                apply=request.apply,
                 model=request.model or "",
                 budget=request.budget,
             )
         )
+        for notice in trusted.notices:
+            waits = notice == trusted.notice
+            run.emit(
+                Noticed(text=notice, chip="not trusted" if waits else "", command="%loom trust" if waits else "")
+            )
+        if apply and unchecked:
+            run.emit(
+                Noticed(
+                    text="The check of the settings does not run before you trust it, so --apply waits for you."
+                )
+            )
         for text in recovered:
             run.emit(Noticed(text=text))
         for text in notebook.notices if notebook is not None else ():
@@ -371,9 +421,20 @@ class Loom:
     def _model_name(self, model: str | None) -> str | None:
         """Refuse an unknown model before the run starts, without loading anything."""
         from loom_jupyter.models.catalogue import resolve_name
+        from loom_jupyter.models.protocol import ModelError
 
         name = model or self.model
-        return name if name in self.settings.models else resolve_name(name)
+        if name in self.settings.models:
+            return name
+        try:
+            return resolve_name(name)
+        except ModelError:
+            if name not in self.trust().found.settings.models:
+                raise
+        raise LoomError(
+            f"The model {name!r} is one of this workspace's settings, which are not trusted; `%loom trust` shows "
+            "where it would send your code."
+        )
 
     def _place(self) -> str | None:
         """Return where the chosen model is: what stands for a name of the user's own, or the name itself."""
@@ -433,7 +494,12 @@ class Loom:
         """Look at what Loom needs: (name, fine, what was found or what to do)."""
         from loom_jupyter.doctor import examine
 
-        return examine(self.root, self.folder, self._place())
+        settings = (
+            "settings",
+            not self.trust().notices,
+            " ".join(self.notices) or "nothing in [tool.loom] waits for your trust",
+        )
+        return [*examine(self.root, self.folder, self._place()), settings]
 
 
 def warm() -> None:

@@ -112,6 +112,7 @@ class LoomMagics(Magics):
             %loom model            where the model's memory goes, and which models fit here
             %loom model NAME|auto  choose a model; auto takes the largest that serves
             %loom model --unload   give its memory back
+            %loom trust            what the workspace's settings would run or send; --yes lets them
             %loom index            bring the index up to date
             %loom doctor           look whether everything is there
             %loom help [VERB]
@@ -160,7 +161,7 @@ class LoomMagics(Magics):
 
     def _notebook(self, task: str, *, values: bool) -> NotebookState | None:
         """Return what this notebook knows about a task, unless that is turned off."""
-        if not self.notebook or not self.workspace().settings.notebook:
+        if not self.notebook or not self.workspace().trust().settings.notebook:
             return None
         return self.witness.state(task, self.workspace().root, values=values)
 

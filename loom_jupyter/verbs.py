@@ -14,6 +14,8 @@ from loom_jupyter.errors import LoomError
 if TYPE_CHECKING:
     from loom_jupyter.loom import Loom
     from loom_jupyter.runs.run import Run
+    from loom_jupyter.trust import Trust
+    from loom_jupyter.ui.shown import Shown
 
 
 # --- where ---
@@ -137,7 +139,8 @@ def _with_nothing(_: Parser) -> None:
 def _status(loom: Loom, _: argparse.Namespace) -> Any:
     from loom_jupyter.ui.status import status
 
-    return status(str(loom.root), loom.model, loom.last_run())
+    loom.trust()  # what the file says now
+    return status(str(loom.root), loom.model, loom.last_run(), loom.notices)
 
 
 def _ledger(loom: Loom, args: argparse.Namespace) -> Any:
@@ -313,6 +316,35 @@ def _doctor(loom: Loom, _: argparse.Namespace) -> Any:
     )
 
 
+def _with_trust(parser: Parser) -> None:
+    parser.add_argument("--yes", action="store_true")
+    parser.add_argument("--revoke", action="store_true")
+
+
+def _trust(loom: Loom, args: argparse.Namespace) -> Any:
+    trust = loom.trust()
+    if args.yes and args.revoke:
+        raise MisuseError("--yes trusts the settings and --revoke takes that back; give one of them.")
+    if args.yes:
+        trust.grant()
+    elif args.revoke:
+        trust.revoke()
+    return trusted(trust)
+
+
+def trusted(trust: Trust) -> Shown:
+    """Show what a workspace's settings would run or send, and how to let them or not."""
+    from loom_jupyter.ui import plain
+    from loom_jupyter.ui.shown import Shown
+
+    lines = [str(trust), *trust.notices[0 if trust.granted else 1 :]]
+    if trust.needed and trust.granted:
+        lines.append("`trust --revoke` takes that back.")
+    elif trust.needed:
+        lines.append("If you want that, enter `trust --yes`; otherwise give --check and --model yourself.")
+    return Shown(plain.visible("\n".join(lines)))
+
+
 def _help(_: Loom, args: argparse.Namespace) -> Any:
     if args.verb is not None and args.verb not in VERBS:
         raise MisuseError(f"There is no verb {args.verb!r}{nearest(args.verb, list(VERBS))}")
@@ -391,6 +423,13 @@ VERBS = {
             "where the memory goes and what fits, or choose a model",
             _with_model,
             _model,
+        ),
+        Verb(
+            "trust",
+            "[--yes | --revoke]",
+            "what the settings of this workspace would run or send; --yes lets them",
+            _with_trust,
+            _trust,
         ),
         Verb("index", "", "bring the index up to date", _with_nothing, _index),
         Verb("doctor", "", "look whether everything is there", _with_nothing, _doctor),

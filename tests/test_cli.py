@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted_runs
@@ -15,6 +16,7 @@ from scripted_runs import AFTER, BEFORE, project, wait_for
 from loom_jupyter.cli import DONE, FAILED, MISUSED, main
 from loom_jupyter.loom import Loom
 from loom_jupyter.runs import runner
+from loom_jupyter.ui import terminal
 
 TASK = ["tariff", "of", "2", "kg", "is", "too", "high"]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -58,6 +60,39 @@ def test_yes_accepts_and_apply_asks_nobody(here: Path) -> None:
     assert (here / "tariff.py").read_text() == AFTER
 
 
+@pytest.mark.parametrize("flags", [["--yes"], ["--apply"], ["--apply", "--yes"]])
+def test_what_failed_its_check_is_not_written(
+    here: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    assert main(["run", "--check", "true", *flags, "unsolved"]) == FAILED
+    said = capsys.readouterr().out
+    assert "jupyter loom accept" in said
+    assert ("because the check failed" in said) is ("--yes" in flags)
+    assert Loom(here).last_run().state.value == "review"
+    assert (here / "tariff.py").read_text() == BEFORE
+    assert main(["accept"]) == DONE
+    assert (here / "tariff.py").read_text() == AFTER
+
+
+def test_yes_of_a_run_that_writes_nothing(here: Path) -> None:
+    assert main(["run", "--yes", "fail"]) == FAILED
+    assert main(["run", "--yes", "explain"]) == DONE
+    assert (here / "tariff.py").read_text() == BEFORE
+
+
+def test_yes_that_cannot_be_carried_out_is_no_success(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow = terminal.follow
+
+    def and_then_it_changes(run: Any) -> Any:
+        state = follow(run)
+        (here / "tariff.py").write_text("changed = True\n")
+        return state
+
+    monkeypatch.setattr(terminal, "follow", and_then_it_changes)
+    assert main(["run", "--yes", *TASK]) == FAILED
+    assert (here / "tariff.py").read_text() == "changed = True\n"
+
+
 def test_apply(here: Path) -> None:
     assert main(["run", "--apply", *TASK]) == DONE
     assert (here / "tariff.py").read_text() == AFTER
@@ -89,7 +124,7 @@ def test_other_verbs_print_tables_and_sentences(here: Path, capsys: pytest.Captu
         "doctor": "workspace",
         "reject": "nothing was written",
         "help": "restore the bytes",
-        "help run": "--budget SECONDS",
+        "help run": "Exit status: 0",
         "undo --help": "restore the bytes",
         "--version": "0.",
     }.items():

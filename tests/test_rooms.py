@@ -19,12 +19,13 @@ ROOMS = {
     "notebook": {"context"},
     "runs": {"context", "pipeline", "models", "edits", "settings"},
     "ui": {"runs", "pipeline"},
-    "server": {"runs"},
+    "server": {"runs", "trust"},
     "settings": set(),
+    "trust": {"settings", "context", "models"},
     "errors": set(),
     "command_line": set(),
     "doctor": {"edits", "models"},
-    "verbs": {"loom", "command_line", "ui", "runs"},
+    "verbs": {"loom", "command_line", "ui", "runs", "trust"},
     "completion": {"loom", "command_line", "verbs"},
     "session": {"context", "edits", "runs"},
     "interpolation": {"command_line"},
@@ -34,7 +35,7 @@ ROOMS = {
         *("session", "interpolation", "reloading"),
     },
     "cli": {"loom", "command_line", "verbs", "ui", "runs"},
-    "loom": {"context", "pipeline", "models", "edits", "runs", "settings", "doctor", "session"},
+    "loom": {"context", "pipeline", "models", "edits", "runs", "settings", "trust", "doctor", "session"},
     "": {"loom", "magics"},
 }
 # Of these rooms only some modules, or only for their types.
@@ -43,9 +44,12 @@ NARROW = {
     ("pipeline", "context"): {"loom_jupyter.context.context_map"},
     ("edits", "context"): {"loom_jupyter.context.context_map"},
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
+    ("trust", "context"): {"loom_jupyter.context.rules"},
+    ("trust", "models"): {"loom_jupyter.models.catalogue", "loom_jupyter.models.keys"},
 }
 TYPES_ONLY = {
     ("verbs", "runs"),
+    ("verbs", "trust"),
     ("magics", "runs"),
     ("cli", "runs"),
     ("completion", "loom"),

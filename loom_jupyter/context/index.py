@@ -79,7 +79,7 @@ class Index:
 
     def __init__(self, root: Path, settings: Settings, folder: Path) -> None:
         self.root = root.resolve()
-        self.rules = rules(settings.rules)
+        self.use_rules(settings.rules)
         self._store = Store(folder)
         self._lock = threading.Lock()
         self._state: _State | None = None
@@ -87,6 +87,16 @@ class Index:
         self._log = CommitLog()
         self._unsaved: set[str] = set()
         self._untold: list[Commit] = []
+
+    def use_rules(self, points: Mapping[str, float]) -> None:
+        """Rank with these points from now on.
+
+        Raises
+        ------
+        SettingsError
+            If one of them is for no rule.
+        """
+        self.rules = rules(points)
 
     def refresh(self, cancel: threading.Event | None = None) -> RefreshReport:
         """Bring the index up to date; only files whose size or time changed are read.

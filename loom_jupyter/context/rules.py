@@ -88,9 +88,17 @@ def rules(overrides: Mapping[str, float]) -> dict[str, Rule]:
     """
     out = {r.name: r for r in TABLE}
     for name, points in overrides.items():
-        if name not in out:
-            near = get_close_matches(name, out, 1, 0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"the rules are {', '.join(out)}."
-            raise SettingsError(f"[tool.loom.rules] has no rule '{name}': {hint}")
+        if (why := refusal(name)) is not None:
+            raise SettingsError(f"{why}.")
         out[name] = replace(out[name], points=points)
     return out
+
+
+def refusal(name: str) -> str | None:
+    """Return why points cannot be given to `name`, or None if it is a rule."""
+    names = [rule.name for rule in TABLE]
+    if name in names:
+        return None
+    near = get_close_matches(name[:80], names, 1, 0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"the rules are {', '.join(names)}"
+    return f"[tool.loom.rules] has no rule {name[:80]!r} ({hint})"

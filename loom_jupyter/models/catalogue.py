@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -84,6 +85,17 @@ def resolve_name(model: str | None) -> str:
     raise ModelError(
         f"There is no model {name!r}; did you mean {' or '.join(near)}? The path of a GGUF file works too."
     )
+
+
+def like_catalogue(name: str) -> str | None:
+    """Return the name of the catalogue (or ``auto``) that `name` is or could be taken for, or None."""
+    folded = _folded(name)
+    return next((known for known in (*entries(), AUTO) if _folded(known) == folded), None)
+
+
+def _folded(name: str) -> str:
+    """Drop case, width and punctuation."""
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
 def is_url(name: str) -> bool:

@@ -106,7 +106,9 @@ class Host:
                 raise Cancelled
         try:
             self._stay()
-            own = (named or {}).get(str(name_or_path))
+            # Nobody's settings say where a model of the catalogue is.
+            known = str(name_or_path) in catalogue.entries()
+            own = None if known else (named or {}).get(str(name_or_path))
             if own is not None:
                 name_or_path, n_ctx = own.place, n_ctx or own.window
             how = _How(n_ctx, own.key if own is not None else None, device)

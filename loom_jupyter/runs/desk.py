@@ -30,6 +30,7 @@ from loom_jupyter.edits.checks.report import places
 from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.gate import canonical, gate_change, is_test
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.edits.syntax import problem
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
@@ -79,6 +80,7 @@ CPU_READING = 900
 REPLY_TOKENS = 2048
 # What a window keeps free at least: the request, and a reply of search and replace.
 PATCH_TOKENS = 1200
+DATA = (".toml", ".json")
 
 
 @dataclass
@@ -317,11 +319,16 @@ class WorkspaceDesk:
 
 
 def whole(offers: Sequence[Offer], root: Path) -> list[Offer]:
-    """Offer a short file as one unit where its functions are yet to be written: one needs the others."""
+    """Offer a short file as one unit where its parts need each other.
+
+    Functions that are yet to be written do, and so do the keys of a TOML or JSON file that does not parse.
+    """
     kept: dict[tuple[str, str | None, int], Offer] = {}
     for offer in offers:
-        text = (root / offer.path).read_text("utf-8", errors="replace") if offer.path.endswith(".py") else ""
-        if short(text) and unwritten(text):
+        known = offer.path.endswith((".py", *DATA))
+        text = (root / offer.path).read_text("utf-8", errors="replace") if known else ""
+        broken = offer.path.endswith(DATA) and problem(offer.path, "", text) is not None
+        if short(text) and (broken or (offer.path.endswith(".py") and unwritten(text))):
             unit = {"symbol": None, "kind": "file", "start": 1, "end": max(1, len(text.splitlines()))}
             kept.setdefault((offer.path, None, 1), offer.model_copy(update=unit))
         else:

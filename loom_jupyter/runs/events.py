@@ -313,6 +313,8 @@ class Noticed(_Event):
 
     type: Literal["notice"] = "notice"
     text: str
+    chip: str = Field(default="", description="Two words for the head of the run, where they belong there.")
+    command: str = Field(default="", description="What changes it, such as `%loom trust`.")
 
 
 class Failed(_Event):

@@ -107,6 +107,14 @@ class CheckLine:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """Two words for the head of the run, such as "not trusted", and the command that changes it."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
 class RunView:
     """Everything that front ends show of a run.
 
@@ -124,6 +132,8 @@ class RunView:
         The search's newest candidates; ``candidates[-1].number`` of ``candidates[-1].limit``.
     before, after
         The check on the untouched workspace, and on the proposal (or the newest candidate).
+    chips
+        What belongs at the head of the run.
     refused
         Requests that were refused, newest last: what was asked and why not.
     mergeable
@@ -155,6 +165,7 @@ class RunView:
     candidates: tuple[ev.CandidateTried, ...] = ()
     proposal: ev.ProposalMade | None = None
     notices: tuple[str, ...] = ()
+    chips: tuple[Chip, ...] = ()
     refused: tuple[str, ...] = ()
     mergeable: bool = False
     error: str = ""
@@ -395,7 +406,9 @@ def _(event: ev.ControlHandled, view: RunView) -> RunView:
 
 @_after.register
 def _(event: ev.Noticed, view: RunView) -> RunView:
-    return replace(view, notices=(*view.notices, event.text)[-NOTICE_LIMIT:])
+    view = replace(view, notices=(*view.notices, event.text)[-NOTICE_LIMIT:])
+    chip = Chip(event.chip, event.command)
+    return replace(view, chips=(*view.chips, chip)) if event.chip and chip not in view.chips else view
 
 
 @_after.register

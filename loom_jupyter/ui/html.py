@@ -12,7 +12,7 @@ from textwrap import TextWrapper
 
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs.events import ProposedFile
-from loom_jupyter.runs.view import RunView, Step, StepState
+from loom_jupyter.runs.view import Chip, RunView, Step, StepState
 from loom_jupyter.ui import diffs, plain, text
 from loom_jupyter.ui.evidence import evidence
 from loom_jupyter.ui.links import NOWHERE, Links
@@ -49,7 +49,13 @@ def steps(view: RunView, now: float) -> Html:
 
 def head(view: RunView) -> Html:
     """Return the line above the rail."""
-    return tag("div", tag("b", "Loom"), tag("span", plain.line(model_line(view.model)), cls="dim"), cls="head")
+    model = tag("span", plain.line(model_line(view.model)), cls="dim")
+    return tag("div", tag("b", "Loom"), model, *map(_chip, view.chips), cls="head")
+
+
+def _chip(chip: Chip) -> Html:
+    command = tag("code", plain.line(chip.command, 60)) if chip.command else Html()
+    return tag("span", plain.line(chip.text, 40), command, cls="label")
 
 
 def rail_list(view: RunView, now: float) -> Html:

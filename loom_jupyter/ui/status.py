@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 
-def status(root: str, model: str | None, run: Run | None) -> Shown:
-    """Show a workspace and its newest run."""
+def status(root: str, model: str | None, run: Run | None, notices: Sequence[str] = ()) -> Shown:
+    """Show a workspace, what there is to say of its settings, and its newest run."""
     lines = [f"Workspace  {plain.line(root)}", f"Model      {plain.line(model or 'the default')}"]
+    lines += [f"Settings   {plain.line(notice, 1_000)}" for notice in notices]
     if run is None:
         lines.append("No run yet: write %%loom and, under it, what should be different.")
         return Shown("\n".join(lines))

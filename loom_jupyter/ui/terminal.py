@@ -136,11 +136,25 @@ def diff(path: str, added: int, removed: int, unified: str, limit: int | None = 
     return out
 
 
-def review(run: Run, *, yes: bool, console: Console | None = None) -> RunState:
-    """Accept, reject or leave what stands for review; ask where somebody can answer."""
+def review(run: Run, *, yes: bool, held: str = "", console: Console | None = None) -> RunState:
+    """Accept, reject or leave what stands for review; ask where somebody can answer.
+
+    Parameters
+    ----------
+    yes
+        Accept without asking, unless the check failed.
+    held
+        Why `yes` must not accept, though the check did not fail.
+    """
     console = console or _console()
     if yes:
-        return _act(run, "y", console)
+        if run.proposal is not None and run.proposal.passed is False:
+            held = "the check failed"
+        if not held:
+            return _act(run, "y", console)
+        console.print(Text(f"  Nothing was written, because {held}."))
+        console.print(Text("  `jupyter loom diff` shows them; `jupyter loom accept` writes them all the same."))
+        return run.state
     if not console.is_interactive:
         console.print(Text("  Decide with `jupyter loom accept`, `reject` or `diff`."))
         return run.state

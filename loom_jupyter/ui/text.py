@@ -24,7 +24,8 @@ def page(view: RunView, now: float) -> str:
 def head(view: RunView) -> str:
     """Return the line above the rail."""
     model = plain.line(model_line(view.model))
-    return f"Loom · {model}" if model else "Loom"
+    chips = [plain.line(f"{chip.text} ({chip.command})" if chip.command else chip.text, 80) for chip in view.chips]
+    return " · ".join(["Loom", *filter(None, [model]), *chips])
 
 
 def rail_text(view: RunView, now: float) -> str:

@@ -37,6 +37,28 @@ def test_a_masked_line_is_kept_and_may_not_be_changed(tmp_path: Path) -> None:
     assert touches_secret(Rewrite(target=target, text=target.text.replace("key = ", "token = ")))
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "one"),
+    [
+        (
+            "pyproject.toml",
+            '[project]\nname = "p"\n<<<<<<< HEAD\nversion = "1"\n=======\nversion = "2"\n>>>>>>> x\n',
+            True,
+        ),
+        ("pyproject.toml", '[project]\nname = "p"\nversion = "2"\n', False),
+        ("a.json", '{"name": "p", "version": ,\n "more": 1}\n', True),
+    ],
+)
+def test_settings_that_do_not_parse_are_one_unit(tmp_path: Path, path: str, text: str, one: bool) -> None:
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / path).write_text(text)
+    index = Index(root, Settings(), tmp_path)
+    offers = whole(index.offers(index.rank("the version of the project", tagged=[path])), root)
+    assert offers
+    assert all((offer.symbol is None, offer.start) == (True, 1) for offer in offers) is one
+
+
 def test_a_short_file_of_stubs_is_one_unit(tmp_path: Path) -> None:
     root = tmp_path / "work"
     root.mkdir()
