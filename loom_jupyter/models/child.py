@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.protocol import ModelDiedError, ModelError
+from loom_jupyter.models.protocol import BrokenBuildError, ModelDiedError, ModelError, broken_build
 
 POLL = 0.01  # seconds between looks at the caller's cancel flag
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 SPINS = "1000"  # a waiting thread soon sleeps: libgomp's default spins through whole time slices of a busy machine
 LAST = frozenset({"done", "error", "cancelled"})  # what ends the answers to a request
+COMPUTING = frozenset({"chat", "sample", "score", "branch", "infill"})
+CRASHES = frozenset({"SIGILL", "SIGSEGV", "SIGBUS"})  # how a build ends that does not fit the processor
 
 Answer = dict[str, Any]
 
@@ -39,6 +41,7 @@ class Child:
     def __init__(self, log: Path) -> None:
         self.log = log
         self.disposable = True  # until it holds a loaded model, a stop may simply end it
+        self.computed = False  # whether a token has come of it
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,9 @@ class Child:
                 finished = answer is None or not answer.keys().isdisjoint(LAST)
                 if cancelled:
                     continue
-                yield self._sound(answer)
+                sound = self._sound(answer)
+                self.computed = self.computed or (request["op"] in COMPUTING and "progress" not in sound)
+                yield sound
         finally:
             if not finished:
                 self._abandon(number)
@@ -104,7 +109,7 @@ class Child:
     def _sound(self, answer: Answer | None) -> Answer:
         """Return an answer that is one; raise what it says otherwise."""
         if answer is None:
-            raise ModelDiedError(self._obituary())
+            raise self._death()
         if "error" in answer:
             raise ModelError(answer["error"])
         if "cancelled" in answer:
@@ -139,7 +144,7 @@ class Child:
             self._child.stdin.write(json.dumps(message).encode() + b"\n")
             self._child.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise ModelDiedError(self._obituary()) from error
+            raise self._death() from error
 
     def _listen(self) -> None:
         assert self._child.stdout is not None
@@ -147,12 +152,25 @@ class Child:
             self._answers.put(json.loads(line))
         self._answers.put(None)
 
-    def _obituary(self) -> str:
+    def _death(self) -> ModelDiedError | BrokenBuildError:
+        """Say how the process ended, and what that means."""
         code = self._child.wait()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        memory = code == -signal.SIGKILL if sys.platform != "win32" else False
+        how = _signal_name(-code) if code < 0 else f"status {code}"
+        if how in CRASHES and not self.computed:
+            return broken_build(how)
+        memory = how == "SIGKILL"
         why = " (the system may have run out of memory: take a smaller model or window)" if memory else ""
-        return f"The model's process {how}{why}; the next use starts it again, its log is {self.log}."
+        ended = f"was ended by {how}" if code < 0 else f"ended with {how}"
+        return ModelDiedError(
+            f"The model's process {ended}{why}; the next use starts it again, its log is {self.log}.", how
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _environment() -> dict[str, str]:
