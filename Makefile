@@ -11,7 +11,7 @@ TEST_MODEL ?= qwen2.5-coder-0.5b
 PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab sidebar test unit lint web model-demo model-test bench bench-edits bench-index clean
+.PHONY: FORCE help demo lab sidebar test unit lint web model-demo model-test bench bench-edits bench-index clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
@@ -30,8 +30,9 @@ $(VENV)/.installed: pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable ".[lab,languages,test]" huggingface-hub
 	@touch $@
 
-$(VENV)/.llama: $(VENV)/.installed
-	@echo "== Building llama-cpp-python for this machine (about 5 minutes, once)"
+# Asked each time, because the environment may have come from another machine; what decoded here before is at once.
+$(VENV)/.llama: $(VENV)/.installed FORCE
+	@echo "== llama-cpp-python for this processor (built where it is missing: about 5 minutes, once)"
 	@$(BIN)/python -m loom_jupyter.models.build
 	@touch $@
 

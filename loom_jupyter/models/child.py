@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.protocol import ModelDiedError, ModelError
+from loom_jupyter.models.protocol import BrokenBuildError, ModelDiedError, ModelError, broken_build
 
 POLL = 0.01  # seconds between looks at the caller's cancel flag
 GRACE = 1.5  # seconds that a process which is told to stop has for it, before it is killed
@@ -26,6 +26,8 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 SPINS = "1000"  # a waiting thread soon sleeps: libgomp's default spins through whole time slices of a busy machine
 LAST = frozenset({"done", "error", "cancelled"})  # what ends the answers to a request
+COMPUTING = frozenset({"chat", "sample", "score", "branch", "infill"})
+CRASHES = frozenset({"SIGILL", "SIGSEGV", "SIGBUS"})  # how a build ends that does not fit the processor
 
 Answer = dict[str, Any]
 _logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Child:
         self.log = log
         self.borrower: threading.Event | None = None
         self.disposable = True  # until it holds a loaded model, a stop may simply end it
+        self.computed = False  # whether a token has come of it
         self._owner = os.getpid()
         self._numbers = itertools.count(1)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +101,9 @@ class Child:
                 except queue.Empty:
                     continue
                 finished = answer is None or not answer.keys().isdisjoint(LAST)
-                yield self._sound(answer)
+                sound = self._sound(answer)
+                self.computed = self.computed or (request["op"] in COMPUTING and "progress" not in sound)
+                yield sound
         finally:
             if not finished:
                 self._stop(number)
@@ -129,7 +134,7 @@ class Child:
     def _sound(self, answer: Answer | None) -> Answer:
         """Return an answer that is one; raise what it says otherwise."""
         if answer is None:
-            raise ModelDiedError(self._obituary())
+            raise self._death()
         if "error" in answer:
             raise ModelError(answer["error"])
         if "cancelled" in answer:
@@ -148,7 +153,7 @@ class Child:
 
     def _send(self, message: Answer) -> None:
         if not self.alive:
-            raise ModelDiedError(self._obituary())
+            raise self._death()
         self._outbox.put(_line(message))
 
     def _write(self) -> None:
@@ -167,12 +172,25 @@ class Child:
         finally:  # whatever it wrote, nobody must wait for more
             self._answers.put(None)
 
-    def _obituary(self) -> str:
+    def _death(self) -> ModelDiedError | BrokenBuildError:
+        """Say how the process ended, and what that means."""
         code = self._child.wait()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        memory = code == -signal.SIGKILL if sys.platform != "win32" else False
+        how = _signal_name(-code) if code < 0 else f"status {code}"
+        if how in CRASHES and not self.computed:
+            return broken_build(how)
+        memory = how == "SIGKILL"
         why = " (the system may have run out of memory: take a smaller model or window)" if memory else ""
-        return f"The model's process {how}{why}; the next use starts it again, its log is {self.log}."
+        ended = f"was ended by {how}" if code < 0 else f"ended with {how}"
+        return ModelDiedError(
+            f"The model's process {ended}{why}; the next use starts it again, its log is {self.log}.", how
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _line(message: Answer) -> bytes:

@@ -61,13 +61,21 @@ class Engine:
         The flag that ends a decode.
     on_progress
         Told the share that is loaded; returns False to stop loading.
+    extra_buffers
+        Whether weights may be repacked for faster kernels (llama.cpp's extra buffer types, AMX among them).
     """
 
     def __init__(
-        self, load_params: Mapping[str, Any], n_seq: int, stop: Stop, on_progress: Callable[[float], bool]
+        self,
+        load_params: Mapping[str, Any],
+        n_seq: int,
+        stop: Stop,
+        on_progress: Callable[[float], bool],
+        *,
+        extra_buffers: bool = True,
     ) -> None:
         self.stop = stop
-        self._llama = _load(load_params, n_seq, on_progress)
+        self._llama = _load(load_params, n_seq, on_progress, extra_buffers)
         self.model = self._llama._model.model
         self.vocab = self._llama._model.vocab
         self.ctx = self._llama._ctx.ctx
@@ -84,6 +92,10 @@ class Engine:
         self._batch = Batch(self.n_batch)
         self._pieces: dict[int, bytes] = {}
         lib.llama_set_abort_callback(self.ctx, ctypes.cast(stop.function, lib.ggml_abort_callback), stop.data)
+
+    def close(self) -> None:
+        """Free the model and its cache."""
+        self._llama.close()
 
     def set_threads(self, n: int) -> None:
         """Compute with `n` threads from now on."""
@@ -279,14 +291,23 @@ def context_defaults(n_seq: int) -> Any:
     return made
 
 
-def _load(params: Mapping[str, Any], n_seq: int, on_progress: Callable[[float], bool]) -> Any:
+def takes_extra_buffers() -> bool:
+    """Whether this version can be told not to repack weights."""
+    return any(name == "use_extra_bufts" for name, *_ in lib.llama_model_params._fields_)
+
+
+def _load(params: Mapping[str, Any], n_seq: int, on_progress: Callable[[float], bool], extra_buffers: bool) -> Any:
     """Call `llama_cpp.Llama` with what its arguments do not reach put into the structs' defaults."""
+    if not extra_buffers and not takes_extra_buffers():
+        raise ModelError("This version of llama-cpp-python always repacks weights; update it to 0.3.17 or newer.")
     tell = lib.llama_progress_callback(lambda share, _: on_progress(share))
     model_function, context_function = lib.llama_model_default_params, lib.llama_context_default_params
 
     def model_params() -> Any:
         made = model_function()
         made.progress_callback = tell
+        if not extra_buffers:
+            made.use_extra_bufts = False
         return made
 
     context = context_defaults(n_seq)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import mmap
+import os
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from loom_jupyter.models.protocol import ModelError
 
@@ -25,7 +26,8 @@ MOST_DIMENSIONS = 4
 ENCODERS = frozenset(
     {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "neo-bert", "modern-bert", "t5encoder"}
 )
-WINDOW = 1 << 20  # bytes looked at together when strings are skipped
+WINDOW = 1 << 20  # bytes read together
+LONGEST_TEXT = 1 << 26  # bytes of one entry; the longest templates have some ten thousand
 FEW = 256  # strings that are walked rather than leapt over
 MOST_LAYERS = 4096
 
@@ -137,23 +139,30 @@ def read(path: Path) -> Header:
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the path of a GGUF file.")
     try:
-        size = path.stat().st_size
-        if size == 0:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+            raise ModelError(f"{path} is not a file; give the path of a GGUF file.")
+        if found.st_size == 0:
             raise ModelError(f"{path} is empty; download it again.")
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Reader(path, data).header()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return _Reader(path, file, size).header()
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); give the path of a GGUF file.") from error
 
 
 class _Reader:
-    """A cursor over the bytes that never leaves them."""
+    """A cursor over the file that never leaves it.
 
-    def __init__(self, path: Path, data: mmap.mmap) -> None:
-        self.path, self.data, self.at = path, data, 0
+    The file is read, not mapped: a mapped one that somebody cuts meanwhile would end the process.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
+        self.path, self.file, self.size, self.at = path, file, size, 0
+        self._window, self._start = b"", 0
 
     def header(self) -> Header:
-        if self.data[:4] != MAGIC:
+        if self.size < len(MAGIC) or self._bytes(len(MAGIC)) != MAGIC:
             raise ModelError(f"{self.path} is not a GGUF file; llama.cpp reads only GGUF.")
         try:
             return self._header()
@@ -163,7 +172,6 @@ class _Reader:
             ) from error
 
     def _header(self) -> Header:
-        self.at = 4
         version = self._scalar("<I")
         if version not in (2, 3):
             raise ModelError(f"{self.path} is GGUF version {version}; versions 2 and 3 can be read.")
@@ -174,7 +182,7 @@ class _Reader:
         for _ in range(entries):
             key = self._string(LONGEST_NAME)
             values[key] = self._value(self._scalar("<I"))
-        header = Header(self.path, len(self.data), values, self._tensors(tensors, values))
+        header = Header(self.path, self.size, values, self._tensors(tensors, values))
         if not header.architecture:
             raise ModelError(f"{self.path} names no architecture; it is not a model that llama.cpp can load.")
         if not 0 <= header.layers <= MOST_LAYERS:
@@ -196,13 +204,13 @@ class _Reader:
             end = max(end, offset + found[name].size)
         alignment = max(1, _whole(values.get("general.alignment"), 32))
         start = -(-self.at // alignment) * alignment
-        if found and start + end > len(self.data):
-            raise IndexError(f"{start + end - len(self.data):,} bytes are missing")
+        if found and start + end > self.size:
+            raise IndexError(f"{start + end - self.size:,} bytes are missing")
         return found
 
     def _value(self, kind: int, depth: int = 0) -> Any:
         if kind == STRING:
-            return self._string(len(self.data))
+            return self._string(LONGEST_TEXT)
         if kind == ARRAY:
             return self._array(depth + 1)
         if kind not in SCALARS:
@@ -211,7 +219,7 @@ class _Reader:
 
     def _array(self, depth: int) -> list[Any] | None:
         kind, count = self._scalar("<I"), self._scalar("<Q")
-        if depth > DEEPEST or count > min(len(self.data), MOST_ELEMENTS):
+        if depth > DEEPEST or count > min(self.size, MOST_ELEMENTS):
             raise IndexError(f"an array of {count}")
         if kind == STRING:
             self._skip_strings(count)
@@ -223,10 +231,10 @@ class _Reader:
         if kind not in SCALARS:
             raise IndexError(f"array type {kind}")
         layout = struct.Struct(SCALARS[kind])
-        start, self.at = self.at, self._room(layout.size * count)
         if count > LARGEST_KEPT_ARRAY:
+            self.at = self._room(layout.size * count)
             return None
-        return [v for (v,) in layout.iter_unpack(self.data[start : self.at])]
+        return [v for (v,) in layout.iter_unpack(self._bytes(layout.size * count))]
 
     def _skip_strings(self, count: int) -> None:
         while count > 0:
@@ -237,13 +245,10 @@ class _Reader:
             count -= stride
 
     def _walk(self, count: int) -> None:
-        data, at, unpack = self.data, self.at, LENGTH.unpack_from
-        end = len(data)
+        unpack = LENGTH.unpack_from
         for _ in range(count):
-            at += 8 + unpack(data, at)[0]
-            if at > end:
-                raise IndexError("a string beyond the end of the file")
-        self.at = at
+            place = self._load(LENGTH.size)
+            self.at = self._room(LENGTH.size + unpack(self._window, place)[0])
 
     def _leap(self, count: int) -> int:
         """Skip up to `count` strings of the next window at once; return how many.
@@ -253,7 +258,8 @@ class _Reader:
         """
         import numpy as np
 
-        window = np.frombuffer(self.data[self.at : self.at + WINDOW], np.uint8)
+        place = self._load(min(WINDOW, self.size - self.at))
+        window = np.frombuffer(self._window[place : place + WINDOW], np.uint8)
         small = np.zeros(len(window), bool)
         for shift in range(8):
             numbers = np.frombuffer(window[shift : len(window) - (len(window) - shift) % 8], "<u8")
@@ -272,16 +278,34 @@ class _Reader:
         size = self._scalar("<Q")
         if size > longest:
             raise IndexError(f"a string of {size} bytes")
-        start, self.at = self.at, self._room(size)
-        return self.data[start : self.at].decode("utf-8")
+        return self._bytes(size).decode("utf-8")
 
     def _scalar(self, layout: str) -> Any:
-        (value,) = struct.unpack_from(layout, self.data, self.at)
-        self.at += struct.calcsize(layout)
+        size = struct.calcsize(layout)
+        place = self._load(size)
+        (value,) = struct.unpack_from(layout, self._window, place)
+        self.at += size
         return value
 
+    def _bytes(self, size: int) -> bytes:
+        place = self._load(size)
+        self.at += size
+        return self._window[place : place + size]
+
+    def _load(self, size: int) -> int:
+        """Have the next `size` bytes in the window; return where they begin in it."""
+        self._room(size)
+        place = self.at - self._start
+        if not 0 <= place <= len(self._window) - size:
+            self.file.seek(self.at)
+            self._start, self._window, place = self.at, self.file.read(max(size, WINDOW)), 0
+            if len(self._window) < size:
+                raise IndexError("the file was cut while it was read")
+        return place
+
     def _room(self, size: int) -> int:
-        if self.at + size > len(self.data):
+        """Return where the next `size` bytes end."""
+        if self.at + size > self.size:
             raise IndexError("the file ends early")
         return self.at + size
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loom_jupyter.models import gguf
+from loom_jupyter.models import gguf, probe
 from loom_jupyter.models.child import Answer, Child
 from loom_jupyter.models.plan import MemoryPlan, plan_with
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,
+    BrokenBuildError,
     Continuation,
     Message,
     ModelError,
@@ -60,6 +61,8 @@ class LlamaCpp:
     ------
     ModelError
         If the file is no model, does not fit into memory, or cannot be loaded.
+    BrokenBuildError
+        If this build of llama.cpp does not work on this processor.
     Cancelled
         If `cancel` was set.
     """
@@ -88,6 +91,8 @@ class LlamaCpp:
         self._process: Child | None = None
         self._plan: MemoryPlan | None = None
         self._info: ModelInfo | None = None
+        self._extra_buffers: bool | None = None  # whether weights are repacked; None until that was tried
+        self._file: tuple[int, ...] = ()  # what marks the file that is loaded
         with self._lock:
             self._start(on_progress, cancel)
 
@@ -128,7 +133,7 @@ class LlamaCpp:
             used = psutil.Process(self.pid).memory_info()
         except psutil.Error:
             return 0
-        # Weights that are mapped from their file count as available already.
+        # What is shared with other processes does not come free.
         return int(used.rss - getattr(used, "shared", used.rss))
 
     def log_to(self, log: Path) -> None:
@@ -268,7 +273,7 @@ class LlamaCpp:
     def _items(self, request: Answer, cancel: threading.Event | None) -> Iterator[Answer]:
         cancel = cancel or self._borrower
         with self._lock:
-            for answer in self._running(cancel).ask(request, cancel):
+            for answer in self._answers(request, cancel):
                 if "item" in answer:
                     yield answer["item"]
 
@@ -280,7 +285,7 @@ class LlamaCpp:
     ) -> Any:
         cancel = cancel or self._borrower
         with self._lock:
-            for answer in self._running(cancel).ask(request, cancel):
+            for answer in self._answers(request, cancel):
                 if "text" in answer and on_text is not None:
                     on_text(answer["text"])
                 if "done" in answer:
@@ -293,14 +298,60 @@ class LlamaCpp:
         assert self._process is not None
         return self._process
 
+    def _answers(self, request: Answer, cancel: threading.Event | None) -> Iterator[Answer]:
+        """Ask the worker; if it crashes before its first token, load without repacked weights and ask again."""
+        try:
+            yield from self._running(cancel).ask(request, cancel)
+            return
+        except BrokenBuildError as error:
+            if not self._extra_buffers:
+                raise
+            died = error.how
+        self._extra_buffers = False
+        yield from self._running(cancel).ask(request, cancel)
+        probe.distrust(died)
+
     def _start(self, on_progress: Callable[[float], None] | None, cancel: threading.Event | None) -> None:
-        """Plan and load; once more with a fresh plan if others took the memory meanwhile."""
+        """Load; again without repacked weights if the worker crashes over them."""
         self.close()
+        if self._extra_buffers is None:
+            found = probe.ensure(cancel)
+            self._extra_buffers = found is None or found.extra_buffers
+        self._file = _mark(self.path)
         header = gguf.read(self.path)
         gguf.check_chat(header)
         try:
+            try:
+                self._load_twice(header, on_progress, cancel)
+            except BrokenBuildError as error:
+                if not self._extra_buffers:
+                    raise
+                self._extra_buffers = False
+                self._load_twice(header, on_progress, cancel)
+                probe.distrust(error.how)
+        except ModelError as error:
+            self._check_file(error)
+            raise
+
+    def _check_file(self, error: ModelError) -> None:
+        """Raise that the model's file is not the one that was loaded, if so: that explains any failure."""
+        if _mark(self.path) != self._file:
+            raise ModelError(
+                f"The model file {self.path} changed or was cut while it was in use; fetch it again, or run "
+                "again if you replaced it yourself."
+            ) from error
+
+    def _load_twice(
+        self,
+        header: gguf.Header,
+        on_progress: Callable[[float], None] | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        """Plan and load; once more with a fresh plan if others took the memory meanwhile."""
+        try:
             self._load(header, None, on_progress, cancel)
         except _LoadError as first:
+            self._check_file(first)
             try:
                 self._load(header, first.plan, on_progress, cancel)
             except _LoadError as second:
@@ -323,7 +374,7 @@ class LlamaCpp:
                 child, header, device=self._device, n_ctx=self._n_ctx, sequences=self._sequences, cancel=cancel
             )
             _check(plan, before)
-            loaded = _loaded(child, plan, on_progress, cancel)
+            loaded = _loaded(child, plan, on_progress, cancel, self._extra_buffers is not False)
         except BaseException:
             child.close()
             raise
@@ -341,16 +392,36 @@ class _LoadError(ModelError):
         self.plan = plan
 
 
+def _mark(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file is written or replaced; nothing where it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _loaded(
-    child: Child, plan: MemoryPlan, on_progress: Callable[[float], None] | None, cancel: threading.Event | None
+    child: Child,
+    plan: MemoryPlan,
+    on_progress: Callable[[float], None] | None,
+    cancel: threading.Event | None,
+    extra_buffers: bool = True,
 ) -> Any:
-    request = {"op": "load", "params": dict(plan.load_params), "n_seq": plan.sequences}
+    request = {
+        "op": "load",
+        "params": dict(plan.load_params),
+        "n_seq": plan.sequences,
+        "extra_buffers": extra_buffers,
+    }
     try:
         for answer in child.ask(request, cancel):
             if "progress" in answer and on_progress is not None:
                 on_progress(answer["progress"])
             if "done" in answer:
                 return answer["done"]
+    except BrokenBuildError:
+        raise
     except ModelError as error:
         raise _LoadError(str(error), plan) from error
     raise _LoadError("The model's process gave no answer.", plan)

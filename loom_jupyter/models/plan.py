@@ -271,6 +271,7 @@ def _load_params(header: Header, target: Device) -> dict[str, Any]:
         "swa_full": False,
         "n_threads": threads,
         "n_threads_batch": threads,
+        "use_mmap": False,  # a file that is cut while it is mapped ends the process
         "verbose": True,
         **alone,
     }

@@ -24,7 +24,48 @@ class ModelError(LoomError):
 
 
 class ModelDiedError(ModelError):
-    """The model's process ended in the middle of a call; the next call starts it again."""
+    """The model's process ended in the middle of a call; the next call starts it again.
+
+    Attributes
+    ----------
+    how
+        The signal's name, or ``"status N"``.
+    """
+
+    def __init__(self, text: str, how: str = "") -> None:
+        super().__init__(text)
+        self.how = how
+
+
+class BrokenBuildError(ModelError):
+    """llama.cpp crashed before its first token: the build does not work on this processor.
+
+    Attributes
+    ----------
+    how
+        The signal's name.
+    """
+
+    def __init__(self, text: str, how: str = "") -> None:
+        super().__init__(text)
+        self.how = how
+
+
+REPAIR = "python -m loom_jupyter.models.build --rebuild"
+# Ways to get llama-cpp-python without compiling it: its maintainer's wheels, and conda-forge's package.
+PREBUILT = (
+    "pip install --only-binary llama-cpp-python llama-cpp-python "
+    "--extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cpu",
+    "conda install -c conda-forge llama-cpp-python",
+)
+
+
+def broken_build(how: str, what: str = "crashed before its first token") -> BrokenBuildError:
+    """Return the error that says so, with the command that repairs it."""
+    return BrokenBuildError(
+        f"This build of llama.cpp does not work on this processor: it {what} ({how}). Repair it with: {REPAIR}",
+        how,
+    )
 
 
 @dataclass(frozen=True, slots=True)

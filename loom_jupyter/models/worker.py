@@ -2,8 +2,9 @@
 
 It reads one JSON object a line from its input and writes one a line to its output:
 
-- ``{"id": 1, "op": "load" | "log" | "chat" | "sample" | "score" | "branch" | "count", …}`` asks; answers carry the
-  same id: any number of ``progress``, ``text`` and ``item`` lines, then ``done``, ``cancelled`` or ``error``.
+- ``{"id": 1, "op": "load" | "log" | "selftest" | "chat" | "sample" | "score" | "branch" | "count", …}`` asks;
+  answers carry the same id: any number of ``progress``, ``text`` and ``item`` lines, then ``done``,
+  ``cancelled`` or ``error``.
 - ``{"cancel": 1}`` stops that request, in whatever phase it is.
 
 When its input ends, because the client closed it or died, the process exits at once.
@@ -25,11 +26,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.protocol import Branch, Message, ModelError
+from loom_jupyter.models.child import COMPUTING
+from loom_jupyter.models.protocol import PREBUILT, Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
-from loom_jupyter.models.threads import free_threads
-
-COMPUTING = frozenset({"chat", "sample", "score", "branch", "infill"})
+from loom_jupyter.models.threads import free_threads, usable_cores
 
 Request = dict[str, Any]
 
@@ -59,6 +59,7 @@ class Worker:
             "devices": self._devices,
             "dry": self._dry,
             "measure": self._measure,
+            "selftest": self._selftest,
             "count": self._count,
             "chat": self._chat,
             "sample": self._sample,
@@ -128,7 +129,13 @@ class Worker:
             return not self._stop.asked
 
         try:
-            self._engine = self._module("engine").Engine(request["params"], request["n_seq"], self._stop, progress)
+            self._engine = self._module("engine").Engine(
+                request["params"],
+                request["n_seq"],
+                self._stop,
+                progress,
+                extra_buffers=request.get("extra_buffers", True),
+            )
         except ValueError as error:
             self._stop.check()
             raise ModelError(f"llama.cpp could not load the model ({error}); its log says why.") from error
@@ -152,13 +159,17 @@ class Worker:
     def _measure(self, request: Request) -> Any:
         return self._dry_run.measure(request["params"], request["kv"])
 
+    def _selftest(self, request: Request) -> Any:
+        return self._module("selftest").decode(request["extra_buffers"], usable_cores(), self._stop)
+
     def _module(self, name: str) -> Any:
         """Import one of the modules that need llama.cpp."""
         try:
             return importlib.import_module(f"loom_jupyter.models.{name}")
         except ImportError as error:
             raise ModelError(
-                f'llama-cpp-python cannot be used ({error}); run: pip install "loom-jupyter[local]"'
+                f'llama-cpp-python cannot be used ({error}); run: pip install "loom-jupyter[local]", or without '
+                f"compiling: {PREBUILT[0]} (or: {PREBUILT[1]})"
             ) from error
 
     def _log(self, request: Request) -> None:
