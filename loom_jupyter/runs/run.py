@@ -298,7 +298,7 @@ class Run:
             What is asked by whoever calls; of a run without an owner nothing older is carried out.
         """
         with self._changed:
-            if (self.owned or self._adopt(request_id)) and self.tend():
+            if (self.owned or self._adopt(request_id)) and watch.tended(self):
                 watch.watch(self)
 
     def tend(self) -> bool:
@@ -471,11 +471,20 @@ class Run:
                 except OSError:  # a full disk must not keep a run from being stopped
                     begun = request.action is Action.STOP
                 if begun:
-                    answers[request.id] = carry_out(self, request)
-                    self.emit(answers[request.id])
+                    answers[request.id] = self._carry_out(request)
                 else:
                     answers[request.id] = self._drop(request, "it came too late, or the disk is full")
             return answers
+
+    def _carry_out(self, request: Control) -> ControlHandled:
+        try:
+            answer = carry_out(self, request)
+        except Exception as error:  # a defect: who asked must hear of it before the run ends
+            reason = f"Loom itself failed ({type(error).__name__}: {error}); please report it with {self.folder}."
+            self.emit(ControlHandled(id=request.id, action=request.action, ok=False, reason=reason))
+            raise
+        self.emit(answer)
+        return answer
 
     def _drop(self, request: Control, why: str) -> ControlHandled:
         """Answer a request that is not carried out."""

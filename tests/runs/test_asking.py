@@ -308,3 +308,36 @@ def test_a_run_is_stopped_although_its_mailbox_cannot_be_written(loom: Loom) -> 
         run.stop()
     assert run.wait(5)
     assert run.state is RunState.STOPPED
+
+
+def test_a_defect_while_a_request_is_carried_out_is_told_to_who_asked(
+    loom: Loom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = reviewed(loom), reviewed(loom)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loom_jupyter.runs.review.accept", broken)
+        with pytest.raises(LoomError, match=r"Loom itself failed \(RuntimeError: a defect\)"):
+            bad.accept()
+    wait_for(lambda: bad.state is RunState.FAILED)
+    good.accept()
+    assert good.state is RunState.ACCEPTED
+
+
+def test_a_file_that_the_system_refuses_is_told_and_the_run_waits_on(
+    loom: Loom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = reviewed(loom)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loom_jupyter.runs.review.accept", full)
+        with pytest.raises(LoomError, match=r"refused a file \(No space left on device\)"):
+            run.accept()
+    assert run.state is RunState.REVIEW
+    run.accept()
