@@ -224,3 +224,30 @@ def test_a_server_that_says_nothing_at_all_can_be_stopped() -> None:
         with pytest.raises(Cancelled), host.acquire(place, cancel=cancel):
             pass
         assert time.monotonic() - at[0] < MOST
+
+
+def test_a_stopped_run_that_hangs_does_not_keep_the_model(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loom_jupyter.models.host.OVERDUE", 0.3)
+    host, stopped, go, inside = Host(), threading.Event(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with host.acquire(silent, cancel=stopped):
+            inside.set()
+            go.wait(30)
+
+    thread = threading.Thread(target=hang, daemon=True)
+    thread.start()
+    assert inside.wait(10)
+    impatient = threading.Event()
+    at = stopped_after(0.5, impatient)
+    with pytest.raises(Cancelled), host.acquire(silent, cancel=impatient):
+        pass  # the other run is at work: it is waited for
+    assert at
+    stopped.set()
+    with host.acquire(silent, cancel=threading.Event()) as model:
+        assert host.model is model
+        go.set()
+        thread.join(10)
+        assert host.model is model
+        assert not host.unload(wait=False)
+    assert host.unload(wait=False)
