@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from loom_jupyter.models.server import Server
     from loom_jupyter.settings import NamedModel
 
+_logger = logging.getLogger(__name__)
 Progress = Callable[[str, float], None]
 POLL = 0.05  # seconds between looks at `cancel` while another run has the model
+OVERDUE = 5.0  # seconds after which a run that was stopped and still has the model, because it hangs, loses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Host:
     def __init__(self) -> None:
         self.idle: float | None = None
         self._turn = threading.Lock()
+        self._borrower: threading.Event | None = None
+        self._taking = threading.Lock()
         self._timer: threading.Timer | None = None
         self._model: LlamaCpp | Server | None = None
         self._key: tuple[Path | str, _How] | None = None
@@ -101,9 +107,8 @@ class Host:
         Cancelled
             If `cancel` was set.
         """
-        while not self._turn.acquire(timeout=POLL):
-            if cancel is not None and cancel.is_set():
-                raise Cancelled
+        turn = self._wait_for_turn(cancel)
+        self._borrower = cancel
         try:
             self._stay()
             # Nobody's settings say where a model of the catalogue is.
@@ -114,10 +119,39 @@ class Host:
             how = _How(n_ctx, own.key if own is not None else None, device)
             yield self._loaded(name_or_path, how, on_progress or _silent, cancel, log)
         finally:
-            if self._model is not None:
-                self._model.lend(None)
-            self._leave_after_a_while()
-            self._turn.release()
+            if turn is self._turn:
+                self._borrower = None
+                if self._model is not None:
+                    self._model.lend(None)
+                self._leave_after_a_while()
+            turn.release()
+
+    def _wait_for_turn(self, cancel: threading.Event | None) -> threading.Lock:
+        """Wait until nobody has the model, and return the lock that says so."""
+        stopped: float | None = None  # since when its borrower should have given it back
+        while True:
+            turn = self._turn
+            if turn.acquire(timeout=POLL):
+                if turn is self._turn:
+                    return turn
+                turn.release()
+                continue
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            if self._borrower is None or not self._borrower.is_set():
+                stopped = None
+                continue
+            stopped = stopped or time.monotonic()
+            if time.monotonic() - stopped > OVERDUE:
+                self._take_away(turn)
+
+    def _take_away(self, turn: threading.Lock) -> None:
+        """End the model under a run that was stopped and hangs; it must not make all later ones wait."""
+        with self._taking:
+            if turn is self._turn:
+                _logger.warning("a run that was stopped still hangs; its model is loaded again for the next one")
+                self._turn, self._borrower = threading.Lock(), None
+                self._drop()
 
     def unload(self, *, wait: bool = True) -> bool:
         """Give the model's memory back; the next run loads it again.
@@ -127,12 +161,13 @@ class Host:
         bool
             False if a run uses the model and is not waited for.
         """
-        if not self._turn.acquire(blocking=wait):
+        turn = self._turn
+        if not turn.acquire(blocking=wait):
             return False
         try:
             self._drop()
         finally:
-            self._turn.release()
+            turn.release()
         return True
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ def read(file: Path) -> bytes:
     Raises
     ------
     OSError
-        If it cannot be read, is no ordinary file, or is larger than any that Loom writes.
+        If it cannot be read, is not an ordinary file, or is larger than any that Loom writes.
     """
     with os.fdopen(open_file(file, os.O_RDONLY), "rb") as stream:
         if os.fstat(stream.fileno()).st_size > MOST_BYTES:

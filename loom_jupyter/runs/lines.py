@@ -24,7 +24,7 @@ class LineWriter:
     Raises
     ------
     OSError
-        If the file cannot be opened, or is no ordinary file.
+        If the file cannot be opened, or is not an ordinary file.
     """
 
     def __init__(self, file: Path) -> None:
@@ -53,7 +53,7 @@ class LineReader:
     Parameters
     ----------
     file
-        May not exist yet; what is no ordinary file is read as if it were empty.
+        May not exist yet; what is not an ordinary file is read as if it were empty.
     offset
         Where to begin, in bytes: the start of a line.
     """

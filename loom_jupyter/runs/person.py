@@ -23,6 +23,7 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.runs.files import whole
 from loom_jupyter.runs.review import RunError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def edited(task: TaskSpec | None, changes: Mapping[str, Any]) -> TaskSpec | None
     if unknown := set(changes) - set(TaskSpec.model_fields):
         raise RunError(f"a task has no {min(unknown)}; it has {', '.join(TaskSpec.model_fields)}.")
     try:
-        return TaskSpec.model_validate({**task.model_dump(), **changes})
+        return TaskSpec.model_validate({**task.model_dump(), **whole(dict(changes))})
     except ValidationError as error:
         first = error.errors()[0]
         raise RunError(f"{first['loc'][0]} of the task: {first['msg']}; say it more briefly.") from error

@@ -50,6 +50,9 @@ def carry_out(run: Run, control: Control) -> ControlHandled:
     except LoomError as error:
         fits = isinstance(error, StaleRunError) and error.mergeable
         return ControlHandled(id=control.id, action=control.action, ok=False, reason=str(error), mergeable=fits)
+    except OSError as error:
+        said = f"the system refused a file ({error.strerror or error}); free space or correct its permissions."
+        return ControlHandled(id=control.id, action=control.action, ok=False, reason=said)
     return ControlHandled(id=control.id, action=control.action, ok=True)
 
 

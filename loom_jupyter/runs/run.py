@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.2
 """Seconds that a run which is stopped has to end by itself."""
+BUSY = 0.1
+"""Seconds that a look at a run waits for what is being done with it."""
 STOPPED = "stopped by the user"
 _logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Run:
         self._lost: list[Event] = []
         self._asked: list[Control] = []
         self._stopping: float | None = None
-        self.abandoned = False
+        self._writing = self.abandoned = False
         self._controls: control.ControlReader | None = None
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -298,26 +300,29 @@ class Run:
             What is asked by whoever calls; of a run without an owner nothing older is carried out.
         """
         with self._changed:
-            if (self.owned or self._adopt(request_id)) and self.tend():
+            if (self.owned or self._adopt(request_id)) and watch.tended(self):
                 watch.watch(self)
 
     def tend(self) -> bool:
         """Carry out what is asked; give the run up, and return False, when nothing more can be."""
-        with self._changed:
+        if not self._changed.acquire(timeout=BUSY):  # the other runs are waiting to be looked after
+            return True
+        try:
             if not self.owned:
                 return False
             self.handle_controls()
             self._stop_waiting()
             if self.state in watch.WATCHED:
                 return True
-            self.abandoned = self.working
             if not self.working:
                 self.release()
             return False
+        finally:
+            self._changed.release()
 
     def _stop_waiting(self) -> None:
         """Stop a run whose work hangs: its user waits `PATIENCE` seconds, whatever it hangs in."""
-        if not (self.working and self.cancel.is_set() and self.state.at_work):
+        if self._writing or not (self.working and self.cancel.is_set() and self.state.at_work):
             return
         self._stopping = self._stopping or time.monotonic()
         if time.monotonic() - self._stopping > PATIENCE:
@@ -393,7 +398,11 @@ class Run:
         with self._changed:
             if self.cancel.is_set():
                 raise Cancelled
+            self._writing = True
+        try:
             yield
+        finally:
+            self._writing = False
 
     def release(self) -> None:
         """Give the run up; the log stays readable."""
@@ -423,6 +432,7 @@ class Run:
     def lose(self, text: str) -> None:
         """Fail a run whose log cannot be written: tell the listeners at least."""
         with self._changed:
+            text = files.whole(text)
             for event in (Failed(text=text), StateChanged(state=RunState.FAILED, reason=text)):
                 number = self._events[-1].seq + 1 if self._events else 1
                 told = event.model_copy(update={"seq": number, "ts": time.time(), "run": self.id})
@@ -471,11 +481,20 @@ class Run:
                 except OSError:  # a full disk must not keep a run from being stopped
                     begun = request.action is Action.STOP
                 if begun:
-                    answers[request.id] = carry_out(self, request)
-                    self.emit(answers[request.id])
+                    answers[request.id] = self._carry_out(request)
                 else:
                     answers[request.id] = self._drop(request, "it came too late, or the disk is full")
             return answers
+
+    def _carry_out(self, request: Control) -> ControlHandled:
+        try:
+            answer = carry_out(self, request)
+        except Exception as error:  # a defect: who asked must hear of it before the run ends
+            reason = f"Loom itself failed ({type(error).__name__}: {error}); please report it with {self.folder}."
+            self.emit(ControlHandled(id=request.id, action=request.action, ok=False, reason=reason))
+            raise
+        self.emit(answer)
+        return answer
 
     def _drop(self, request: Control, why: str) -> ControlHandled:
         """Answer a request that is not carried out."""

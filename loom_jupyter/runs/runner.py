@@ -150,7 +150,7 @@ def _stopped(run: Run) -> None:
 
 
 def _fail(run: Run, text: str) -> None:
-    if run.cancel.is_set():  # what goes wrong because a run is stopped is no failure
+    if run.cancel.is_set():  # what goes wrong because a run is stopped is not a failure
         _stopped(run)
         return
     try:

@@ -36,7 +36,7 @@ def watch(run: Run) -> None:
             _thread.start()
 
 
-def _tended(run: Run) -> bool:
+def tended(run: Run) -> bool:
     """Look after a run; what goes wrong ends that run and none of the others."""
     try:
         return run.tend()
@@ -51,7 +51,7 @@ def _loop() -> None:
     global _thread
     while True:
         for run in list(_runs.values()):
-            if not _tended(run):
+            if not tended(run):
                 with _lock:
                     _runs.pop(run.id, None)
         with _lock:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -162,3 +165,89 @@ def test_a_borrower_of_before_stops_nothing(tmp_path: Path) -> None:
     cancel.set()
     assert model.count("ab") == 2
     host.close()
+
+
+class Silent(http.server.BaseHTTPRequestHandler):
+    """A server that lists its model and then answers nothing any more."""
+
+    asked = threading.Event()
+    go = threading.Event()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        if not self.path.endswith("/models"):
+            self.send_error(404)
+            return
+        data = json.dumps({"data": [{"id": "m", "max_model_len": 8192}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_POST(self) -> None:
+        if self.asked.is_set():
+            self.go.wait(30)
+        self.send_error(404)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    Silent.go.clear()
+    Silent.asked.clear()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    Silent.go.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("call", ["count", "chat"])
+def test_a_server_that_says_nothing_any_more_can_be_stopped(silent: str, call: str) -> None:
+    host, cancel = Host(), threading.Event()
+    with host.acquire(silent, cancel=cancel) as model:
+        Silent.asked.set()
+        at = stopped_after(0.2, cancel)
+        with pytest.raises(Cancelled):
+            model.count("x") if call == "count" else model.chat(ASK, max_tokens=5)
+    assert time.monotonic() - at[0] < MOST
+    host.close()
+
+
+def test_a_server_that_says_nothing_at_all_can_be_stopped() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        host, cancel = Host(), threading.Event()
+        at = stopped_after(0.2, cancel)
+        place = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        with pytest.raises(Cancelled), host.acquire(place, cancel=cancel):
+            pass
+        assert time.monotonic() - at[0] < MOST
+
+
+def test_a_stopped_run_that_hangs_does_not_keep_the_model(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loom_jupyter.models.host.OVERDUE", 0.3)
+    host, stopped, go, inside = Host(), threading.Event(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with host.acquire(silent, cancel=stopped):
+            inside.set()
+            go.wait(30)
+
+    thread = threading.Thread(target=hang, daemon=True)
+    thread.start()
+    assert inside.wait(10)
+    impatient = threading.Event()
+    at = stopped_after(0.5, impatient)
+    with pytest.raises(Cancelled), host.acquire(silent, cancel=impatient):
+        pass  # the other run is at work: it is waited for
+    assert at
+    stopped.set()
+    with host.acquire(silent, cancel=threading.Event()) as model:
+        assert host.model is model
+        go.set()
+        thread.join(10)
+        assert host.model is model
+        assert not host.unload(wait=False)
+    assert host.unload(wait=False)

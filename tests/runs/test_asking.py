@@ -308,3 +308,76 @@ def test_a_run_is_stopped_although_its_mailbox_cannot_be_written(loom: Loom) -> 
         run.stop()
     assert run.wait(5)
     assert run.state is RunState.STOPPED
+
+
+def test_a_defect_while_a_request_is_carried_out_is_told_to_who_asked(
+    loom: Loom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = reviewed(loom), reviewed(loom)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loom_jupyter.runs.review.accept", broken)
+        with pytest.raises(LoomError, match=r"Loom itself failed \(RuntimeError: a defect\)"):
+            bad.accept()
+    wait_for(lambda: bad.state is RunState.FAILED)
+    good.accept()
+    assert good.state is RunState.ACCEPTED
+
+
+def test_a_file_that_the_system_refuses_is_told_and_the_run_waits_on(
+    loom: Loom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = reviewed(loom)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loom_jupyter.runs.review.accept", full)
+        with pytest.raises(LoomError, match=r"refused a file \(No space left on device\)"):
+            run.accept()
+    assert run.state is RunState.REVIEW
+    run.accept()
+
+
+def test_a_run_with_which_something_is_being_done_keeps_no_other_from_being_heard(loom: Loom) -> None:
+    busy, other = reviewed(loom), reviewed(loom)
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with busy._changed:
+            held.set()
+            go.wait(20)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert held.wait(5)
+    control.send(other.folder, "reject")
+    wait_for(lambda: other.state is RunState.REJECTED, 5)
+    go.set()
+    thread.join()
+    busy.reject()
+
+
+def test_a_run_that_writes_is_stopped_before_or_not_at_all(loom: Loom, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing = threading.Event()
+    accepting = runner.accept
+
+    def slowly(*given: Any, **named: Any) -> None:
+        writing.set()
+        time.sleep(2.0)
+        accepting(*given, **named)
+
+    monkeypatch.setattr(runner, "accept", slowly)
+    run = loom.run("two kg", apply=True)
+    assert writing.wait(10)
+    run.stop()
+    assert run.wait(10)
+    wait_for(lambda: not run.working)
+    assert run.state is RunState.ACCEPTED
+    assert (loom.root / "tariff.py").read_text() == AFTER
+    run.undo()
+    assert (loom.root / "tariff.py").read_text() == BEFORE
