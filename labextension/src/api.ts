@@ -36,6 +36,17 @@ export interface IndexState {
   indexed: number | null;
 }
 
+/** What the settings of a workspace would run or send, and whether the user lets them. */
+export interface TrustState {
+  /** A line each: the key, its value, and what it does. */
+  needed: { key: string; value: string; does: string }[];
+  granted: boolean;
+  /** Keys that are not as they were when they were trusted. */
+  changed: string[];
+  /** Identifies what is shown. */
+  digest: string;
+}
+
 /** What the server refused, in its own words. */
 export class RefusedError extends Error {
   constructor(
@@ -65,6 +76,19 @@ export class Api {
   async index(): Promise<IndexState[]> {
     const answer = await this.request('index');
     return ((await answer.json()) as { workspaces: IndexState[] }).workspaces;
+  }
+
+  /** Return what the settings of a workspace would run or send. */
+  async trust(workspace: string): Promise<TrustState> {
+    const query = URLExt.objectToQueryString({ workspace });
+    return (await (await this.request(`trust${query}`)).json()) as TrustState;
+  }
+
+  /** Let what was shown, by its digest, count from now on. */
+  async grant(workspace: string, digest: string): Promise<TrustState> {
+    const query = URLExt.objectToQueryString({ workspace, digest });
+    const answer = await this.request(`trust${query}`, { method: 'POST' });
+    return (await answer.json()) as TrustState;
   }
 
   /** Return files of a run's whole ledger. */

@@ -583,6 +583,14 @@ export interface ControlHandled {
  */
 export interface Noticed {
   /**
+   * Two words for the head of the run, where they belong there.
+   */
+  chip: string;
+  /**
+   * What changes it, such as `%loom trust`.
+   */
+  command: string;
+  /**
    * Run id.
    */
   run: string;

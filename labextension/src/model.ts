@@ -8,7 +8,8 @@ import {
   type Asked,
   type IndexState,
   RefusedError,
-  type RunSummary
+  type RunSummary,
+  type TrustState
 } from './api';
 import type { Action } from './events';
 import { follow } from './follow';
@@ -51,6 +52,8 @@ export class LoomModel implements IDisposable {
   /** What is being asked of the shown run. */
   asking: Action | null = null;
   index: readonly IndexState[] = [];
+  /** What the settings of the shown run's workspace would run or send; null where that is not known. */
+  trust: TrustState | null = null;
   /** Whether past runs are shown instead of one run. */
   browsing = false;
   /** Hunks of the proposal that are not to be accepted. */
@@ -164,6 +167,20 @@ export class LoomModel implements IDisposable {
     this.tell();
   }
 
+  /** Let the settings that are shown count; rejects with the reason if they are no longer the same. */
+  async grant(): Promise<void> {
+    if (!this.trust) {
+      return;
+    }
+    try {
+      this.trust = await this.api.grant(this.workspace, this.trust.digest);
+    } catch (error) {
+      await this.lookAtTrust();
+      throw error;
+    }
+    this.tell();
+  }
+
   /** Delete a run. */
   async remove(run: string): Promise<void> {
     await this.api.remove(run);
@@ -203,6 +220,7 @@ export class LoomModel implements IDisposable {
       }
       if (!this.ready || this.runs.length !== before.length) {
         this.index = await this.api.index();
+        await this.lookAtTrust();
       }
       this.ready = true;
       if (this.trouble === 'missing') {
@@ -215,6 +233,24 @@ export class LoomModel implements IDisposable {
       throw error; // the poll waits longer then
     }
     this.settle();
+    this.tell();
+  }
+
+  /** The workspace that is shown; the server's root before the first run. */
+  private get workspace(): string {
+    return this.summary?.workspace ?? this.runs[0]?.workspace ?? '.';
+  }
+
+  private async lookAtTrust(): Promise<void> {
+    const { workspace } = this;
+    try {
+      const trust = await this.api.trust(workspace);
+      if (workspace === this.workspace) {
+        this.trust = trust;
+      }
+    } catch {
+      this.trust = null; // the folder is gone, or the server is of an earlier version
+    }
     this.tell();
   }
 
@@ -250,9 +286,14 @@ export class LoomModel implements IDisposable {
     if (run === this.shown) {
       return;
     }
+    const before = this.workspace;
     this.leaving?.abort();
     this.leaving = null;
     this.shown = run;
+    if (this.workspace !== before) {
+      this.trust = null;
+      void this.lookAtTrust();
+    }
     this.view = EMPTY;
     this.left = new Set();
     this.refusal = '';

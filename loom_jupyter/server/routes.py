@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from loom_jupyter.runs.shelf import Stored
     from loom_jupyter.server.follow import Growth
     from loom_jupyter.server.workspaces import Workspaces
+    from loom_jupyter.trust import Trust
 
 BODY = 64 * 1024
 STREAMS = 200
@@ -115,6 +116,54 @@ class RunHandler(LoomHandler):
             raise HTTPError(409, str(error)) from error
         self.set_status(204)
         self.finish()
+
+
+class TrustHandler(LoomHandler):
+    """What the settings of a workspace would run or send, and whether the user lets them."""
+
+    @authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer ``{needed: [{key, value, does}], granted, changed, digest}`` of `workspace`."""
+        self.finish(_told(await self.trust()))
+
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        """Let what has this `digest` count from now on; 409 if it is no longer what was shown."""
+        trust = await self.trust()
+        if self.get_query_argument("digest") != trust.digest:
+            raise HTTPError(409, "The settings changed since they were shown; look at them again.")
+        try:
+            await self.do(trust.grant)
+        except LoomError as error:
+            raise HTTPError(409, str(error)) from error
+        self.finish(_told(trust))
+
+    @authenticated
+    @authorized
+    async def delete(self) -> None:
+        """Let them count no longer."""
+        trust = await self.trust()
+        await self.do(trust.revoke)
+        self.finish(_told(trust))
+
+    async def trust(self) -> Trust:
+        """Return the settings of a workspace below the server's root, or answer 404."""
+        place = self.get_query_argument("workspace", ".")
+        found: Trust | None = await self.do(lambda: self.workspaces().trust(place))
+        if found is None:
+            raise HTTPError(404, f"There is no workspace {place[:QUERY]} under this server's folder.")
+        return found
+
+
+def _told(trust: Trust) -> dict[str, Any]:
+    return {
+        "needed": [line._asdict() for line in trust.lines],
+        "granted": trust.granted,
+        "changed": list(trust.changed),
+        "digest": trust.digest,
+    }
 
 
 class EventsHandler(LoomHandler):
@@ -277,6 +326,7 @@ def handlers(base_url: str) -> list[tuple[str, type[LoomHandler], dict[str, Rout
         rf"runs/{RUN}/ledger": LedgerHandler,
         rf"runs/{RUN}/control": ControlHandler,
         "index": IndexHandler,
+        "trust": TrustHandler,
     }
     return [
         (url_path_join(base_url, "loom/api", path), handler, {"shared": shared})

@@ -11,6 +11,7 @@ from loom_jupyter.runs import shelf
 from loom_jupyter.runs.asking import Asking
 from loom_jupyter.runs.events import Control
 from loom_jupyter.runs.shelf import Stored
+from loom_jupyter.trust import Trust, look
 
 PAGE = 100
 TASK_SHOWN = 2_000
@@ -55,6 +56,15 @@ class Workspaces:
             if entry["files"] is None and entry["runs"] <= 3 and (event := shelf.indexed(run)) is not None:
                 entry.update(files=event.files, indexed=event.ts)
         return list(seen.values())
+
+    def trust(self, place: str) -> Trust | None:
+        """Return what the settings of a workspace would run or send; None if it is not under the root."""
+        try:
+            folder = (self.root / place).resolve()
+            there = folder.is_relative_to(self.root) and folder.is_dir()
+        except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a zero byte
+            return None
+        return look(folder) if there else None
 
     def _stored(self) -> Iterator[Stored]:
         return (run for run in shelf.stored() if self._place(run) is not None)

@@ -53,7 +53,7 @@ def test_every_verb_of_every_route_asks_who_is_there(server: Any) -> None:
             assert server.call(verb.upper(), place, token=None)[0] == 403
             assert server.call(verb.upper(), place, token="wrong")[0] == 403
             seen += 1
-    assert seen == 6
+    assert seen == 9
 
 
 def decorators(function: Any) -> str:
@@ -423,3 +423,57 @@ def test_a_fifo_in_a_runs_folder_holds_no_thread_of_the_server(server: Any) -> N
             server.call("POST", f"/loom/api/runs/{run_id}/control", {"action": "reject"})
         assert server.call("GET", "/loom/api/runs")[0] == 200
         shutil.rmtree(server.folder(run_id))
+
+
+GUARDED = """[tool.loom]
+check = "pytest -q"
+[tool.loom.models.t]
+url = "http://gpu.example.org/v1"
+key = "LOOM_TEAM"
+"""
+
+
+def test_the_settings_of_a_workspace_are_shown_trusted_and_not_any_more(server: Any) -> None:
+    root = server.root / "trusting"
+    root.mkdir()
+    path = "/loom/api/trust?workspace=trusting"
+    assert server.call("GET", path)[1]["needed"] == []
+    (root / "pyproject.toml").write_text(GUARDED)
+    status, shown = server.call("GET", path)
+    assert status == 200
+    assert [line["key"] for line in shown["needed"]] == ["check", "models.t"]
+    assert "LOOM_TEAM are sent to gpu.example.org" in shown["needed"][1]["does"]
+    assert not shown["granted"]
+    (root / "pyproject.toml").write_text(GUARDED.replace("pytest -q", "curl example.org"))
+    status, said = server.call("POST", f"{path}&digest={shown['digest']}", b"")
+    assert (status, "changed since they were shown" in said["message"]) == (409, True)
+    digest = server.call("GET", path)[1]["digest"]
+    assert server.call("POST", f"{path}&digest={digest}", b"")[1]["granted"]
+    assert server.call("GET", path)[1]["granted"]
+    (root / "pyproject.toml").write_text(GUARDED)
+    found = server.call("GET", path)[1]
+    assert (found["granted"], found["changed"]) == (False, ["check"])
+    assert server.call("POST", f"{path}&digest={found['digest']}", b"")[1]["granted"]
+    assert not server.call("DELETE", path)[1]["granted"]
+    assert not server.call("GET", path)[1]["granted"]
+
+
+@pytest.mark.parametrize(
+    "place", ["..", "/", "/etc", "parcels/../..", "nowhere", "x" * 5_000, "out", "circle", "tariff.py"]
+)
+def test_only_workspaces_under_the_root_can_be_trusted(server: Any, place: str) -> None:
+    for name, to in (("out", "/"), ("circle", "circle")):
+        if not (server.root / name).is_symlink():
+            (server.root / name).symlink_to(to)
+    (server.root / "tariff.py").write_text("")
+    for method in ("GET", "POST", "DELETE"):
+        body = b"" if method == "POST" else None
+        assert server.call(method, f"/loom/api/trust?workspace={place}&digest=x", body)[0] == 404
+
+
+def test_nobody_is_trusted_without_having_been_shown(server: Any) -> None:
+    (server.workspace / "pyproject.toml").write_text(GUARDED)
+    assert server.call("POST", "/loom/api/trust?workspace=parcels", b"")[0] == 400
+    assert server.call("POST", "/loom/api/trust?workspace=parcels&digest=", b"")[0] == 409
+    assert not server.call("GET", "/loom/api/trust?workspace=parcels")[1]["granted"]
+    (server.workspace / "pyproject.toml").unlink()

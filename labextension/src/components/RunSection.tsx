@@ -25,6 +25,16 @@ export function RunSection(): JSX.Element {
       <p className="jp-Loom-asked" title={line(view.task)}>
         {line(view.task || summary?.task || '', 300)}
       </p>
+      {view.chips.length > 0 && (
+        <ul className="jp-Loom-tags" aria-label={trans.__('Of this run')}>
+          {view.chips.map(chip => (
+            <li key={chip.text + chip.command} className="jp-Loom-chip">
+              {line(chip.text, 40)}
+              {chip.command && <code>{line(chip.command, 60)}</code>}
+            </li>
+          ))}
+        </ul>
+      )}
       <Rail view={view} now={now} />
       {!orphan && <Asking view={view} />}
       {orphan && (

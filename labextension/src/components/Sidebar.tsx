@@ -11,6 +11,7 @@ import { RunSection } from './RunSection';
 import { Section } from './Section';
 import { TaskBox } from './TaskBox';
 import { Trouble } from './Trouble';
+import { Trust } from './Trust';
 import { useSignal } from './hooks';
 
 /** The sidebar: task on top, then the run, its evidence and its changes. */
@@ -45,6 +46,7 @@ export function Sidebar(): JSX.Element {
       </header>
       <div className="jp-Loom-scroll">
         <Trouble />
+        <Trust />
         {browsing ? (
           <Section title={trans.__('History')}>
             <History />

@@ -336,6 +336,78 @@ describe('the task box', () => {
   });
 });
 
+describe('settings that are not trusted', () => {
+  const trust = {
+    needed: [
+      { key: 'check', value: '"pytest -q"', does: 'runs for every candidate' },
+      { key: 'models.t', value: 'url = "http://e"', does: 'sent to <b>e</b>' }
+    ],
+    granted: false,
+    changed: [] as string[],
+    digest: 'd'
+  };
+
+  it('are named, shown, and trusted with a button', async () => {
+    const host = fakeHost([]);
+    host.model.trust = trust;
+    const { container } = within(host, <Sidebar />);
+    const bar = screen.getByRole('region', { name: /not trusted/ });
+    expect(bar.textContent).toContain('not trusted');
+    expect(bar.textContent).toContain('check, models.t');
+    expect(screen.getByText('check = "pytest -q"')).toBeTruthy();
+    expect(screen.getByText('sent to <b>e</b>')).toBeTruthy();
+    expect(container.querySelector('details')?.open).toBe(false);
+    fireEvent.click(screen.getByText('Show what they would do'));
+    host.model.grant.mockRejectedValueOnce(new Error('they changed'));
+    fireEvent.click(button('Trust these settings'));
+    expect(host.model.grant).toHaveBeenCalledOnce();
+    await waitFor(() =>
+      expect(screen.getByRole('alert').textContent).toBe('they changed')
+    );
+  });
+
+  it('are said to have changed', () => {
+    const host = fakeHost([]);
+    host.model.trust = { ...trust, changed: ['check'] };
+    within(host, <Sidebar />);
+    expect(screen.getByText(/changed since you trusted them/)).toBeTruthy();
+  });
+
+  it('are not mentioned where nothing waits', () => {
+    for (const other of [
+      null,
+      { ...trust, granted: true },
+      { ...trust, needed: [] }
+    ]) {
+      const host = fakeHost([]);
+      host.model.trust = other;
+      within(host, <Sidebar />);
+      expect(screen.queryByText(/trusted/)).toBeNull();
+      cleanup();
+    }
+  });
+
+  it('are a chip at the head of the run, once', () => {
+    const notice = {
+      v: 1,
+      ts: 1,
+      run: 'r',
+      type: 'notice',
+      text: 'ignored',
+      chip: 'not trusted',
+      command: '%loom trust'
+    } as const;
+    const events = [
+      { ...notice, seq: 1_000_001 },
+      { ...notice, seq: 1_000_002 }
+    ];
+    within(fakeHost([...ALL, ...events]), <RunSection />);
+    const chips = screen.getByRole('list', { name: 'Of this run' });
+    expect(chips.children).toHaveLength(1);
+    expect(chips.textContent).toBe('not trusted%loom trust');
+  });
+});
+
 it('teaches where there is nothing yet', () => {
   within(fakeHost([]), <Sidebar />);
   expect(screen.getByText(/^No run yet/)).toBeTruthy();

@@ -4,7 +4,7 @@ import { render } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { vi } from 'vitest';
 
-import type { RunSummary } from '../api';
+import type { RunSummary, TrustState } from '../api';
 import { Drafts } from '../drafts';
 import type { LoomEvent } from '../events';
 import { type Host, HostContext } from '../host';
@@ -43,6 +43,8 @@ export function fakeHost(events: LoomEvent[], runs: RunSummary[] = []) {
     trouble: '',
     refusal: '',
     asking: null,
+    trust: null as TrustState | null,
+    grant: vi.fn(() => Promise.resolve()),
     left: new Set<string>(),
     ask: vi.fn(() => Promise.resolve(true)),
     leave: vi.fn(),

@@ -4,6 +4,7 @@ import type {
   CheckStarted,
   LoomEvent,
   Node,
+  Noticed,
   ProposalMade,
   RunState,
   StateChanged
@@ -163,7 +164,7 @@ function after(view: RunView, event: LoomEvent): RunView {
           };
     }
     case 'notice':
-      return { ...view, notices: kept(view.notices, event.text, NOTICE_LIMIT) };
+      return noticed(view, event);
     case 'error':
       return { ...view, error: event.text };
     default:
@@ -211,6 +212,17 @@ function settled(step: Step, event: StateChanged): Step {
     };
   }
   return step.state === 'waiting' ? { ...step, state: 'skipped' } : step;
+}
+
+function noticed(view: RunView, event: Noticed): RunView {
+  const notices = kept(view.notices, event.text, NOTICE_LIMIT);
+  // Logs of an earlier version have neither chip nor command.
+  const chip = { text: event.chip ?? '', command: event.command ?? '' };
+  const known = view.chips.some(
+    other => other.text === chip.text && other.command === chip.command
+  );
+  const chips = chip.text && !known ? [...view.chips, chip] : view.chips;
+  return { ...view, notices, chips };
 }
 
 function checkStarted(seen: RunView, event: CheckStarted): RunView {

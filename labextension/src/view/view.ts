@@ -68,6 +68,12 @@ export interface CheckLine {
   output: string;
 }
 
+/** Two words for the head of the run, and the command that changes it. */
+export interface Chip {
+  text: string;
+  command: string;
+}
+
 /** Everything that is shown of a run. */
 export interface RunView {
   run: string;
@@ -100,6 +106,8 @@ export interface RunView {
   candidates: readonly CandidateTried[];
   proposal: ProposalMade | null;
   notices: readonly string[];
+  /** What belongs at the head of the run. */
+  chips: readonly Chip[];
   refused: readonly string[];
   /** Whether the accept that was refused last can be done on top of the user's edits. */
   mergeable: boolean;
@@ -160,6 +168,7 @@ export const EMPTY: RunView = {
   candidates: [],
   proposal: null,
   notices: [],
+  chips: [],
   refused: [],
   mergeable: false,
   error: ''
