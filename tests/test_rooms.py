@@ -42,7 +42,9 @@ ROOMS = {
 NARROW = {
     ("pipeline", "models"): {"loom_jupyter.models.protocol"},
     ("pipeline", "context"): {"loom_jupyter.context.context_map"},
-    ("edits", "context"): {"loom_jupyter.context.context_map"},
+    ("edits", "context"): {
+        *("loom_jupyter.context.context_map", "loom_jupyter.context.git", "loom_jupyter.context.repository"),
+    },
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
     ("trust", "context"): {"loom_jupyter.context.rules"},
     ("trust", "models"): {"loom_jupyter.models.catalogue", "loom_jupyter.models.keys"},

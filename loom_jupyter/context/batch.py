@@ -27,6 +27,8 @@ class FileRow(NamedTuple):
         Why it is not indexed; empty when it is.
     words
         Number of tokens of its text.
+    sha256
+        Digest of the bytes that it was read from; empty where none were read.
     """
 
     path: str
@@ -36,6 +38,7 @@ class FileRow(NamedTuple):
     reason: str
     lines: int
     words: int
+    sha256: str = ""
 
 
 def _empty() -> NDArray[np.int32]:
@@ -117,7 +120,8 @@ def pack(found: Iterable[tuple[int, int, Extracted]], lexicon: Lexicon) -> Batch
     counted = count(texts, lexicon)
     for (size, mtime_ns, got), first in zip(rows, own, strict=True):
         words = 0 if got.reason else counted.tokens[first]
-        batch.files.append(FileRow(got.path, size, mtime_ns, got.language, got.reason, got.lines, words))
+        told = (got.language, got.reason, got.lines, words, got.sha256)
+        batch.files.append(FileRow(got.path, size, mtime_ns, *told))
     batch.vocabulary = counted.vocabulary
     batch.term, batch.file, batch.where = counted.term, counted.file, counted.where
     batch.count, batch.line = counted.times, counted.line

@@ -49,6 +49,8 @@ class Offer(_Frozen):
         The strongest ledger rows in a few words.
     cell
         Cell id, for notebooks.
+    sha256
+        Digest of the file that the lines were counted in; empty where it is not known.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Offer(_Frozen):
     evidence: str
     score: float
     cell: str | None = None
+    sha256: str = ""
 
 
 class Target(_Frozen):

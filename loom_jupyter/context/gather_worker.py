@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from loom_jupyter.context import files
 from loom_jupyter.context.batch import Batch, pack
 from loom_jupyter.context.count import Lexicon
 from loom_jupyter.context.extract import Extracted, extract
@@ -20,10 +22,10 @@ from loom_jupyter.errors import Cancelled
 NICE = 10
 
 
-def read_all(root: Path, files: Sequence[Found], stop: threading.Event, lexicon: Lexicon | None = None) -> Batch:
+def read_all(root: Path, wanted: Sequence[Found], stop: threading.Event, lexicon: Lexicon | None = None) -> Batch:
     """Read and extract some files; one that is gone is left out."""
     found = []
-    for f in files:
+    for f in wanted:
         if stop.is_set():
             raise Cancelled
         got = _read(root, f)
@@ -34,12 +36,14 @@ def read_all(root: Path, files: Sequence[Found], stop: threading.Event, lexicon:
 
 def _read(root: Path, file: Found) -> Extracted | None:
     try:
-        data = (root / file.path).read_bytes()
+        data = files.read(root, file.path).data
     except FileNotFoundError:
         return None
     except OSError as error:
         return Extracted(file.path, language_of(file.path), f"cannot be read: {error.strerror}")
-    return extract(file.path, data)
+    got = extract(file.path, data)
+    got.sha256 = hashlib.sha256(data).hexdigest()
+    return got
 
 
 def main() -> None:
@@ -50,9 +54,9 @@ def main() -> None:
     inlet, outlet = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:
-            root, files = pickle.load(inlet)
+            root, wanted = pickle.load(inlet)
         except EOFError:
             return
-        batch = read_all(root, [Found(*f) for f in files], never, lexicon)
+        batch = read_all(root, [Found(*f) for f in wanted], never, lexicon)
         pickle.dump(batch, outlet, protocol=pickle.HIGHEST_PROTOCOL)
         outlet.flush()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from loom_jupyter.context import git
+from loom_jupyter.context.repository import Repository
 from loom_jupyter.context.secrets import masked
 
 WINDOW = 2000
@@ -16,6 +18,8 @@ STATES = {
     "M": "modified", "A": "added", "D": "deleted", "R": "renamed", "C": "copied", "U": "in conflict",
     "T": "type changed",
 }  # fmt: skip
+# A message may hold the signs that divide the answer, so a commit begins where its id follows.
+_BEGINS = re.compile(rb"\x01(?=[0-9a-f]{40,64}\x02)")
 
 
 class Commit(NamedTuple):
@@ -36,16 +40,6 @@ class Commit(NamedTuple):
     message: str
     touched: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...] = ()
-
-
-def git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes | None:
-    """Run git in `root`; None where there is no git, no repository, or git refuses."""
-    command = ["git", "--no-optional-locks", "-C", os.fspath(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False, input=stdin)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 class Working(NamedTuple):
@@ -71,54 +65,76 @@ class Tracked:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.prefix = ""
-        self._file = ""
+        self.repository: Repository | None = None
         self._stamp: object = None
-        self._names: list[str] | None = None
+        self._names: list[str] = []
 
-    def names(self) -> list[str] | None:
-        """Return their names, each once; None where there is no work tree that can be used."""
-        stamp = self._look()
+    @property
+    def prefix(self) -> str:
+        """The workspace's folder within its repository, with a slash; empty at the top."""
+        top = self.repository.top if self.repository is not None else self.root
+        return f"{os.path.relpath(self.root, top)}/" if top != self.root else ""
+
+    def look(self) -> Repository | None:
+        """Return the workspace's repository as it is now; None without one.
+
+        Raises
+        ------
+        NoGitError
+            There is one that git cannot or may not be asked about.
+        """
+        self.repository = git.find(self.root)
+        return self.repository
+
+    def names(self) -> list[str]:
+        """Return their names, each once.
+
+        Raises
+        ------
+        NoGitError
+            Git does not answer.
+        """
+        at = self.repository
+        if at is None:
+            return []
+        stamp = _stamp(at)
         if stamp is None or stamp != self._stamp:
-            where = git(Path(self.root), "rev-parse", "--show-prefix", "--git-path", "index")
-            prefix, _, file = os.fsdecode(where or b"").removesuffix("\n").rpartition("\n")
-            self.prefix, self._file = prefix, f"{self.root}/{file}" if not file.startswith("/") else file
-            self._stamp = self._look()
-            listed = git(Path(self.root), "ls-files", "-z") if where else None
-            self._names = list(dict.fromkeys(_split(listed))) if listed is not None else None
+            self._names = list(dict.fromkeys(_split(git.ask(at, "ls-files", "-z", cwd=self.root))))
+            self._stamp = stamp
         return self._names
 
-    def _look(self) -> object:
-        """Return what changes when git's index is written, or another repository takes over."""
-        try:
-            info = Path(self._file).stat()
-            own = os.lstat(f"{self.root}/.git").st_ino if os.path.lexists(f"{self.root}/.git") else 0
-        except OSError:
-            return None
-        return info.st_mtime_ns, info.st_size, info.st_ino, own
+
+def _stamp(at: Repository) -> object:
+    """Return what changes when git's index is written, or another repository takes over."""
+    try:
+        info = Path(at.folder, "index").stat()
+    except OSError:
+        return None
+    return at.folder, info.st_mtime_ns, info.st_size, info.st_ino
 
 
 class Status:
-    """A running ``git status``, which takes most of a refresh; other work can be done beside it."""
+    """A running ``git status``, which takes most of a refresh; other work can be done meanwhile."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, at: Repository, root: str) -> None:
         flags = ["--porcelain=v2", "--branch", "-z", "-uall", "--no-renames", "--ignore-submodules=all"]
-        command = ["git", "--no-optional-locks", "-C", root, "status", *flags, "--", "."]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._call = git.Call(at, "status", *flags, "--", ".", cwd=root)
 
-    def finish(self, prefix: str) -> Working | None:
-        """Wait for the answer; None where git refuses.
+    def finish(self, prefix: str) -> Working:
+        """Wait for the answer.
 
         Parameters
         ----------
         prefix
             The workspace's folder within its repository, with a slash; empty at the top.
+
+        Raises
+        ------
+        NoGitError
+            Git refuses or does not answer.
         """
-        answer, _ = self._process.communicate()
-        if self._process.returncode:
-            return None
         changed, untracked, head = dict[str, str](), list[str](), ""
-        for entry in _split(answer):
+        for entry in _split(self._call.finish()):
             kind, _, rest = entry.partition(" ")
             if kind == "#" and rest.startswith("branch.oid "):
                 head = rest.removeprefix("branch.oid ").replace("(initial)", "")
@@ -131,45 +147,57 @@ class Status:
 
     def stop(self) -> None:
         """End git if it is still at it."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._call.stop()
 
 
 def _split(answer: bytes) -> list[str]:
     return [os.fsdecode(part) for part in answer.split(b"\0") if part]
 
 
-def commits(root: Path, known: Mapping[str, Commit]) -> list[Commit]:
-    """Return the last commits that touch the workspace, newest first; those in `known` are not read again."""
-    listing = git(root, "rev-list", "--no-merges", "-n", str(WINDOW), "HEAD", "--", ".")
-    shas = listing.decode().split() if listing else []
+def commits(at: Repository, root: Path, known: Mapping[str, Commit]) -> list[Commit]:
+    """Return the last commits that touch the workspace, newest first; those in `known` are not read again.
+
+    Raises
+    ------
+    NoGitError
+        Git cannot read them.
+    """
+    listing = git.ask(at, "rev-list", "--no-merges", "-n", str(WINDOW), "HEAD", "--", ".", cwd=os.fspath(root))
+    shas = listing.decode().split()
     missing = [sha for sha in shas if sha not in known]
     found = dict(known)
     if missing:
-        found |= {c.sha: c for c in _details(root, missing)}
+        found |= {c.sha: c for c in _details(at, root, missing)}
     return [found[sha] for sha in shas if sha in found]
 
 
-def _details(root: Path, shas: Iterable[str]) -> list[Commit]:
-    output = git(
-        root, "log", "--no-walk=unsorted", "--stdin", "-z", "--name-status", "-M100%", "--relative",
-        "--format=%x01%H%x02%at%x02%B%x03", stdin="\n".join(shas).encode(),
+def _details(at: Repository, root: Path, shas: Iterable[str]) -> list[Commit]:
+    output = git.ask(
+        at, "log", "--no-walk=unsorted", "--stdin", "-z", "--name-status", "-M100%", "--relative",
+        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-mailmap", "--encoding=UTF-8",
+        "--format=%x01%H%x02%at%x02%B%x03", cwd=os.fspath(root), stdin="\n".join(shas).encode(),
     )  # fmt: skip
-    out = []
-    for part in (output or b"").split(b"\x01")[1:]:
-        text, _, names = part.partition(b"\x03")
-        sha, when, message = text.decode("utf-8", "replace").split("\x02", 2)
-        touched, renamed = _names(
-            [n for n in names.decode("utf-8", "surrogateescape").strip("\0\n").split("\0") if n]
-        )
-        out.append(Commit(sha, int(when or 0), masked(message.strip())[:LONGEST_MESSAGE], touched, renamed))
-    return out
+    return list(_commits(output))
+
+
+def _commits(output: bytes) -> Iterator[Commit]:
+    """Read what ``git log`` says; a message may hold any bytes, and so may a name."""
+    for part in _BEGINS.split(output)[1:]:
+        # Nothing that comes before can hold a zero byte.
+        text, _, names = part.partition(b"\x03\0")
+        sha, _, rest = text.decode("utf-8", "replace").partition("\x02")
+        when, _, message = rest.partition("\x02")
+        touched, renamed = _names([os.fsdecode(name) for name in names.strip(b"\0\n").split(b"\0") if name])
+        yield Commit(sha, _seconds(when), masked(message.strip())[:LONGEST_MESSAGE], touched, renamed)
+
+
+def _seconds(when: str) -> int:
+    # A crafted commit can hold any number; the store takes 64 bits.
+    return int(when) if when.isdigit() and len(when) <= 15 else 0
 
 
 def _names(parts: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Read the list of status and names."""
+    """Read the list of status and names; names that are not UTF-8 are left out, for no indexed file has one."""
     touched: list[str] = []
     renamed: list[tuple[str, str]] = []
     rest = iter(parts)
@@ -179,4 +207,13 @@ def _names(parts: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ..
             renamed.append((name, next(rest, "")))
         elif name:
             touched.append(name)
-    return tuple(touched), tuple(renamed)
+    return tuple(filter(is_utf8, touched)), tuple(pair for pair in renamed if all(map(is_utf8, pair)))
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name of a file is valid UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -18,6 +18,7 @@ from loom_jupyter.context.gather import gather
 from loom_jupyter.context.history import Commit, Tracked
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.context.notebook_state import NotebookState
+from loom_jupyter.context.repository import NoGitError
 from loom_jupyter.context.request import read
 from loom_jupyter.context.rules import rules
 from loom_jupyter.context.scan import Found, Skipped, scan
@@ -117,7 +118,7 @@ class Index:
             after = before
             with ThreadPoolExecutor(1) as beside:
                 new = seen.git and (self._state is None or seen.head != self._state.head)
-                told = beside.submit(history.commits, self.root, self._log.commits) if new else None
+                told = beside.submit(self._commits, seen.head, notices) if new else None
                 if stale or gone:
                     after = before.merged(gone, gather(self.root, stale, cancel))
                 found = told.result() if told is not None else None
@@ -136,6 +137,16 @@ class Index:
                 tuple(sorted([*seen.skipped, *unread])),
                 (*seen.notices, *notices),
             )
+
+    def _commits(self, head: str, notices: list[str]) -> list[Commit]:
+        at = self._tracked.repository
+        if at is None or not head:
+            return []
+        try:
+            return history.commits(at, self.root, self._log.commits)
+        except NoGitError as error:
+            notices.append(f"{error}: the evidence 'history' is missing")
+            return []
 
     def _look_back(self, snapshot: Snapshot, found: Sequence[Commit] | None) -> Past:
         """Take in the commits before; None where they are those of the last time."""

@@ -52,7 +52,13 @@ class Evidence:
 
 
 class RankedSymbol(NamedTuple):
-    """A symbol with its score."""
+    """A symbol with its score.
+
+    Attributes
+    ----------
+    sha256
+        Digest of the file that its lines were counted in.
+    """
 
     path: str
     symbol: str | None
@@ -63,6 +69,7 @@ class RankedSymbol(NamedTuple):
     signature: str = ""
     evidence: str = ""
     cell: str | None = None
+    sha256: str = ""
 
 
 class Ledger:

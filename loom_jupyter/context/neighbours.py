@@ -8,10 +8,11 @@ from pathlib import Path
 
 from loom_jupyter.context.context_map import Offer, Relation
 from loom_jupyter.context.extract import Field
+from loom_jupyter.context.extract.text import Unreadable
 from loom_jupyter.context.pack import unit
 from loom_jupyter.context.snapshot import Snapshot
+from loom_jupyter.context.source import Source, source
 from loom_jupyter.context.symbol import CALLABLE, Symbol
-from loom_jupyter.context.symbols import source_lines
 
 MOST_FILES = 20
 # A name that so many files define says nothing, unless one of them is the unit's own.
@@ -28,16 +29,28 @@ def related(root: Path, snapshot: Snapshot, offer: Offer, relation: Relation, li
     offer
         Of a file; of a notebook nothing is known.
     """
-    lines = source_lines(root / offer.path, offer.path)
-    if lines is None or offer.cell is not None or offer.path not in snapshot.number or not offer.symbol:
+    if offer.cell is not None or offer.path not in snapshot.number or not offer.symbol:
+        return []
+    read = _read(root, snapshot, offer.path)
+    place = read.find(offer.symbol, offer.kind, None) if read is not None else None
+    if read is not None and offer.sha256 == read.sha256:
+        place = offer.start, offer.end
+    if read is None or place is None:
         return []
     if relation in (Relation.CALLERS, Relation.TESTS):
         found = _users(root, snapshot, offer, tests=relation is Relation.TESTS)
     else:
-        found = _used(snapshot, offer, "\n".join(lines[offer.start - 1 : offer.end]), relation)
+        found = _used(snapshot, offer, "\n".join(read.lines[place[0] - 1 : place[1]]), relation)
     unlike = ((p, s) for p, s in found if (p, s.name) != (offer.path, offer.symbol))
     ranked = sorted(dict.fromkeys(unlike), key=lambda at: (at[0] != offer.path, at[0], at[1].start))
-    return [unit(path, symbol, f"{relation.value} {offer.symbol}") for path, symbol in ranked[:limit]]
+    return [unit(snapshot, path, symbol, f"{relation.value} {offer.symbol}") for path, symbol in ranked[:limit]]
+
+
+def _read(root: Path, snapshot: Snapshot, path: str) -> Source | None:
+    try:
+        return source(root, snapshot, path)
+    except (OSError, Unreadable):
+        return None
 
 
 def _used(snapshot: Snapshot, offer: Offer, text: str, relation: Relation) -> Iterator[tuple[str, Symbol]]:
@@ -64,7 +77,10 @@ def _users(root: Path, snapshot: Snapshot, offer: Offer, *, tests: bool) -> Iter
     files = [n for n in _holding(snapshot, bare, Field.CONTENT) if snapshot.roles[n] == role]
     for number in files[:MOST_FILES]:
         path = snapshot.paths[number]
-        for at, line in enumerate(source_lines(root / path, path) or (), 1):
+        read = _read(root, snapshot, path)
+        # Lines of a file that has changed would be looked up among those that it had.
+        same = read is not None and read.sha256 == snapshot.batch.files[number].sha256
+        for at, line in enumerate(read.lines if read is not None and same else (), 1):
             if call.search(line) and not line.lstrip().startswith(("def ", "async def ", "class ")):
                 around = snapshot.at(number, at)
                 if around is not None and around.kind in CALLABLE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -11,9 +10,10 @@ from typing import NamedTuple
 
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Omitted, Target
 from loom_jupyter.context.extract.notebook import NotNotebook, cells
-from loom_jupyter.context.extract.text import Unreadable, decode
+from loom_jupyter.context.extract.text import Unreadable
 from loom_jupyter.context.ledger import Ledger, RankedSymbol
 from loom_jupyter.context.snapshot import Snapshot
+from loom_jupyter.context.source import Source, source
 from loom_jupyter.context.symbol import CALLABLE, CONTAINER, Symbol
 from loom_jupyter.errors import LoomError
 
@@ -22,10 +22,15 @@ LONGEST_EXCERPT = 60
 # Share of what may be read that excerpts of no file may take.
 BESIDE = 1 / 3
 HEADER_SHARE = 3
+CHANGED = "the file changed while the request was worked on, and this is not found in it again"
 
 
 class NoRoomError(LoomError):
     """Not even one chosen unit fits the budget."""
+
+
+class ChangedError(LoomError):
+    """The files changed so much while the request was worked on that no chosen unit is found again."""
 
 
 class _Wish(NamedTuple):
@@ -67,6 +72,7 @@ def offers(ledger: Ledger, limit: int = 8) -> list[Offer]:
             evidence=s.evidence,
             score=s.score,
             cell=s.cell,
+            sha256=s.sha256,
         )
         for n, s in enumerate(chosen, 1)
     ]
@@ -80,10 +86,10 @@ def named(snapshot: Snapshot, name: str) -> list[Offer]:
         for s in snapshot.batch.symbols[number]
         if name and s.kind in CALLABLE | CONTAINER and name in (s.name, s.name.rpartition(".")[2])
     ]
-    return [unit(path, s, "named in the request", f"s{n}") for n, (path, s) in enumerate(found, 1)]
+    return [unit(snapshot, path, s, "named in the request", f"s{n}") for n, (path, s) in enumerate(found, 1)]
 
 
-def unit(path: str, s: Symbol, evidence: str, name: str = "") -> Offer:
+def unit(snapshot: Snapshot, path: str, s: Symbol, evidence: str, name: str = "") -> Offer:
     """Return a symbol as an offer that no ranking speaks for; `name` is its id, if it has one yet."""
     return Offer(
         id=name,
@@ -96,6 +102,7 @@ def unit(path: str, s: Symbol, evidence: str, name: str = "") -> Offer:
         evidence=evidence,
         score=0.0,
         cell=s.cell,
+        sha256=snapshot.batch.files[snapshot.number[path]].sha256,
     )
 
 
@@ -130,7 +137,7 @@ class Packer:
         self.root, self.snapshot, self.ledger = root, snapshot, ledger
         self.budget, self.count = budget, count or estimate
         self.reading = budget if reading is None else reading
-        self._texts: dict[str, tuple[bytes, str] | None] = {}
+        self._sources: dict[str, Source | None] = {}
         self._omitted: list[Omitted] = []
 
     def pack(self, chosen: Sequence[Offer], beside: Sequence[Excerpt] = ()) -> ContextMap:
@@ -140,6 +147,8 @@ class Packer:
         ------
         NoRoomError
             If no chosen unit fits the budget.
+        ChangedError
+            If none of them is found again in files that changed meanwhile.
         """
         targets: list[Target] = []
         excerpts: list[Excerpt] = []
@@ -155,6 +164,11 @@ class Packer:
             raise NoRoomError(
                 f"{chosen[0].path} does not fit the window's {self.budget:,} tokens: "
                 "choose a model with a larger window or name a smaller unit."
+            )
+        if chosen and not targets and any(o.reason == CHANGED for o in self._omitted):
+            raise ChangedError(
+                f"{chosen[0].path} changed while the request was worked on, and {chosen[0].symbol or 'it'} is not "
+                "found in it again: run the request once more."
             )
         excerpts += self._beside(targets, beside)
         alone = self._map(targets, excerpts).tokens
@@ -194,48 +208,63 @@ class Packer:
         )
         return made.model_copy(update={"tokens": self.count(made.render())})
 
-    def _read(self, path: str) -> tuple[bytes, str] | None:
-        if path not in self._texts:
+    def _read(self, path: str) -> Source | None:
+        if path not in self._sources:
+            self._sources[path] = None
             try:
-                data = (self.root / path).read_bytes()
-                self._texts[path] = (data, decode(data))
+                self._sources[path] = source(self.root, self.snapshot, path)
             except OSError as error:
                 self._omitted.append(Omitted(path=path, symbol=None, reason=f"cannot be read: {error.strerror}"))
-                self._texts[path] = None
             except Unreadable as error:
                 self._omitted.append(Omitted(path=path, symbol=None, reason=str(error)))
-                self._texts[path] = None
-        return self._texts[path]
+        return self._sources[path]
+
+    def _symbols(self, path: str) -> Sequence[Symbol]:
+        """Return the symbols of a file as it is now."""
+        read = self._read(path)
+        return read.symbols if read is not None else ()
+
+    def _place(self, unit: Offer | RankedSymbol) -> tuple[int, int] | None:
+        """Return the lines of a unit in the file as it is now; None where it cannot be told which it is."""
+        read = self._read(unit.path)
+        if read is None:
+            return None
+        if unit.sha256 in ("", read.sha256):
+            return unit.start, unit.end
+        return read.find(unit.symbol, unit.kind, unit.cell)
 
     def _slice(self, path: str, start: int, end: int, cell: str | None) -> str | None:
         read = self._read(path)
         if read is None:
             return None
-        text = read[1]
+        text = read.text
         if cell is not None:
             try:
-                source = next((c.source for c in cells(text)[1] if c.id == cell), None)
+                found = next((c.source for c in cells(text)[1] if c.id == cell), None)
             except NotNotebook:
                 return None
-            if source is None:
+            if found is None:
                 return None
-            text = source
+            text = found
         lines = text.split("\n")
         return "\n".join(lines[start - 1 : end]).rstrip("\n") + "\n" if start <= len(lines) else None
 
     def _target(self, offer: Offer) -> Target | None:
-        text = self._slice(offer.path, offer.start, offer.end, offer.cell)
-        read = self._read(offer.path)
-        if text is None or read is None:
+        read, place = self._read(offer.path), self._place(offer)
+        if read is None:
+            return None
+        text = self._slice(offer.path, *place, offer.cell) if place is not None else None
+        if place is None or text is None:
+            self._omitted.append(Omitted(path=offer.path, symbol=offer.symbol, reason=CHANGED))
             return None
         return Target(
             id=offer.id,
             path=offer.path,
             symbol=offer.symbol,
             kind=offer.kind,
-            start=offer.start,
-            end=offer.end,
-            sha256=hashlib.sha256(read[0]).hexdigest(),
+            start=place[0],
+            end=place[1],
+            sha256=read.sha256,
             text=text,
             cell=offer.cell,
             score=offer.score,
@@ -259,15 +288,15 @@ class Packer:
         for target in targets:
             yield from self._tests(target)
         for s in self.ledger.ranked_symbols[:40]:
-            if s.kind in CALLABLE or s.kind in ("cell", "section", "file"):
-                yield _Wish(s.path, s.symbol, s.start, s.end, "ranked next", s.cell)
+            place = self._place(s) if s.kind in CALLABLE or s.kind in ("cell", "section", "file") else None
+            if place is not None:
+                yield _Wish(s.path, s.symbol, *place, "ranked next", s.cell)
 
     def _header(self, target: Target) -> Iterator[_Wish]:
         """Imports and constants above the first unit of the target's file, and the head of its class."""
-        number = self.snapshot.number.get(target.path)
-        if number is None or target.cell is not None or target.kind in ("file", "section"):
+        if target.cell is not None or target.kind in ("file", "section"):
             return
-        symbols = self.snapshot.batch.symbols[number]
+        symbols = self._symbols(target.path)
         first = min((s.start for s in symbols if s.kind != "constant"), default=1)
         if first > 1:
             yield _Wish(target.path, None, 1, min(first - 1, HEADER_LINES), "head of the file")
@@ -278,8 +307,7 @@ class Packer:
 
     def _used(self, target: Target) -> Iterator[_Wish]:
         """Units of the same file that the target's text names."""
-        number = self.snapshot.number.get(target.path)
-        for s in self.snapshot.batch.symbols[number] if number is not None else ():
+        for s in self._symbols(target.path):
             bare = s.name.rpartition(".")[2]
             if s.kind in CALLABLE and bare in target.text and s.name != target.symbol:
                 yield _Wish(target.path, s.name, s.start, s.end, f"used by {target.symbol or target.path}", s.cell)
@@ -293,7 +321,7 @@ class Packer:
             path = self.snapshot.paths[number]
             if self.snapshot.roles[number] != "test":
                 continue
-            callables = (s for s in self.snapshot.batch.symbols[number] if s.kind in CALLABLE)
+            callables = (s for s in self._symbols(path) if s.kind in CALLABLE)
             naming = (s for s in callables if bare in (self._slice(path, s.start, s.end, s.cell) or "").lower())
             for s in islice(naming, 3):
                 yield _Wish(path, s.name, s.start, s.end, f"test that names {bare}", s.cell)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,13 +14,19 @@ from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 
-from loom_jupyter.context.history import Status, Tracked
+from loom_jupyter.context import git, ignored
+from loom_jupyter.context.files import Folders, plain
+from loom_jupyter.context.history import Status, Tracked, is_utf8
+from loom_jupyter.context.repository import NoGitError, Repository
 from loom_jupyter.context.words import words
 from loom_jupyter.errors import Cancelled
 
 LARGEST = 1_000_000
 REMEMBERED = 200_000
 NOT_UTF8 = "name is not valid UTF-8"
+OUTSIDE = "name leads out of the workspace"
+DEEPEST = 100
+"""Folders within each other that are looked into where there is no git; nobody keeps work deeper."""
 LARGEST_DATA = 256_000
 DATA_SUFFIXES = words("csv tsv json xml svg yaml yml lock map snap geojson log")
 EXCLUDED = words(
@@ -105,50 +110,55 @@ def scan(root: Path, cancel: threading.Event | None = None, tracked: Tracked | N
         What git tracked the last time.
     """
     base = os.path.realpath(root)
-    seen = _by_git(base, tracked or Tracked(base), cancel)
-    if seen is None:
-        seen = Scan()
-        seen.notices.append("not a git repository: the evidence 'changed in git' and 'history' is missing")
-        _look_at(base, _walk(base, "", [], seen), seen, cancel)
+    seen = Scan()
+    if not _by_git(base, tracked or Tracked(base), seen, cancel):
+        why = seen.notices or ["not a git repository"]
+        seen = Scan(notices=[f"{why[0]}: the evidence 'changed in git' and 'history' is missing"])
+        _look_at(base, _walk(base, seen), seen, cancel)
     seen.files.sort()
     seen.skipped.sort()
     return seen
 
 
-def _by_git(base: str, tracked: Tracked, cancel: threading.Event | None) -> Scan | None:
-    """Ask git; None where there is no work tree, or one that ignores the folder."""
+def _by_git(base: str, tracked: Tracked, seen: Scan, cancel: threading.Event | None) -> bool:
+    """Ask git; False where there is no work tree, or one that ignores the folder. A notice says what is wrong."""
     try:
-        status = Status(base)
-    except OSError:
-        return None
-    seen = Scan(git=True)
-    try:
-        names = tracked.names()
-        if names is None:
-            return None
-        _look_at(base, _expand(base, names, seen), seen, cancel)
-        tree = status.finish(tracked.prefix)
-    finally:
-        status.stop()
-    if tree is None or (not (names or tree.untracked) and _ignored_itself(base)):
-        return None
+        at = tracked.look()
+        if at is None:
+            return False
+        status = Status(at, base)
+        try:
+            names = tracked.names()
+            _look_at(base, _expand(base, names, seen), seen, cancel)
+            tree = status.finish(tracked.prefix)
+        finally:
+            status.stop()
+        if not (names or tree.untracked) and _ignored_itself(at, base):
+            return False
+    except NoGitError as error:
+        seen.notices.append(str(error))
+        return False
     _look_at(base, _expand(base, tree.untracked, seen), seen, cancel)
-    seen.changed, seen.head = tree.changed, tree.head
-    return seen
+    seen.git, seen.changed, seen.head = True, tree.changed, tree.head
+    return True
 
 
 def _look_at(base: str, names: Iterable[str], seen: Scan, cancel: threading.Event | None) -> None:
+    folders = Folders(base)
     for number, name in enumerate(names):
         if cancel is not None and number % 512 == 0 and cancel.is_set():
             raise Cancelled
-        _look(base, name, seen)
+        _look(base, name, folders, seen)
 
 
-def _look(base: str, name: str, seen: Scan) -> None:
+def _look(base: str, name: str, folders: Folders, seen: Scan) -> None:
     """Sort one name into files or skipped."""
     told = _told_by_name(name)
-    if told == NOT_UTF8:
-        seen.skipped.append(Skipped(os.fsencode(name).decode("utf-8", "replace"), NOT_UTF8))
+    if told in (NOT_UTF8, OUTSIDE):
+        seen.skipped.append(Skipped(os.fsencode(name).decode("utf-8", "replace"), told))
+        return
+    if not folders.reach(name):
+        seen.skipped.append(Skipped(name, "below a symbolic link"))
         return
     try:
         info = os.lstat(f"{base}/{name}")
@@ -175,10 +185,10 @@ def _look(base: str, name: str, seen: Scan) -> None:
 @lru_cache(REMEMBERED)
 def _told_by_name(name: str) -> str:
     """Return why a file of this name is not indexed; empty where the name is no reason."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
+    if not is_utf8(name):
         return NOT_UTF8
+    if not plain(name):
+        return OUTSIDE
     base_name = name.rsplit("/", 1)[-1].lower()
     suffix = base_name.rpartition(".")[2]
     if base_name in SECRET or suffix in SECRET_SUFFIXES or SECRET_ENV.fullmatch(base_name):
@@ -190,37 +200,49 @@ def _is_data(name: str) -> bool:
     return name.rsplit("/", 1)[-1].lower().rpartition(".")[2] in DATA_SUFFIXES
 
 
-def _git_listing(base: str) -> list[str] | None:
-    """Names that git tracks or would track under `base`; None where there is no usable git work tree."""
-    command = ["git", "-C", base, "ls-files", "-co", "--exclude-standard", "-z"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except OSError:
-        return None
-    if done.returncode != 0:
-        return None
-    return [os.fsdecode(n) for n in done.stdout.split(b"\0") if n]
+def _listing(at: Repository, top: str) -> list[str]:
+    """Return the names that git tracks or would track in a work tree."""
+    answer = git.ask(at, "ls-files", "-co", "--exclude-standard", "-z", cwd=top)
+    return [os.fsdecode(n) for n in answer.split(b"\0") if n]
 
 
-def _ignored_itself(base: str) -> bool:
+def _ignored_itself(at: Repository, base: str) -> bool:
     """Whether the folder is ignored by the work tree that it lies in, so that git lists nothing."""
-    done = subprocess.run(["git", "-C", base, "check-ignore", "-q", "."], capture_output=True, check=False)
-    return done.returncode == 0
+    try:
+        git.ask(at, "check-ignore", "-q", ".", cwd=base)
+    except NoGitError:
+        return False
+    return True
 
 
-def _expand(base: str, names: list[str], seen: Scan, inside: str = "") -> Iterator[str]:
+def _expand(base: str, names: Iterable[str], seen: Scan) -> Iterator[str]:
     """Drop excluded folders; look into submodules and nested repositories, which git lists as one entry."""
-    for name in names:
-        if (folder := _excluded(name)) is not None:
-            seen.leave_out(folder, inside)
-            continue
-        if name.endswith("/") or _is_folder(f"{base}/{name}"):
-            inner = name.rstrip("/")
-            listed = _git_listing(f"{base}/{inner}") if Path(base, inner, ".git").exists() else []
-            for below in _expand(f"{base}/{inner}", listed or [], seen, f"{inside}{inner}/"):
-                yield f"{inner}/{below}"
+    waiting = [("", iter(names))]
+    while waiting:
+        inside, rest = waiting[-1]
+        for name in rest:
+            if (folder := _excluded(name)) is not None:
+                seen.leave_out(folder, inside)
+            elif name.endswith("/") or _is_folder(f"{base}/{inside}{name}"):
+                inner = f"{inside}{name.rstrip('/')}"
+                waiting.append((f"{inner}/", iter(_inner(base, inner, seen))))
+                break
+            else:
+                yield f"{inside}{name}"
         else:
-            yield name
+            waiting.pop()
+
+
+def _inner(base: str, inner: str, seen: Scan) -> list[str]:
+    """Return the names of a submodule or a nested repository."""
+    if not plain(inner) or not Folders(base).reach(f"{inner}/."):
+        return []
+    try:
+        at = git.nested(f"{base}/{inner}")
+        return _listing(at, f"{base}/{inner}") if at is not None else []
+    except NoGitError as error:
+        seen.skipped.append(Skipped(f"{inner}/", str(error)))
+        return []
 
 
 @lru_cache(REMEMBERED)
@@ -242,36 +264,43 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def _walk(base: str, folder: str, specs: list[tuple[str, GitIgnoreSpec]], seen: Scan) -> Iterator[str]:
+def _walk(base: str, seen: Scan) -> Iterator[str]:
     """Walk without git; every folder's .gitignore holds for what lies below it."""
+    waiting: list[tuple[str, list[tuple[str, GitIgnoreSpec]]]] = [("", [])]
+    while waiting:
+        folder, specs = waiting.pop()
+        try:
+            with os.scandir(f"{base}/{folder}" if folder else base) as found:
+                entries = sorted(found, key=lambda e: e.name)
+        except OSError as error:
+            seen.skipped.append(Skipped(f"{folder}/", f"folder cannot be read: {error.strerror}"))
+            continue
+        if any(e.name == ".gitignore" for e in entries):
+            specs = [*specs, (folder, _spec(base, f"{folder}/.gitignore".lstrip("/"), seen))]
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            below = entry.is_dir(follow_symlinks=False)
+            if entry.name in EXCLUDED:
+                seen.leave_out(name)
+            elif _ignored(name + "/" if below else name, specs):
+                continue
+            elif not below:
+                yield name
+            elif name.count("/") < DEEPEST:
+                waiting.append((name, specs))
+            else:
+                seen.skipped.append(Skipped(f"{name}/", f"more than {DEEPEST} folders deep"))
+
+
+def _spec(base: str, path: str, seen: Scan) -> GitIgnoreSpec:
     try:
-        with os.scandir(f"{base}/{folder}" if folder else base) as found:
-            entries = sorted(found, key=lambda e: e.name)
+        spec, left_out = ignored.read_patterns(base, path)
     except OSError as error:
-        seen.skipped.append(Skipped(f"{folder}/", f"folder cannot be read: {error.strerror}"))
-        return
-    if any(e.name == ".gitignore" for e in entries):
-        specs = [*specs, (folder, _spec(f"{base}/{folder}/.gitignore"))]
-    for entry in entries:
-        name = f"{folder}/{entry.name}" if folder else entry.name
-        below = entry.is_dir(follow_symlinks=False)
-        if entry.name in EXCLUDED:
-            seen.leave_out(name)
-            continue
-        if _ignored(name + "/" if below else name, specs):
-            continue
-        if below:
-            yield from _walk(base, name, specs, seen)
-        else:
-            yield name
-
-
-def _spec(path: str) -> GitIgnoreSpec:
-    try:
-        lines = Path(path).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    return GitIgnoreSpec.from_lines(lines)
+        seen.skipped.append(Skipped(path, f"its patterns cannot be read: {error.strerror}"))
+        return GitIgnoreSpec([])
+    if left_out:
+        seen.skipped.append(Skipped(path, f"patterns that are not used: {', '.join(left_out)[:200]}"))
+    return spec
 
 
 def _ignored(name: str, specs: list[tuple[str, GitIgnoreSpec]]) -> bool:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-VERSION = 7
+VERSION = 8
 SCHEMA = """
 create table meta (version integer);
 create table files (id integer, path varchar, size bigint, mtime_ns bigint, language varchar, reason varchar,
-                    lines integer, words integer, symbols varchar, imports varchar);
+                    lines integer, words integer, sha256 varchar, symbols varchar, imports varchar);
 create view symbols as
   select file, place, s->>0 as name, s->>1 as kind, (s->>2)::integer as start_line, (s->>3)::integer as end_line,
          s->>4 as signature, s->>5 as doc, s->>6 as cell, (s->>7)::integer as base

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from loom_jupyter.context.extract.notebook import NotNotebook, cells
-from loom_jupyter.context.extract.text import Unreadable, decode
+from loom_jupyter.context.extract.text import Unreadable
 from loom_jupyter.context.ledger import Ledger, RankedSymbol
 from loom_jupyter.context.notebook_evidence import lines
 from loom_jupyter.context.signals import Given
 from loom_jupyter.context.snapshot import Snapshot
+from loom_jupyter.context.source import Source, source
 from loom_jupyter.context.symbol import CALLABLE, Symbol
 from loom_jupyter.context.synonyms import synonyms
 from loom_jupyter.context.words import TOKEN, Splitter, stem
@@ -40,6 +40,7 @@ class _Words(NamedTuple):
 class _Unit(NamedTuple):
     path: str
     symbol: Symbol
+    sha256: str
     times: dict[str, float]
     name: frozenset[str]
     outer: frozenset[str]
@@ -96,7 +97,8 @@ def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -
             score /= 2
         name = None if s.kind == "file" else s.name
         ranked = RankedSymbol(
-            unit.path, name, s.kind, s.start, s.end, round(score, 3), s.signature, " · ".join(said), s.cell
+            *(unit.path, name, s.kind, s.start, s.end, round(score, 3), s.signature, " · ".join(said)),
+            *(s.cell, unit.sha256),
         )
         out.append((ranked.score, place, ranked))
     out.sort(key=lambda item: (-item[0], item[1]))
@@ -154,11 +156,13 @@ def _score(unit: _Unit, words: _Words, rarity: dict[str, float], mean: float) ->
 
 
 def _units(root: Path, snapshot: Snapshot, path: str, words: _Words, stems: _Stems) -> list[_Unit]:
-    number = snapshot.number.get(path)
-    lines = source_lines(root / path, path) if number is not None else None
-    if number is None or lines is None:
+    if path not in snapshot.number:
         return []
-    symbols = list(snapshot.batch.symbols[number])
+    try:
+        read = source(root, snapshot, path)
+    except (OSError, Unreadable):
+        return []
+    lines, symbols = read.lines, list(read.symbols)
     short = len(lines) <= SHORT_FILE and not path.endswith(".ipynb")
     if short or not symbols:
         symbols.append(Symbol("", "file", 1, max(1, len(lines)), path))
@@ -171,11 +175,11 @@ def _units(root: Path, snapshot: Snapshot, path: str, words: _Words, stems: _Ste
         ]
         for line in lines
     ]
-    return [_unit(path, s, symbols, found, stems) for s in symbols]
+    return [_unit(read, s, symbols, found, stems) for s in symbols]
 
 
 def _unit(
-    path: str, s: Symbol, symbols: Sequence[Symbol], found: Sequence[list[tuple[str, float]]], stems: _Stems
+    read: Source, s: Symbol, symbols: Sequence[Symbol], found: Sequence[list[tuple[str, float]]], stems: _Stems
 ) -> _Unit:
     """Count the words of a symbol's own lines; a class does not own its methods' lines."""
     own = set(range(s.base + s.start, min(s.base + s.end, len(found)) + 1))
@@ -189,18 +193,5 @@ def _unit(
         for root, share in found[line - 1]:
             times[root] = times.get(root, 0.0) + share
     outer, _, bare = s.name.rpartition(".") if s.kind != "cell" else ("", "", "")
-    return _Unit(path, s, times, stems.of(bare), stems.of(outer), stems.of(s.signature), stems.of(s.doc), len(own))
-
-
-def source_lines(file: Path, path: str) -> list[str] | None:
-    """Return a file's lines as the index counts them (a notebook's cells in a row); None if unreadable."""
-    try:
-        text = decode(file.read_bytes())
-        if path.endswith(".ipynb"):
-            text = "\n".join(c.source for c in cells(text)[1])
-    except NotNotebook:
-        pass
-    except (OSError, Unreadable):
-        return None
-    lines = text.split("\n")
-    return lines[:-1] if lines and not lines[-1] else lines
+    words = (stems.of(bare), stems.of(outer), stems.of(s.signature), stems.of(s.doc))
+    return _Unit(read.path, s, read.sha256, times, *words, len(own))

@@ -1,12 +1,16 @@
-"""One git commit of what was accepted, where the user asked for it; git is touched nowhere else."""
+"""One git commit of what was accepted, where the user asked for it; nothing else of Loom writes with git.
+
+What the user asked for is ``git commit`` as they would type it in this folder: the repository's hooks, filters and
+signing count, for without them (Git LFS, nbstripout, pre-commit) it would be another commit.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from loom_jupyter.context import git
+from loom_jupyter.context.repository import NoGitError
 from loom_jupyter.edits.errors import EditError
 
 
@@ -60,24 +64,25 @@ def commit(root: Path, paths: Sequence[str], message: str) -> str:
 
 def _git(root: Path, *words: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", "--literal-pathspecs", *words],
-            cwd=root,
-            env=os.environ | {"LANGUAGE": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
+        done = git.as_user(root, *words)
+    except NoGitError as error:
+        raise EditError(f"{error}, so nothing was committed; install git or leave --commit out.") from error
+    if done.late:
         raise EditError(
-            "git is not installed, so nothing was committed; install it or leave --commit out."
-        ) from error
-    if done.returncode == 0:
-        return done.stdout
-    said = f"{done.stderr}\n{done.stdout}"
-    if "not a git repository" in said:
+            f"git {words[0]} did not end within {done.seconds:.0f} seconds and was stopped; the files are "
+            "written, so commit them by hand."
+        )
+    answer = done.answer.decode("utf-8", "surrogateescape")
+    if done.code == 0:
+        return answer
+    said = f"{done.error}\n{answer}"
+    if "not a git repository" in said or "cannot use bare repository" in said:
         raise EditError(f"{root} is not a git repository; leave --commit out or run git init.")
+    if "dubious ownership" in said:
+        raise EditError(
+            f"{root} belongs to another user, so git does not work there; if you trust it, run "
+            f"git config --global --add safe.directory {root}, or leave --commit out."
+        )
     if "tell me who you are" in said:
         raise EditError(
             "git knows no name for you; set user.name and user.email with git config and commit again."

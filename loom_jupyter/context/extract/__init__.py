@@ -50,6 +50,8 @@ class Extracted:
         What its words are counted in, as UTF-8.
     prose
         Byte ranges of `text` that are written for people: comments, docstrings, messages.
+    sha256
+        Digest of the file's bytes.
     """
 
     path: str
@@ -60,6 +62,7 @@ class Extracted:
     imports: list[tuple[int, str]] = field(default_factory=list)
     text: bytes = b""
     prose: list[tuple[int, int]] = field(default_factory=list)
+    sha256: str = ""
 
     def texts(self, number: int) -> Iterator[Text]:
         """Yield what is to be counted for each field of the file that has this number."""
