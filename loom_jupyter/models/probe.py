@@ -69,6 +69,12 @@ class Finding:
     recipe: str = ""
 
     @property
+    def features(self) -> list[str]:
+        """Instruction sets and options that llama.cpp was built with."""
+        parts = (part.rpartition(":")[2].partition("=") for part in self.system.split("|"))
+        return [name.strip() for name, _, value in parts if value.strip() not in ("", "0")]
+
+    @property
     def summary(self) -> str:
         """One line: what decoded, how fast, and what had to be left out."""
         speed = f"{self.prefill:,.0f} tokens/s read and {self.decode:,.0f} written on one core"
@@ -172,8 +178,8 @@ def _try_without(died: str, cancel: threading.Event | None) -> Finding | None:
     with _child() as child:
         try:
             result = _decode(child, cancel, extra_buffers=False)
-        except BrokenBuildError as error:
-            raise broken_build(error.how, "decoded no token of a small test model") from error
+        except BrokenBuildError:
+            raise
         except ModelError as error:
             raise broken_build(died, f"decoded no token of a small test model ({error})") from error
     return None if result is None else replace(_finding(result, extra_buffers=False), died=died)
@@ -183,11 +189,12 @@ def _faster(child: Child, first: dict[str, Any], cancel: threading.Event | None)
     """Measure the other way too and return the one that reads a prompt faster; repacking if they are alike."""
     packed, plain = first, None
     try:
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
+            if turn > 0:
+                packed = _better(packed, _decode(child, cancel, extra_buffers=True)) or packed
             plain = _better(plain, _decode(child, cancel, extra_buffers=False))
             if plain is None or plain["prefill"] <= NOTICEABLE * packed["prefill"]:
                 break  # nothing that would have to be confirmed
-            packed = _better(packed, _decode(child, cancel, extra_buffers=True)) or packed
     except BrokenBuildError as error:  # the plain way dies, the usual one does not
         return replace(_finding(packed, extra_buffers=True), died=error.how)
     if plain is not None and plain["prefill"] > NOTICEABLE * packed["prefill"]:
