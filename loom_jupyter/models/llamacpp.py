@@ -140,7 +140,7 @@ class LlamaCpp:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         if self.pid is not None:
-            self._ask({"op": "log", "path": str(log)})
+            self._ask({"op": "log", "path": str(log.absolute())})
             self._running().log = log
 
     def close(self) -> None:

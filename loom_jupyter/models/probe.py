@@ -15,6 +15,8 @@ import json
 import logging
 import os
 import platform
+import re
+import sys
 import tempfile
 import threading
 import time
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 LIMIT = 60.0  # seconds for one decode of the small model; a machine under load takes two
 ROUNDS = 2  # times that each way is measured where the usual one looks slower
 NOTICEABLE = 1.1  # repacking is given up where reading without it is faster by more than this
+LIBRARY, SHARED = re.compile(r"\.(so|dylib|dll)\b"), re.compile(r"lib(llama|ggml)")
 LARGEST_HASHED = 64 << 20  # bytes; of larger libraries (CUDA kernels) the size must do
 
 
@@ -334,13 +337,13 @@ def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def _libraries() -> list[Path]:
-    folder = os.environ.get("LLAMA_CPP_LIB_PATH")
-    if folder is None:
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None or spec.origin is None:
-            return []
+    """Return the libraries that llama-cpp-python loads: its own, or those that it shares (conda)."""
+    folder, spec = os.environ.get("LLAMA_CPP_LIB_PATH"), importlib.util.find_spec("llama_cpp")
+    if folder is None and spec is not None and spec.origin is not None:
         folder = str(Path(spec.origin).parent / "lib")
-    found = (f for pattern in ("*.so*", "*.dylib", "*.dll") for f in Path(folder).glob(pattern))
+    own = [f for f in Path(folder).glob("*") if LIBRARY.search(f.name)] if folder else []
+    shared = Path(sys.prefix) / "lib"
+    found = own or [f for f in shared.glob("lib*") if LIBRARY.search(f.name) and SHARED.match(f.name)]
     return [f for f in found if f.is_file()]
 
 

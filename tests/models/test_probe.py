@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from broken_builds import EVERYTHING, REPACKED, dying
 
@@ -349,3 +350,25 @@ def test_llama_cpp_repacks_them(tmp_path: Path) -> None:
         log = (tmp_path / f"log-{extra}").read_text("utf-8", "replace")
         if "REPACK = 1" in said["system"]:
             assert ("_REPACK model buffer" in log or "AMX model buffer" in log) == extra
+
+
+def test_libraries_are_not_taken_from_the_current_folder(
+    tmp_path: Path, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    child = Child(tmp_path / "log")
+    assert Path(psutil.Process(child.pid).cwd()) != tmp_path
+    child.close()
+
+
+def test_a_model_is_found_beside_the_notebook(
+    tmp_path: Path, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llama_cpp")
+    (tmp_path / "model.gguf").write_bytes(tiny_gguf.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    model = LlamaCpp("model.gguf", log="model.log")
+    model.log_to(Path("other.log"))
+    assert model.count("ab") == 2
+    model.close()
+    assert (tmp_path / "other.log").exists()
