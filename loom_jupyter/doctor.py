@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from pathlib import Path
 
 Row = tuple[str, bool, str]
+# How Linux names the instruction sets that llama.cpp can be built for.
+VECTORS = ("sse4", "ssse3", "avx", "amx", "fma", "f16c", "bmi2", "asimd", "sve", "i8mm", "bf16")
 
 
 def examine(root: Path, folder: Path, model: str | None) -> list[Row]:
@@ -21,7 +24,7 @@ def examine(root: Path, folder: Path, model: str | None) -> list[Row]:
     """
     return [
         ("Python", sys.version_info >= (3, 11), sys.version.split()[0]),
-        _llama(),
+        *_llama(),
         ("git", shutil.which("git") is not None, shutil.which("git") or "install git for history evidence"),
         ("workspace", True, str(root)),
         ("data folder", True, str(folder)),
@@ -30,12 +33,33 @@ def examine(root: Path, folder: Path, model: str | None) -> list[Row]:
     ]
 
 
-def _llama() -> Row:
+def _llama() -> list[Row]:
+    """Decode with llama.cpp, in a process of its own, and tell what it is made of."""
+    from loom_jupyter.models import probe
     from loom_jupyter.models.build import installed
     from loom_jupyter.models.device import unused_gpu
+    from loom_jupyter.models.protocol import PREBUILT, ModelError
 
-    hint = unused_gpu() if installed() else 'pip install "loom-jupyter[local]"'
-    return "llama-cpp-python", not hint, hint or "found"
+    name, processor = "llama-cpp-python", ("processor", True, _instructions(probe.processor_flags()))
+    if not installed():
+        hint = f'pip install "loom-jupyter[local]", or without compiling: {PREBUILT[0]} (or: {PREBUILT[1]})'
+        return [(name, False, hint), processor]
+    try:
+        found = probe.examine()
+    except ModelError as error:
+        return [(name, False, str(error)), processor]
+    if found is None:
+        slow = f"a small test model took longer than {probe.LIMIT:.0f} s; try again when the machine is idle"
+        return [(name, False, slow), processor]
+    hint = unused_gpu()
+    build = f"{found.recipe or 'not built by Loom'}: {', '.join(found.features)}"
+    return [(name, not hint, hint or found.summary), ("llama.cpp build", True, build), processor]
+
+
+def _instructions(flags: frozenset[str]) -> str:
+    """Name the instruction sets that matter for computing."""
+    known = sorted(flag for flag in flags if flag.startswith(VECTORS))
+    return f"{platform.machine()}: {', '.join(known) or 'the system does not say which instruction sets it has'}"
 
 
 def _model(name: str | None) -> Row:

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from loom_jupyter.models import probe
 from loom_jupyter.models.protocol import PREBUILT, BrokenBuildError, ModelError
 from loom_jupyter.settings import data_dir
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = "llama-cpp-python"
 REQUIREMENT = f"{PACKAGE}>=0.3.16"
@@ -177,7 +180,14 @@ def build_until_it_decodes(
     while steps:
         recipe = steps[0]
         console.print(f"Building llama-cpp-python: {recipe.name} (about 5 minutes).", highlight=False)
-        compiled = build(console, recipe, fresh=rebuild or bool(died) or recipe != NATIVE)
+        try:
+            compiled = build(console, recipe, fresh=rebuild or bool(died) or recipe != NATIVE)
+        except ModelError as error:
+            if not died:
+                raise  # nothing of it is due to the recipe
+            died.append(f"{recipe.name}: {error}")
+            del steps[0]
+            continue
         found, how = _tried(console, recipe.name if compiled else "")
         if not how:
             _keep_recipe(recipe)
@@ -203,7 +213,9 @@ def _tried(console: Console, recipe: str = "") -> tuple[probe.Finding | None, st
 def _command(fresh: bool) -> list[str]:
     command = [sys.executable, "-P", "-m", "pip", "install", "--verbose", "--disable-pip-version-check"]
     if fresh:
-        command += ["--force-reinstall", "--no-deps", "--no-cache-dir", "--no-binary", PACKAGE]
+        command += ["--no-cache-dir", "--no-binary", PACKAGE]
+    if fresh and installed():
+        command += ["--force-reinstall", "--no-deps"]
     return [*command, REQUIREMENT]
 
 
@@ -230,8 +242,11 @@ def _recipe_file() -> Path:
 
 def _keep_recipe(recipe: Recipe) -> None:
     file = _recipe_file()
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.write_text(json.dumps(recipe.name), "utf-8")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_text(json.dumps(recipe.name), "utf-8")
+    except OSError as error:
+        logger.warning("%s could not be written, so the next build begins from the start: %s", file, error)
 
 
 def _from_the_last(steps: list[Recipe]) -> list[Recipe]:

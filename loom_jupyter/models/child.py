@@ -62,6 +62,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 env=_environment(),
+                cwd=PACKAGE_ROOT,  # llama.cpp looks for libraries in the current folder, which may be anybody's
                 start_new_session=True,  # Ctrl+C in a terminal is for the client
             )
         self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()

@@ -122,7 +122,7 @@ def unused_gpu() -> str:
     if any(Path(spec.origin).parent.glob("lib/*cuda*")):
         return ""
     return (
-        "An NVIDIA GPU is here that this build of llama-cpp-python cannot use; build it anew with: "
+        "An NVIDIA GPU is here that this build of llama-cpp-python cannot use; rebuild it with: "
         'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir llama-cpp-python'
     )
 

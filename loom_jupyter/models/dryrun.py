@@ -9,6 +9,7 @@ closed form must do.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -194,9 +195,11 @@ def _named(node: _Node) -> dict[str, Any]:
 @cache
 def _ggml() -> Any:
     """Return ggml's library with the prototypes of what is called here."""
-    folder = Path(llama_cpp.__file__).parent / "lib"
+    folder = Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(llama_cpp.__file__).parent / "lib")
     names = ("libggml.so", "libggml.dylib", "ggml.dll")
-    ggml = ctypes.CDLL(str(next(folder / n for n in names if (folder / n).exists())))
+    found = next((folder / n for n in names if (folder / n).exists()), None)
+    # conda's package has no folder of its own: there ggml is what libllama is linked with.
+    ggml = ctypes.CDLL(str(found)) if found is not None else lib._lib
     pointer, size = ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)
     for name, result, *arguments in (
         ("ggml_backend_dev_count", ctypes.c_size_t),

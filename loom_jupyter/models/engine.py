@@ -115,12 +115,13 @@ class Engine:
 
     def tokenize_more(self, text: str) -> list[int]:
         """Return the tokens of text that continues other text: exactly its bytes, no space put before it."""
+        data = text.encode("utf-8", "replace")
         tokens = self.tokenize(text)
-        if b"".join(map(self.piece, tokens)) == text.encode():
+        if b"".join(map(self.piece, tokens)) == data:
             return tokens
         anchor = self.tokenize("\n")
         tokens = self.tokenize("\n" + text)[len(anchor) :]
-        if b"".join(map(self.piece, tokens)) != text.encode():
+        if b"".join(map(self.piece, tokens)) != data:
             raise ModelError("The model's tokenizer does not reproduce this text, so it cannot be scored.")
         return tokens
 

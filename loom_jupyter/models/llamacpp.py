@@ -141,7 +141,7 @@ class LlamaCpp:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         if self.pid is not None:
-            self._ask({"op": "log", "path": str(log)})
+            self._ask({"op": "log", "path": str(log.absolute())})
             self._running().log = log
 
     def lend(self, cancel: threading.Event | None) -> None:
@@ -308,8 +308,10 @@ class LlamaCpp:
                 raise
             died = error.how
         self._extra_buffers = False
-        yield from self._running(cancel).ask(request, cancel)
-        probe.distrust(died)
+        for number, answer in enumerate(self._running(cancel).ask(request, cancel)):
+            if number == 0:
+                probe.distrust(died)
+            yield answer
 
     def _start(self, on_progress: Callable[[float], None] | None, cancel: threading.Event | None) -> None:
         """Load; again without repacked weights if the worker crashes over them."""
@@ -324,6 +326,7 @@ class LlamaCpp:
             try:
                 self._load_twice(header, on_progress, cancel)
             except BrokenBuildError as error:
+                self._check_file(error)
                 if not self._extra_buffers:
                     raise
                 self._extra_buffers = False
@@ -337,7 +340,7 @@ class LlamaCpp:
         """Raise that the model's file is not the one that was loaded, if so: that explains any failure."""
         if _mark(self.path) != self._file:
             raise ModelError(
-                f"The model file {self.path} changed or was cut while it was in use; fetch it again, or run "
+                f"The model file {self.path} changed or was cut while it was being loaded; fetch it again, or run "
                 "again if you replaced it yourself."
             ) from error
 

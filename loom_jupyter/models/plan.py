@@ -262,7 +262,7 @@ def _load_params(header: Header, target: Device) -> dict[str, Any]:
     threads = usable_cores()
     alone = {"split_mode": SPLIT_NONE, "main_gpu": target.gpus[0].index} if target.only else {}
     return {
-        "model_path": str(header.path),
+        "model_path": str(header.path.absolute()),
         "n_ctx": 0,
         "n_batch": BATCH,
         "n_ubatch": BATCH,

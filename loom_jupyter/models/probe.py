@@ -15,6 +15,8 @@ import json
 import logging
 import os
 import platform
+import re
+import sys
 import tempfile
 import threading
 import time
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 LIMIT = 60.0  # seconds for one decode of the small model; a machine under load takes two
 ROUNDS = 2  # times that each way is measured where the usual one looks slower
 NOTICEABLE = 1.1  # repacking is given up where reading without it is faster by more than this
+LIBRARY, SHARED = re.compile(r"\.(so|dylib|dll)\b"), re.compile(r"lib(llama|ggml)")
 LARGEST_HASHED = 64 << 20  # bytes; of larger libraries (CUDA kernels) the size must do
 
 
@@ -67,6 +70,12 @@ class Finding:
     system: str = ""
     version: str = ""
     recipe: str = ""
+
+    @property
+    def features(self) -> list[str]:
+        """Instruction sets and options that llama.cpp was built with."""
+        parts = (part.rpartition(":")[2].partition("=") for part in self.system.split("|"))
+        return [name.strip() for name, _, value in parts if value.strip() not in ("", "0")]
 
     @property
     def summary(self) -> str:
@@ -172,8 +181,8 @@ def _try_without(died: str, cancel: threading.Event | None) -> Finding | None:
     with _child() as child:
         try:
             result = _decode(child, cancel, extra_buffers=False)
-        except BrokenBuildError as error:
-            raise broken_build(error.how, "decoded no token of a small test model") from error
+        except BrokenBuildError:
+            raise
         except ModelError as error:
             raise broken_build(died, f"decoded no token of a small test model ({error})") from error
     return None if result is None else replace(_finding(result, extra_buffers=False), died=died)
@@ -183,11 +192,12 @@ def _faster(child: Child, first: dict[str, Any], cancel: threading.Event | None)
     """Measure the other way too and return the one that reads a prompt faster; repacking if they are alike."""
     packed, plain = first, None
     try:
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
+            if turn > 0:
+                packed = _better(packed, _decode(child, cancel, extra_buffers=True)) or packed
             plain = _better(plain, _decode(child, cancel, extra_buffers=False))
             if plain is None or plain["prefill"] <= NOTICEABLE * packed["prefill"]:
                 break  # nothing that would have to be confirmed
-            packed = _better(packed, _decode(child, cancel, extra_buffers=True)) or packed
     except BrokenBuildError as error:  # the plain way dies, the usual one does not
         return replace(_finding(packed, extra_buffers=True), died=error.how)
     if plain is not None and plain["prefill"] > NOTICEABLE * packed["prefill"]:
@@ -327,13 +337,13 @@ def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def _libraries() -> list[Path]:
-    folder = os.environ.get("LLAMA_CPP_LIB_PATH")
-    if folder is None:
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None or spec.origin is None:
-            return []
+    """Return the libraries that llama-cpp-python loads: its own, or those that it shares (conda)."""
+    folder, spec = os.environ.get("LLAMA_CPP_LIB_PATH"), importlib.util.find_spec("llama_cpp")
+    if folder is None and spec is not None and spec.origin is not None:
         folder = str(Path(spec.origin).parent / "lib")
-    found = (f for pattern in ("*.so*", "*.dylib", "*.dll") for f in Path(folder).glob(pattern))
+    own = [f for f in Path(folder).glob("*") if LIBRARY.search(f.name)] if folder else []
+    shared = Path(sys.prefix) / "lib"
+    found = own or [f for f in shared.glob("lib*") if LIBRARY.search(f.name) and SHARED.match(f.name)]
     return [f for f in found if f.is_file()]
 
 

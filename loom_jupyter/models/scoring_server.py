@@ -29,7 +29,7 @@ from loom_jupyter.models.protocol import (
     Usage,
 )
 from loom_jupyter.models.server import REFUSALS, Server, plain
-from loom_jupyter.models.stream import TextStream
+from loom_jupyter.models.stream import TextStream, whole
 from loom_jupyter.models.transport import POLL, CutOffError, StatusError
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class ScoringServer(Server):
             return None
         try:
             choice = answer["choices"][0]
-            stream.feed(choice["message"]["content"].encode())
+            stream.feed(whole(choice["message"]["content"]).encode())
             stream.close()
             logprob = sum(float(t["logprob"]) for t in (choice.get("logprobs") or {}).get("content") or ())
         except (LookupError, TypeError, AttributeError, ValueError):
@@ -246,7 +246,7 @@ def _others(entry: Entry, token: str, top: int) -> tuple[Alternative, ...]:
 
 def _text(decoded: str | None) -> str:
     """Return a token's text; none where it is no text of its own."""
-    return "" if not decoded or BROKEN in decoded or CONTROL.fullmatch(decoded) else decoded
+    return "" if not decoded or BROKEN in whole(decoded) or CONTROL.fullmatch(decoded) else decoded
 
 
 def _count(answer: Any, kind: str) -> int:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from loom_jupyter.models import keys
 from loom_jupyter.models.continued import Continued
 from loom_jupyter.models.protocol import Finish, Message, ModelError, ModelInfo, Reply, Usage
+from loom_jupyter.models.stream import Characters
 from loom_jupyter.models.transport import CutOffError, StatusError, Transport
 
 UNKNOWN_WINDOW = 8192  # tokens, where the server does not tell
@@ -96,7 +97,7 @@ class Server:
     def count(self, text: str) -> int:
         """Return the number of tokens of `text`, by the server's tokenizer or else by a cautious guess."""
         exact = self._count(text)
-        return exact if exact is not None else len(text.encode()) // 3 + 1
+        return exact if exact is not None else len(text.encode("utf-8", "replace")) // 3 + 1
 
     def chat(
         self,
@@ -290,6 +291,7 @@ class _Answer:
         self._said = said
         self._on_text = on_text
         self._began = self._first = time.perf_counter()
+        self._characters = Characters()
         self.pieces: list[str] = []
         self.finish = ""
         self.usage: dict[str, Any] = {}
@@ -303,7 +305,8 @@ class _Answer:
         self.timings = event.get("timings") or self.timings
         for choice in event.get("choices", [])[:1]:
             self.finish = choice.get("finish_reason") or self.finish
-            self._add(self._said.feed(choice.get("delta", {}).get("content") or ""))
+            piece = self._characters.feed(choice.get("delta", {}).get("content") or "")
+            self._add(self._said.feed(piece))
 
     def reply(self) -> Reply:
         """Return the whole of it."""
@@ -317,6 +320,7 @@ class _Answer:
             self._first - self._began if prefill is None else prefill / 1e3,
             time.perf_counter() - self._first if decode is None else decode / 1e3,
         )
+        self._add(self._said.feed(self._characters.close()))
         self._add(self._said.close())
         finish: Finish = "length" if self.finish == "length" and not self._said.stopped else "stop"
         return Reply(self._said.text, finish, usage)

@@ -1,9 +1,58 @@
-"""From token bytes to text: no half characters, and nothing that may still turn out to be a stop string."""
+"""From pieces to text: no half characters, and nothing that may still turn out to be a stop string."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Sequence
+
+# What a string holds instead of a character that was cut: half of a UTF-16 pair (JSON's escapes), or bytes that
+# are not UTF-8 by themselves, as Python's "surrogateescape" keeps them.
+_CUT = re.compile("([\ud800-\udbff][\udc00-\udfff])|([\udc80-\udcff]+)|[\ud800-\udfff]")
+_TAIL = re.compile("[\udc80-\udcff]+\\Z")
+
+
+class Characters:
+    """Joins the pieces of a text that may have been cut inside a character."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """Take a piece in; return the characters that are whole."""
+        text = self._held + piece
+        cut = len(text) - _half(text)
+        self._held = text[cut:]
+        return whole(text[:cut])
+
+    def close(self) -> str:
+        """Return what was held back: its other half never came."""
+        rest, self._held = self._held, ""
+        return whole(rest)
+
+
+def whole(text: str) -> str:
+    """Return a text whose halves are joined; what has no other half is the replacement character."""
+    return _CUT.sub(_joined, text)
+
+
+def _joined(cut: re.Match[str]) -> str:
+    pair, escaped = cut.groups()
+    if pair:
+        return str(pair).encode("utf-16", "surrogatepass").decode("utf-16")
+    return str(escaped).encode("utf-8", "surrogateescape").decode("utf-8", "replace") if escaped else "\ufffd"
+
+
+def _half(text: str) -> int:
+    """Length of the end of `text` that may be the first half of a character."""
+    if "\ud800" <= text[-1:] <= "\udbff":
+        return 1
+    tail = _TAIL.search(text)
+    if tail is None:
+        return 0
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    decoder.decode(tail[0].encode("utf-8", "surrogateescape"))
+    return len(decoder.getstate()[0])
 
 
 class TextStream:

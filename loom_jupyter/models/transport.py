@@ -188,8 +188,9 @@ class _Call(threading.Thread):
 
 
 def _parse(data: bytes) -> Any:
+    # A server may cut its text inside a character: what is not UTF-8 is kept for whoever joins the pieces.
     try:
-        return json.loads(data)
+        return json.loads(data.decode("utf-8", "surrogateescape").removeprefix("\ufeff"))
     except ValueError as error:
         raise CutOffError(f"not JSON: {data[:80]!r}") from error
 

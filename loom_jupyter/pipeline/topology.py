@@ -117,7 +117,7 @@ class _Lives:
                 if self._died is not None:
                     raise ModelError(
                         f"The model's process died twice in this run, first under the {self._died.value} and then "
-                        f"under the {node.value}: take a smaller model or window. {error}"
+                        f"under the {node.value}. {error}"
                     ) from error
                 self._died = node
                 self._observer.repaired(node, f"the model's process died and is started again: {error}")

@@ -93,3 +93,17 @@ def test_a_gpu_that_the_build_cannot_use_is_said(here: Path) -> None:
 def test_no_gpu_no_hint(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert device.unused_gpu() == ""
+
+
+def test_ggml_is_found_where_the_package_has_no_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llama_cpp")
+    from loom_jupyter.models import dryrun
+
+    monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
+    dryrun._ggml.cache_clear()
+    try:
+        assert isinstance(dryrun.devices(), list)
+    finally:
+        dryrun._ggml.cache_clear()

@@ -1,3 +1,4 @@
+import os
 import struct
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_gguf import Tensor, byte_vocabulary, tiny, vocabulary, write
 
+from loom_jupyter.models import gguf
 from loom_jupyter.models.gguf import check_chat, read
 from loom_jupyter.models.measure import closed_form
 from loom_jupyter.models.protocol import ModelError
@@ -152,3 +154,17 @@ def test_hostile_figures_are_planned_or_refused(tmp_path: Path, key: str, value:
     except ModelError:
         return
     assert sizes.total >= 0
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_refused(tiny_gguf: Path, tmp_path: Path) -> None:
+    file = tmp_path / "cut.gguf"
+    whole = tiny_gguf.stat().st_size
+    file.write_bytes(tiny_gguf.read_bytes()[:600])
+    with file.open("rb") as data, pytest.raises(ModelError, match="was cut while it was read"):
+        gguf._Reader(file, data, whole).header()
+
+
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ModelError, match="is not a file"):
+        gguf.read(tmp_path / "pipe.gguf")

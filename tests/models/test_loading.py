@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -86,6 +87,32 @@ def test_a_worker_killed_while_it_loads_is_started_again(
     monkeypatch.setattr(llamacpp, "_loaded", load)
     model = LlamaCpp(tiny_gguf, log=tmp_path / "log")
     assert model.pid not in victims
+    model.close()
+
+
+def test_a_file_that_is_cut_while_it_is_loaded_is_said_to_be(
+    tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(shutil.copy(tiny_gguf, tmp_path / "model.gguf"))
+    real = llamacpp._loaded
+
+    def load(*arguments: Any) -> Any:
+        os.truncate(file, file.stat().st_size // 2)
+        return real(*arguments)
+
+    monkeypatch.setattr(llamacpp, "_loaded", load)
+    with pytest.raises(ModelError, match=r"model\.gguf changed or was cut .*fetch it again") as caught:
+        LlamaCpp(file, log=tmp_path / "log")
+    assert "smaller" not in str(caught.value)
+    assert "build" not in str(caught.value)
+
+
+def test_a_loaded_model_needs_its_file_no_more(tiny_gguf: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copy(tiny_gguf, tmp_path / "model.gguf"))
+    model = LlamaCpp(file, log=tmp_path / "log")
+    os.truncate(file, 0)
+    reply = model.chat([{"role": "user", "content": "a" * 500}], max_tokens=3)
+    assert reply.usage.completion_tokens > 0
     model.close()
 
 

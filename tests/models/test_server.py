@@ -340,6 +340,53 @@ def test_garbage_is_an_error(faulty: Faulty) -> None:
         Server(faulty.address).chat(ASK, max_tokens=9)
 
 
+def cut(text: str, encoding: str, step: int, chunk: int) -> Handle:
+    """Stream a text in events that are cut inside its characters, over a connection that is cut anywhere."""
+
+    def pieces() -> Iterator[bytes]:
+        data = text.encode(encoding)
+        for at in range(0, len(data), step):
+            if encoding == "utf-8":
+                content = b'"' + data[at : at + step] + b'"'
+            else:
+                content = json.dumps(data[at : at + step].decode(encoding, "surrogatepass")).encode()
+            yield b'data: {"choices": [{"delta": {"content": ' + content + b"}}]}\n\n"
+        yield b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+
+    def handle(request: BaseHTTPRequestHandler, _: dict[str, Any]) -> None:
+        request.protocol_version = "HTTP/1.1"
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.send_header("Connection", "close")
+        request.end_headers()
+        data = b"".join(pieces())
+        for at in range(0, len(data), chunk):
+            part = data[at : at + chunk]
+            request.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+            request.wfile.flush()
+        request.wfile.write(b"0\r\n\r\n")
+
+    return handle
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+@pytest.mark.parametrize(("encoding", "step"), [("utf-8", 1), ("utf-8", 3), ("utf-16-le", 2), ("utf-16-le", 6)])
+def test_a_character_that_is_cut_comes_whole(faulty: Faulty, encoding: str, step: int, chunk: int) -> None:
+    text = "é 😀 👍🏽 €"
+    faulty.handlers = [cut(text, encoding, step, chunk)]
+    told: list[str] = []
+    reply = Server(faulty.address).chat(ASK, max_tokens=50, on_text=told.append)
+    assert reply.text == text
+    assert "".join(told) == text
+    assert all(piece.encode() for piece in told)
+
+
+def test_half_a_character_at_the_end_of_an_answer_is_replaced(faulty: Faulty) -> None:
+    faulty.handlers = [says("a\ud83d")]
+    reply = Server(faulty.address).chat(ASK, max_tokens=50)
+    assert reply.text == "a\ufffd"
+
+
 def test_a_cut_prompt_stops_the_run(faulty: Faulty) -> None:
     faulty.handlers = [says("fine", prompt_tokens=2048)]
     long: list[Message] = [{"role": "user", "content": "some words of a long file " * 1000}]

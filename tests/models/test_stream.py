@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.models.stream import TextStream
+from loom_jupyter.models.stream import Characters, TextStream, whole
 
 
 def test_a_character_split_over_tokens_comes_whole() -> None:
@@ -63,3 +63,43 @@ def test_any_cutting_gives_the_text_before_the_first_stop(text: str, stops: list
         assert text.startswith(stream.text)
         assert len(stream.text) >= min(ends)
         assert stream.stopped
+
+
+# Text that a server cut inside a character
+
+
+def joined(pieces: list[str]) -> str:
+    characters = Characters()
+    return "".join([*map(characters.feed, pieces), characters.close()])
+
+
+@given(text=st.text(alphabet="aé€😀🏽", max_size=12), cuts=st.lists(st.integers(0, 60), max_size=12))
+def test_halves_of_pairs_are_joined_wherever_they_are_cut(text: str, cuts: list[int]) -> None:
+    data = text.encode("utf-16-le")
+    edges = sorted({0, len(data), *(2 * c for c in cuts if 2 * c < len(data))})
+    pieces = [data[a:b].decode("utf-16-le", "surrogatepass") for a, b in pairwise(edges)]
+    assert joined(pieces) == text
+
+
+@given(text=st.text(alphabet="aé€😀🏽", max_size=12), cuts=st.lists(st.integers(0, 60), max_size=12))
+def test_bytes_are_joined_wherever_they_are_cut(text: str, cuts: list[int]) -> None:
+    data = text.encode()
+    edges = sorted({0, len(data), *(c for c in cuts if c < len(data))})
+    assert joined([data[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise(edges)]) == text
+
+
+@given(pieces=st.lists(st.text(alphabet=st.characters(min_codepoint=0xD7FF, max_codepoint=0xE000), max_size=6)))
+def test_whatever_comes_can_be_written(pieces: list[str]) -> None:
+    joined(pieces).encode()
+    whole("".join(pieces)).encode()
+
+
+def test_a_character_whose_other_half_never_comes_is_replaced() -> None:
+    assert joined(["a\ud83d"]) == "a\ufffd"
+    assert joined(["a\udcf0\udc9f", "b"]) == "a\ufffdb"
+
+
+def test_what_is_whole_is_not_held_back() -> None:
+    characters = Characters()
+    assert characters.feed("a\ud83d") == "a"
+    assert characters.feed("\ude00b") == "😀b"
