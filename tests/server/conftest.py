@@ -42,7 +42,7 @@ class Server:
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
-        for _ in range(300):
+        for _ in range(1200):  # a busy machine starts a server in half a minute
             try:
                 self.call("GET", "/api")
             except urllib.error.URLError:
