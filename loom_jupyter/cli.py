@@ -75,7 +75,11 @@ def _ask_trust(loom: Loom) -> None:
     print(verbs.trusted(trust))
     if trust.granted or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
-    if input("Trust these settings in this folder? [y/N] ").strip().lower() in ("y", "yes"):
+    try:
+        said = input("Trust these settings in this folder? [y/N] ")
+    except EOFError:
+        said = ""
+    if said.strip().lower() in ("y", "yes"):
         trust.grant()
         print("Trusted.")
 

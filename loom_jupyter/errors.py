@@ -12,7 +12,7 @@ class LoomError(Exception):
 
 
 class SettingsError(LoomError):
-    """``[tool.loom]`` holds something that Loom does not understand."""
+    """``[tool.loom]`` holds something that cannot be used, or the user's word on it cannot be kept."""
 
 
 class Cancelled(Exception):  # noqa: N818 - an outcome, not an error

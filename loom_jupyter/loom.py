@@ -292,6 +292,7 @@ class Loom:
         run = self.open_run(run_id)
         if model is None:
             return replay(run)
+        self.trust()
         named = self._model_name(model) or model
         cancel = threading.Event()
         lend = partial(host.acquire, **self._lending())
@@ -429,8 +430,11 @@ class Loom:
         try:
             return resolve_name(name)
         except ModelError:
-            if name not in self.trust().found.settings.models:
+            found = self.trust()  # it may have been trusted elsewhere since
+            if name not in found.found.settings.models:
                 raise
+            if found.granted:
+                return name
         raise LoomError(
             f"The model {name!r} is one of this workspace's settings, which are not trusted; `%loom trust` shows "
             "where it would send your code."

@@ -27,6 +27,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         ("x = %loom led", ["x = %loom ledger"]),
         ("%loom reload --", ["%loom reload --run"]),
         ("%loom help und", ["%loom help undo"]),
+        ("%loom tru", ["%loom trust"]),
+        ("%loom trust --", ["%loom trust --yes", "%loom trust --revoke"]),
         ("%loom fix --ch", ["%loom fix --check"]),
         ("%%loom --c", ["%%loom --check", "%%loom --commit", "%%loom --cell"]),
         ("%%loom --cell --f", ["%%loom --cell --format"]),

@@ -57,6 +57,28 @@ def complaint(shell: InteractiveShell, line: str, cell: str | None = None) -> st
     return said
 
 
+# --- settings ---
+
+
+def test_settings_that_wait_are_shown_in_the_run_and_trusted_in_the_notebook(
+    shell: InteractiveShell, here: Path
+) -> None:
+    (here / "pyproject.toml").write_text('[tool.loom]\ncheck = "pytest -q"\n')
+    run = start(shell)
+    assert run.wait(20)
+    assert run.request.check is None
+    assert "Loom · tiny" in (page := str(ask(shell, "")))
+    assert "not trusted (%loom trust)" in page
+    assert 'class="loom-label">not trusted <code>%loom trust</code>' in ask(shell, "")._repr_html_()
+    assert 'check  "pytest -q"' in str(ask(shell, "trust"))
+    assert "(trusted)" in str(ask(shell, "trust --yes"))
+    run = start(shell)
+    assert run.wait(20)
+    assert run.request.check == "pytest -q"
+    assert "not trusted" not in str(ask(shell, ""))
+    assert "(not trusted, and ignored)" in str(ask(shell, "trust --revoke"))
+
+
 # --- a task from start to end ---
 
 

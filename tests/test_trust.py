@@ -276,6 +276,14 @@ def test_trust_that_another_process_granted_counts_from_the_next_run_on(
     assert not [e for e in run.events() if e.type == "notice"]
 
 
+def test_a_model_that_was_trusted_elsewhere_can_be_chosen_at_once(root: Path) -> None:
+    loom = Loom(root)
+    look(root).grant()
+    loom.use_model("team")
+    assert loom.model == "team"
+    assert loom.settings.models["team"].key == "LOOM_TEAM"
+
+
 def test_the_users_model_stays_when_settings_are_trusted(root: Path) -> None:
     loom = Loom(root, model="http://mine.example.org/v1")
     loom.trust().grant()
@@ -417,8 +425,8 @@ def test_the_terminal_shows_grants_and_revokes(
     assert not Loom(root).trust().granted
 
 
-@pytest.mark.parametrize(("typed", "granted"), [("y", True), ("n", False), ("", False)])
-def test_in_a_terminal_it_asks(root: Path, typed: str, granted: bool) -> None:
+@pytest.mark.parametrize(("typed", "granted"), [("y", True), ("n", False), ("", False), (None, False)])
+def test_in_a_terminal_it_asks(root: Path, typed: str | None, granted: bool) -> None:
     import sys
 
     pexpect = pytest.importorskip("pexpect")
@@ -431,7 +439,7 @@ def test_in_a_terminal_it_asks(root: Path, typed: str, granted: bool) -> None:
         env={**os.environ},
     )
     child.expect(r"Trust these settings in this folder\? \[y/N\]")
-    child.sendline(typed)
+    child.sendeof() if typed is None else child.sendline(typed)
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == DONE

@@ -1,4 +1,9 @@
-"""Keys of model servers: from the environment, or the system's keyring. None is logged or written anywhere."""
+"""Keys of model servers: from the environment, or the system's keyring. None is logged or written anywhere.
+
+A key goes to the address that the user gave it for, and to no other. That holds because of who may give an
+address: the user (``--model``, `Loom`, ``LOOM_MODEL``) or settings that the user trusts, which name key and
+address together (`loom_jupyter.trust`); and because `loom_jupyter.models.transport` follows no redirect.
+"""
 
 from __future__ import annotations
 

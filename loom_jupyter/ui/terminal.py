@@ -153,7 +153,7 @@ def review(run: Run, *, yes: bool, held: str = "", console: Console | None = Non
         if not held:
             return _act(run, "y", console)
         console.print(Text(f"  Nothing was written, because {held}."))
-        console.print(Text("  `jupyter loom diff` shows them; `jupyter loom accept` writes them all the same."))
+        console.print(Text("  `jupyter loom diff` shows the changes; `jupyter loom accept` writes them anyway."))
         return run.state
     if not console.is_interactive:
         console.print(Text("  Decide with `jupyter loom accept`, `reject` or `diff`."))
