@@ -6,10 +6,14 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from loom_jupyter.errors import SettingsError
+from loom_jupyter.errors import LoomError, SettingsError
+
+MOST_POINTS = 1e6
+"""What a rule may be worth; points are added up in whole 128ths, which larger ones would overflow."""
 
 
 class NamedModel(BaseModel):
@@ -94,7 +98,9 @@ class Settings(BaseModel):
     budget: float = Field(default=120.0, gt=0)
     notebook: bool = True
     models: dict[str, NamedModel] = Field(default_factory=dict)
-    rules: dict[str, float] = Field(default_factory=dict)
+    rules: dict[str, Annotated[float, Field(ge=-MOST_POINTS, le=MOST_POINTS, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
 
     @classmethod
     def load(cls, root: Path) -> Settings:
@@ -130,5 +136,11 @@ def workspace_dir(root: Path) -> Path:
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in root.name) or "root"
     folder = data_dir() / f"{name[:40]}-{key}"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LoomError(
+            f"Loom's data folder {folder} cannot be made ({error.strerror}); set JUPYTER_DATA_DIR to a folder "
+            "that you may write to."
+        ) from error
     return folder
