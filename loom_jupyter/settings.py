@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from loom_jupyter.errors import SettingsError
+from loom_jupyter.errors import LoomError, SettingsError
 
 FILE = "pyproject.toml"
 GUARDED = ("check", "network", "model", "models", "device")
@@ -306,7 +306,13 @@ def workspace_dir(root: Path) -> Path:
     The key is the folder's name and a hash of its resolved path, so that two clones never share an index.
     """
     folder = workspace_folder(root)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LoomError(
+            f"Loom's data folder {folder} cannot be made ({error.strerror}); set JUPYTER_DATA_DIR to a folder "
+            "that you may write to."
+        ) from error
     return folder
 
 

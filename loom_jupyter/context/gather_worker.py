@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -20,6 +21,20 @@ from loom_jupyter.context.scan import Found
 from loom_jupyter.errors import Cancelled
 
 NICE = 10
+AGAIN = -1
+"""Time of a file that could not be read for a reason that may pass, so that the next refresh tries again."""
+_PASSING = frozenset(
+    f"cannot be read: {os.strerror(number)}"
+    for number in (
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EIO,
+        errno.EAGAIN,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    )
+)
 
 
 def read_all(root: Path, wanted: Sequence[Found], stop: threading.Event, lexicon: Lexicon | None = None) -> Batch:
@@ -30,7 +45,7 @@ def read_all(root: Path, wanted: Sequence[Found], stop: threading.Event, lexicon
             raise Cancelled
         got = _read(root, f)
         if got is not None:
-            found.append((f.size, f.mtime_ns, got))
+            found.append((f.size, AGAIN if got.reason in _PASSING else f.mtime_ns, got))
     return pack(found, lexicon or Lexicon())
 
 

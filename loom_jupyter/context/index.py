@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -27,7 +27,7 @@ from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.store import Damaged, NotSaved, Store, Stored
 from loom_jupyter.context.symbols import rank_symbols
 from loom_jupyter.errors import LoomError
-from loom_jupyter.settings import Settings
+from loom_jupyter.settings import Settings, data_dir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +85,7 @@ class Index:
         self._lock = threading.Lock()
         self._state: _State | None = None
         self._tracked = Tracked(str(self.root))
+        self._apart = tuple(_inside(self.root, (folder, data_dir().parent)))
         self._log = CommitLog()
         self._unsaved: set[str] = set()
         self._untold: list[Commit] = []
@@ -106,12 +107,25 @@ class Index:
         ------
         Cancelled
             If `cancel` was set; the index stays as it was.
+        LoomError
+            If the workspace is gone, or the system gives no memory, files or processes; the index stays as it was.
         """
+        if not self.root.is_dir():
+            raise LoomError(f"The workspace {self.root} is not there any more; open the folder where it is now.")
+        try:
+            return self._refresh(cancel)
+        except (OSError, MemoryError, RuntimeError) as error:
+            why = str(error) or type(error).__name__
+            raise LoomError(
+                f"{self.root} cannot be indexed ({why}); free memory, disk space or open files and try again."
+            ) from error
+
+    def _refresh(self, cancel: threading.Event | None) -> RefreshReport:
         start = time.perf_counter()
         with self._lock:
             notices: list[str] = []
             before = self._state.snapshot if self._state is not None else self._load(notices)
-            seen = scan(self.root, cancel, self._tracked)
+            seen = scan(self.root, cancel, self._tracked, self._apart)
             known = {f.path: (f.size, f.mtime_ns) for f in before.batch.files}
             stale = [f for f in seen.files if known.get(f.path) != (f.size, f.mtime_ns)]
             gone = known.keys() - {f.path for f in seen.files}
@@ -126,7 +140,7 @@ class Index:
             self._state = _State(after, seen.changed, past, seen.head)
             self._unsaved |= gone.union(f.path for f in stale)
             worth = max(len(self._unsaved), len(self._untold))
-            if worth >= WORTH_SAVING or (self._unsaved and not self._store.file.exists()):
+            if worth >= WORTH_SAVING or (self._unsaved and not self._store.exists):
                 self._save(self._state.snapshot, notices)
             unread = [Skipped(f.path, f.reason) for f in after.batch.files if f.reason]
             return RefreshReport(
@@ -306,6 +320,14 @@ class Index:
                 self._save(snapshot, [])
             unsaved = Stored(snapshot.part(snapshot.number), ()) if self._unsaved else None
         return self._store.sql(query, frames or {}, unsaved)
+
+
+def _inside(root: Path, folders: Sequence[Path]) -> Iterator[str]:
+    """Yield those of the folders that lie in the workspace: what Loom and Jupyter keep is not the user's work."""
+    for folder in folders:
+        place = folder.resolve()
+        if place != root and place.is_relative_to(root):
+            yield f"{place.relative_to(root).as_posix()}/"
 
 
 __all__ = ["Found", "Index", "RefreshReport", "TagError"]

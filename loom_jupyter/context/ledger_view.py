@@ -57,6 +57,13 @@ font-size:12px}
 """
 
 
+def visible(text: str) -> str:
+    """Return text of the workspace with escapes for what a terminal or a page would not show but obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def families(rows: list[Evidence]) -> dict[Family, float]:
     """Add up a file's points by family; what is taken away shortens the longest."""
     out: dict[Family, float] = dict.fromkeys(FAMILIES, 0.0)
@@ -82,7 +89,7 @@ def words(rows: list[Evidence], most: int = 3) -> str:
         )
         if row.rule in ("tagged", "path mentioned"):
             text = row.rule
-        said.setdefault(f"{text} l.{row.line}" if row.line else text)
+        said.setdefault(visible(f"{text} l.{row.line}" if row.line else text))
         if len(said) == most:
             break
     if any(r.points < 0 for r in rows):
@@ -107,7 +114,7 @@ def as_text(ledger: Ledger, most: int = SHOWN) -> str:
 
 
 def _short(path: str, most: int = 44) -> str:
-    shown = path.encode("unicode_escape").decode() if not path.isprintable() else path
+    shown = visible(path)
     return shown if len(shown) <= most else "…" + shown[-most + 1 :]
 
 
@@ -199,7 +206,7 @@ def _html_file(
             f"<span class='n'>{_points(sum(r.points for r in rest))}</span><i></i>"
             f"<span>{len(rest)} more rows</span><span></span>"
         )
-    name = escape(path, quote=True)
+    name = escape(visible(path), quote=True)
     return (
         f"<details><summary><span class='n'>{rank}</span><span class='f' title='{name}'>{name}</span>"
         f"<span class='b'>{bar}</span><span class='n'>{score:.1f}</span>"
@@ -209,11 +216,11 @@ def _html_file(
 
 def _html_row(row: Evidence) -> str:
     said = escape(SENTENCE.get(row.rule, ""), quote=True)
-    where = f"{escape(row.symbol or '')}{f' l.{row.line}' if row.line else ''}"
+    where = f"{escape(visible(row.symbol or ''))}{f' l.{row.line}' if row.line else ''}"
     return (
         f"<span class='n'>{_points(row.points)}</span>{_chip(row.rule)}"
         f"<span title='{said}'>{escape(row.rule)}</span>"
-        f"<span>{escape(row.detail)} <span class='s'>{where}</span></span>"
+        f"<span>{escape(visible(row.detail))} <span class='s'>{where}</span></span>"
     )
 
 

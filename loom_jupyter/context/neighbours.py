@@ -32,7 +32,7 @@ def related(root: Path, snapshot: Snapshot, offer: Offer, relation: Relation, li
     if offer.cell is not None or offer.path not in snapshot.number or not offer.symbol:
         return []
     read = _read(root, snapshot, offer.path)
-    place = read.find(offer.symbol, offer.kind, None) if read is not None else None
+    place = read.find(offer.symbol, offer.kind, None, offer.signature) if read is not None else None
     if read is not None and offer.sha256 == read.sha256:
         place = offer.start, offer.end
     if read is None or place is None:

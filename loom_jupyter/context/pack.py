@@ -231,7 +231,7 @@ class Packer:
             return None
         if unit.sha256 in ("", read.sha256):
             return unit.start, unit.end
-        return read.find(unit.symbol, unit.kind, unit.cell)
+        return read.find(unit.symbol, unit.kind, unit.cell, unit.signature)
 
     def _slice(self, path: str, start: int, end: int, cell: str | None) -> str | None:
         read = self._read(path)

@@ -83,6 +83,8 @@ class Scan:
         What git answered: files that differ from the last commit, and that commit.
     notices
         What the user should know.
+    apart
+        Folders that are not the user's work, with a slash.
     """
 
     files: list[Found] = field(default_factory=list)
@@ -91,6 +93,7 @@ class Scan:
     changed: dict[str, str] = field(default_factory=dict)
     head: str = ""
     notices: list[str] = field(default_factory=list)
+    apart: tuple[str, ...] = ()
     _left_out: set[str] = field(default_factory=set)
 
     def leave_out(self, folder: str, inside: str = "") -> None:
@@ -101,19 +104,26 @@ class Scan:
             self.skipped.append(Skipped(path, "folder of installed packages"))
 
 
-def scan(root: Path, cancel: threading.Event | None = None, tracked: Tracked | None = None) -> Scan:
+def scan(
+    root: Path,
+    cancel: threading.Event | None = None,
+    tracked: Tracked | None = None,
+    apart: tuple[str, ...] = (),
+) -> Scan:
     """List the files of `root` that git does not ignore, with size and time; no file is read.
 
     Parameters
     ----------
     tracked
         What git tracked the last time.
+    apart
+        Folders below `root` that are not the user's work, with a slash.
     """
     base = os.path.realpath(root)
-    seen = Scan()
+    seen = Scan(apart=apart)
     if not _by_git(base, tracked or Tracked(base), seen, cancel):
         why = seen.notices or ["not a git repository"]
-        seen = Scan(notices=[f"{why[0]}: the evidence 'changed in git' and 'history' is missing"])
+        seen = Scan(apart=apart, notices=[f"{why[0]}: the evidence 'changed in git' and 'history' is missing"])
         _look_at(base, _walk(base, seen), seen, cancel)
     seen.files.sort()
     seen.skipped.sort()
@@ -148,7 +158,8 @@ def _look_at(base: str, names: Iterable[str], seen: Scan, cancel: threading.Even
     for number, name in enumerate(names):
         if cancel is not None and number % 512 == 0 and cancel.is_set():
             raise Cancelled
-        _look(base, name, folders, seen)
+        if not (seen.apart and name.startswith(seen.apart)):
+            _look(base, name, folders, seen)
 
 
 def _look(base: str, name: str, folders: Folders, seen: Scan) -> None:

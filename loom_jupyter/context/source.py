@@ -48,12 +48,14 @@ class Source:
         lines = text.split("\n")
         return lines[:-1] if lines and not lines[-1] else lines
 
-    def find(self, name: str | None, kind: str, cell: str | None) -> tuple[int, int] | None:
-        """Return the lines of a unit; None where there is none of that name, or more than one."""
+    def find(self, name: str | None, kind: str, cell: str | None, signature: str) -> tuple[int, int] | None:
+        """Return the lines of a unit; None where there is none of that name, or it cannot be told which it is."""
         if kind == "file":
             return 1, max(1, len(self.lines))
-        found = [(s.start, s.end) for s in self.symbols if (s.name, s.kind, s.cell) == (name, kind, cell)]
-        return found[0] if len(found) == 1 else None
+        found = [s for s in self.symbols if (s.name, s.kind, s.cell) == (name, kind, cell)]
+        if len(found) > 1:
+            found = [s for s in found if s.signature == signature]
+        return (found[0].start, found[0].end) if len(found) == 1 else None
 
 
 def source(root: Path, snapshot: Snapshot, path: str) -> Source:

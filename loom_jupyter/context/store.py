@@ -9,6 +9,8 @@ checks it against the tree anyway.
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +47,11 @@ create table postings (term integer, file integer, "where" integer, count intege
 """
 
 
+_log = logging.getLogger(__name__)
+# What reading a file raises whose bytes are not what was written.
+_DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError, RuntimeError)
+
+
 class QueryError(LoomError):
     """The SQL of the user is not valid."""
 
@@ -71,6 +78,11 @@ class Store:
         self.folder = folder
         self.file = folder / "index.duckdb"
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is something in the file's place."""
+        return os.path.lexists(self.file)
+
     def load(self) -> Stored | None:
         """Read everything; None where there is no file yet.
 
@@ -79,7 +91,7 @@ class Store:
         Damaged
             If the file is damaged or of another version. It is removed.
         """
-        if not self.file.exists():
+        if not self.exists:
             return None
         import duckdb
 
@@ -90,11 +102,11 @@ class Store:
                 return Stored(_read(con), _read_commits(con))
         except FileNotFoundError:
             return None
-        except (duckdb.Error, ValueError, TypeError, LookupError) as error:
-            self.file.unlink(missing_ok=True)
+        except (duckdb.Error, OSError, *_DAMAGE) as error:
+            _discard(self.file)
             raise Damaged("was damaged and has been rebuilt") from error
         except Damaged:
-            self.file.unlink(missing_ok=True)
+            _discard(self.file)
             raise
 
     def save(self, batch: Batch, gone: Collection[str], commits: Sequence[Commit], *, whole: bool) -> bool:
@@ -150,7 +162,7 @@ class Store:
                 _write_commits(con, unsaved.commits)
                 con.execute("use memory")
                 con.execute(VIEWS)
-            elif self.file.exists():
+            elif self.exists:
                 con.execute(f"attach '{str(self.file).replace(chr(39), chr(39) * 2)}' as loom (read_only)")
                 con.execute(VIEWS)
             for name, frame in frames.items():
@@ -162,6 +174,17 @@ class Store:
                 raise QueryError(
                     f"{first} Tables are {', '.join(TABLES)}; `sql --tables` describes their columns."
                 ) from error
+
+
+def _discard(file: Path) -> None:
+    """Take away what is no index; what cannot be taken away is told when the index is to be saved."""
+    try:
+        if file.is_dir() and not file.is_symlink():
+            shutil.rmtree(file)
+        else:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("%s cannot be removed: %s", file, error)
 
 
 def _remove(draft: Path) -> None:

@@ -443,3 +443,41 @@ def test_a_run_whose_process_was_killed_is_told_and_not_stuck(sample: Path) -> N
     run.stop()
     assert run.state is RunState.FAILED
     assert "ended" in run.error
+
+
+@pytest.mark.parametrize("moment", ["before the task is read", "while units are chosen"])
+def test_lines_that_move_while_a_run_works_change_nothing_else(sample: Path, lend: Lend, moment: str) -> None:
+    file = sample / "parcels/tariff.py"
+    before = file.read_text()
+    moved = "# One.\n# Two.\n# Three.\n# Four.\n# Five.\n" + before
+
+    def plan(_: Any) -> str:
+        if moment.startswith("before"):
+            file.write_text(moved)
+        return PLAN
+
+    def choose(messages: Any) -> str:
+        file.write_text(moved)
+        return choose_price(messages)
+
+    lend([plan, choose])
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    assert run.state is RunState.REVIEW
+    assert run.proposal.passed
+    run.accept()
+    assert file.read_text() == moved.replace("if weight < 2:", "if weight <= 2:")
+
+
+def test_a_unit_that_is_gone_while_a_run_works_is_not_written(sample: Path, lend: Lend) -> None:
+    file = sample / "parcels/tariff.py"
+
+    def choose(messages: Any) -> str:
+        file.write_text("# Nothing is left.\n")
+        return choose_price(messages)
+
+    lend([PLAN, choose])
+    run = wait(Loom(sample).run(TASK, check=CHECK))
+    assert run.proposal is None or not run.proposal.passed
+    assert run.proposal is None or "parcels/tariff.py" not in run.proposal.diff
+    packed = json.loads((run.folder / "map.json").read_text())
+    assert any(o["path"] == "parcels/tariff.py" and "not found" in o["reason"] for o in packed["omitted"])
