@@ -33,7 +33,7 @@ from loom_jupyter.settings import data_dir
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 60.0  # seconds for one decode of the small model; a machine under load takes two
+LIMIT = 60.0  # seconds for all of it; a machine under load takes four
 ROUNDS = 2  # times that each way is measured where the usual one looks slower
 NOTICEABLE = 1.1  # repacking is given up where reading without it is faster by more than this
 LIBRARY, SHARED = re.compile(r"\.(so|dylib|dll)\b"), re.compile(r"lib(llama|ggml)")
@@ -107,7 +107,8 @@ def ensure(cancel: threading.Event | None = None) -> Finding | None:
     Cancelled
         If `cancel` was set.
     """
-    return known() or examine(cancel)
+    found = known()
+    return examine(cancel) if found is None and _key() not in _slow else found
 
 
 def known() -> Finding | None:
@@ -124,13 +125,17 @@ def known() -> Finding | None:
 def examine(cancel: threading.Event | None = None, recipe: str = "") -> Finding | None:
     """Try this build on this processor now, and remember what works; see `ensure`."""
     key, before = _key(), known()
-    finding = _try_both(cancel)
-    if finding is not None:
-        finding = replace(finding, recipe=recipe or (before.recipe if before else ""))
-        if before is not None and not before.extra_buffers and before.died and finding.extra_buffers:
-            # A real model died of it although the small one does not.
-            finding = replace(finding, extra_buffers=False, died=before.died)
-        _remember(key, finding)
+    try:
+        finding = _try_both(_Deadline(cancel, LIMIT))
+    except _TooSlowError:
+        logger.warning("The small test model took longer than %.0f s; nothing was learnt from it.", LIMIT)
+        _slow.add(key)
+        return None
+    finding = replace(finding, recipe=recipe or (before.recipe if before else ""))
+    if before is not None and not before.extra_buffers and before.died and finding.extra_buffers:
+        # A real model died of it although the small one does not.
+        finding = replace(finding, extra_buffers=False, died=before.died)
+    _remember(key, finding)
     return finding
 
 
@@ -164,40 +169,40 @@ def processor_flags() -> frozenset[str]:
 # One decode after the other
 
 
-def _try_both(cancel: threading.Event | None) -> Finding | None:
+def _try_both(end: _Deadline) -> Finding:
     with _child() as child:
         try:
-            first = _decode(child, cancel, extra_buffers=True)
-            if first is not None and first["switch"]:
-                return _faster(child, first, cancel)
-            return None if first is None else _finding(first, extra_buffers=True)
+            first = _decode(child, end, extra_buffers=True)
+            return _faster(child, first, end) if first["switch"] else _finding(first, extra_buffers=True)
         except BrokenBuildError as error:
             died = error.how
-    return _try_without(died, cancel)
+    return _try_without(died, end)
 
 
-def _try_without(died: str, cancel: threading.Event | None) -> Finding | None:
+def _try_without(died: str, end: _Deadline) -> Finding:
     """Try again in a child of its own, where weights stay as they are in the file."""
     with _child() as child:
         try:
-            result = _decode(child, cancel, extra_buffers=False)
-        except BrokenBuildError:
+            result = _decode(child, end, extra_buffers=False)
+        except (BrokenBuildError, ModelDiedError):
             raise
         except ModelError as error:
             raise broken_build(died, f"decoded no token of a small test model ({error})") from error
-    return None if result is None else replace(_finding(result, extra_buffers=False), died=died)
+    return replace(_finding(result, extra_buffers=False), died=died)
 
 
-def _faster(child: Child, first: dict[str, Any], cancel: threading.Event | None) -> Finding:
+def _faster(child: Child, first: dict[str, Any], end: _Deadline) -> Finding:
     """Measure the other way too and return the one that reads a prompt faster; repacking if they are alike."""
     packed, plain = first, None
     try:
         for turn in range(ROUNDS):
             if turn > 0:
-                packed = _better(packed, _decode(child, cancel, extra_buffers=True)) or packed
-            plain = _better(plain, _decode(child, cancel, extra_buffers=False))
-            if plain is None or plain["prefill"] <= NOTICEABLE * packed["prefill"]:
+                packed = _better(packed, _decode(child, end, extra_buffers=True))
+            plain = _better(plain, _decode(child, end, extra_buffers=False))
+            if plain["prefill"] <= NOTICEABLE * packed["prefill"]:
                 break  # nothing that would have to be confirmed
+    except _TooSlowError:
+        return _finding(first, extra_buffers=True)
     except BrokenBuildError as error:  # the plain way dies, the usual one does not
         return replace(_finding(packed, extra_buffers=True), died=error.how)
     if plain is not None and plain["prefill"] > NOTICEABLE * packed["prefill"]:
@@ -205,31 +210,33 @@ def _faster(child: Child, first: dict[str, Any], cancel: threading.Event | None)
     return replace(_finding(packed, extra_buffers=True), other=plain["prefill"] if plain else 0.0)
 
 
-def _better(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
-    if one is None or other is None:
-        return one or other
-    return max(one, other, key=lambda result: float(result["prefill"]))
+def _better(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    return other if one is None or other["prefill"] > one["prefill"] else one
 
 
-def _decode(child: Child, cancel: threading.Event | None, *, extra_buffers: bool) -> dict[str, Any] | None:
-    """Ask for one decode; None if it took longer than the limit.
+class _TooSlowError(Exception):
+    """The time was over before the small model had decoded."""
+
+
+def _decode(child: Child, end: _Deadline, *, extra_buffers: bool) -> dict[str, Any]:
+    """Ask for one decode.
 
     Raises
     ------
     BrokenBuildError
         If the child died, or computed no numbers.
+    _TooSlowError
+        If the time was over before.
     """
-    deadline = _Deadline(cancel, LIMIT)
     try:
-        result: dict[str, Any] = child.get({"op": "selftest", "extra_buffers": extra_buffers}, deadline)
+        result: dict[str, Any] = child.get({"op": "selftest", "extra_buffers": extra_buffers}, end)
     except ModelDiedError as error:
         if error.how == "SIGKILL":  # out of memory, or somebody's hand: says nothing about the build
             raise
         raise broken_build(error.how, "decoded no token of a small test model") from error
-    except Cancelled:
-        if deadline.passed:
-            logger.warning("The small test model took longer than %.0f s; nothing was learnt from it.", LIMIT)
-            return None
+    except Cancelled as error:
+        if end.passed:
+            raise _TooSlowError from error
         raise
     if not result["finite"]:
         raise broken_build("NaN", "computed no numbers in a small test model")
@@ -275,6 +282,7 @@ def _finding(result: dict[str, Any], *, extra_buffers: bool) -> Finding:
 # What is remembered
 
 _found: dict[str, Finding] = {}
+_slow: set[str] = set()  # what this process does not wait for a second time
 
 
 def _remember(key: str, finding: Finding) -> None:
@@ -311,7 +319,7 @@ def _key() -> str:
 
 def processor_digest() -> str:
     """Return a digest of what this processor can do."""
-    facts = [platform.machine(), platform.processor(), *sorted(processor_flags())]
+    facts = [platform.system(), platform.machine(), *sorted(processor_flags())]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 

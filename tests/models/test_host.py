@@ -8,6 +8,7 @@ import pytest
 from synthetic_gguf import tiny
 
 from loom_jupyter.errors import Cancelled
+from loom_jupyter.models import probe
 from loom_jupyter.models.host import Host
 from loom_jupyter.models.protocol import ModelError
 
@@ -102,4 +103,15 @@ def test_a_model_that_is_not_there_leaves_the_host_free(tiny_gguf: Path, tmp_pat
         pass
     with host.acquire(tiny_gguf, log=tmp_path / "log") as model:
         assert model.info.name == "tiny"
+    host.close()
+
+
+def test_the_user_sees_something_before_the_build_is_tried(
+    tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, seen = Host(), list[str]()
+    monkeypatch.setattr(probe, "ensure", lambda cancel: seen.append("probe"))
+    with host.acquire(tiny_gguf, lambda phase, _: seen.append(phase), log=tmp_path / "log"):
+        pass
+    assert seen.index("plan") < seen.index("probe") < seen.index("load")
     host.close()

@@ -29,6 +29,7 @@ Answers = list[dict[str, Any] | Exception]
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test find out by itself."""
     monkeypatch.setattr(probe, "_found", {})
+    monkeypatch.setattr(probe, "_slow", set())
 
 
 @pytest.fixture
@@ -257,6 +258,18 @@ def test_a_process_that_somebody_killed_says_nothing(scripted_child: Any) -> Non
     assert probe.known() is None
 
 
+def test_a_process_killed_in_the_second_try_says_nothing_either(scripted_child: Any) -> None:
+    scripted_child([crashed()], [ModelDiedError("It was killed.", "SIGKILL")])
+    with pytest.raises(ModelDiedError, match="killed"):
+        probe.examine()
+
+
+def test_too_little_time_to_compare_keeps_what_decoded(scripted_child: Any) -> None:
+    scripted_child([reads(100)], [Cancelled()])
+    assert probe.examine().extra_buffers
+    assert probe.known() is not None
+
+
 def test_a_missing_package_is_said_as_it_is(scripted_child: Any) -> None:
     scripted_child([ModelError("llama-cpp-python cannot be used.")], [])
     with pytest.raises(ModelError, match="cannot be used"):
@@ -270,6 +283,8 @@ def test_a_decode_without_end_is_given_up_and_not_remembered(
     monkeypatch.setattr(probe, "LIMIT", 0.0)
     assert probe.ensure() is None
     assert probe.known() is None
+    monkeypatch.setattr(probe, "Child", None)  # it is not waited for again
+    assert probe.ensure() is None
 
 
 def test_stop_ends_the_trial() -> None:
