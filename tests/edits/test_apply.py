@@ -120,7 +120,7 @@ def test_stale_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StaleFileError, match=r"a\.py has changed.*run again") as caught:
         apply([edit], tmp_path)
     assert caught.value.path == "a.py"
-    with pytest.raises(StaleFileError, match=r"b\.py exists by now"):
+    with pytest.raises(StaleFileError, match=r"b\.py now exists"):
         apply([fresh], tmp_path)
     file.unlink()
     with pytest.raises(StaleFileError, match=r"a\.py has been removed"):
