@@ -89,7 +89,10 @@ def _change(root: Path, path: str, rewrites: Sequence[Rewrite], imports: bool) -
     if expected != {digest(before)}:
         raise StaleFileError(path, f"{path} has changed since it was read; run again to work on it as it is now.")
     text, encoding = decode(path, before)
-    after = encoding.encode(path, _rewritten(path, text, rewrites, imports))
+    try:
+        after = encoding.encode(path, _rewritten(path, text, rewrites, imports))
+    except RecursionError as error:
+        raise EditError(f"{path} is nested too deeply to be changed; change it by hand.") from error
     return FileChange(path, before, after, stat.S_IMODE(found.info.st_mode))
 
 

@@ -26,7 +26,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _ENTER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
 # A FIFO would be waited for without O_NONBLOCK.
 _READ = os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_CHUNK = 2**24
+_CHUNK = 2**30
 _EXCHANGE, _NO_REPLACE = (2, 4) if sys.platform == "darwin" else (2, 1)
 # What systems and file systems answer that do not know a call, or hard links.
 _UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK})
@@ -117,8 +117,11 @@ class Folder:
         try:
             # Asked first: who opens it later finds it under its name, not here.
             written = _written(handle)
-            parts = iter(lambda: os.read(handle, _CHUNK), b"")
-            return Found(b"".join(parts), os.fstat(handle), written)
+            info = os.fstat(handle)
+            # One call reads most files whole: one byte more than there are says whether that is all.
+            chunk = min(info.st_size + 1, _CHUNK)
+            parts = list(iter(lambda: os.read(handle, chunk), b""))
+            return Found(parts[0] if len(parts) == 1 else b"".join(parts), info, written)
         finally:
             os.close(handle)
 

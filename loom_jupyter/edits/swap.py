@@ -83,7 +83,7 @@ def replace(at: Place, data: bytes, expected: str | None) -> None:
         It is open for writing in another program, or its folder was moved.
     """
     new = digest(data)
-    with _cleaned_up(at, new):
+    with _cleaned_up(at, new, expected):
         _write_draft(at, data, like_old=expected is not None)
         _require(at, at.name, expected)
         if expected is None:
@@ -101,7 +101,7 @@ def replace(at: Place, data: bytes, expected: str | None) -> None:
 
 def remove(at: Place, expected: str) -> None:
     """Remove a file that holds what is expected; raises as `replace` does."""
-    with _cleaned_up(at, None):
+    with _cleaned_up(at, None, expected):
         _require(at, at.name, expected)
         _take_out(at, expected)
         _require(at, at.aside, expected)
@@ -127,7 +127,7 @@ def settle(at: Place, ours: Collection[str]) -> str | None:
         at.folder.remove(at.aside)
         at.folder.sync()
         return None
-    return _put_back(at, ours)
+    return _put_back(at, ours, ours)
 
 
 def objection(path: str, found: Found | None, expected: str | None, since: str) -> EditError | None:
@@ -149,7 +149,7 @@ def objection(path: str, found: Found | None, expected: str | None, since: str) 
 
 
 @contextlib.contextmanager
-def _cleaned_up(at: Place, new: str | None) -> Iterator[None]:
+def _cleaned_up(at: Place, new: str | None, old: str | None) -> Iterator[None]:
     """After a refusal or a fault leave the file as it was found, in the folder that is held open."""
     try:
         yield
@@ -157,7 +157,7 @@ def _cleaned_up(at: Place, new: str | None) -> Iterator[None]:
         kept = None
         # What cannot be done now is done when the journal is recovered.
         with contextlib.suppress(OSError, EditError):
-            kept = _clean_up(at, new)
+            kept = _clean_up(at, new, old)
         if kept is not None:
             raise StaleFileError(
                 at.path,
@@ -167,17 +167,25 @@ def _cleaned_up(at: Place, new: str | None) -> Iterator[None]:
         raise
 
 
-def _clean_up(at: Place, new: str | None) -> str | None:
+def _clean_up(at: Place, new: str | None, old: str | None) -> str | None:
     at.folder.remove(at.draft)
     out = at.hash_of(at.aside)
     if out is None or out != new:
-        return None if out is None else _put_back(at, {new})
+        return None if out is None else _put_back(at, {new}, {old})
     at.folder.remove(at.aside)
     return None
 
 
-def _put_back(at: Place, ours: Collection[str | None]) -> str | None:
-    """Put back what was taken out; where somebody saved meanwhile, that stays and the other is kept beside it."""
+def _put_back(at: Place, ours: Collection[str | None], kept: Collection[str | None]) -> str | None:
+    """Put back what was taken out; where somebody saved meanwhile, that stays and the other is kept beside it.
+
+    Parameters
+    ----------
+    ours
+        Hashes of what Loom may have put in its place.
+    kept
+        Hashes of what the journal gives back.
+    """
     try:
         at.folder.place(at.aside, at.name)
     except FileExistsError:
@@ -191,6 +199,9 @@ def _put_back(at: Place, ours: Collection[str | None]) -> str | None:
             at.folder.sync()
             return None
         at.folder.exchange(at.aside, at.name)
+    elif at.hash_of(at.name) in ours and at.hash_of(at.aside) in kept:
+        at.folder.remove(at.aside)
+        return None
     return _keep(at)
 
 
