@@ -30,7 +30,10 @@ def rebase(record: Journal, entry: Entry, journal: Path, present: bytes) -> bool
     after = after_bytes(journal, number)
     if after is None or entry.before is None:
         return False
-    before = before_bytes(journal, number)
+    try:
+        before = before_bytes(journal, number)
+    except FileNotFoundError:
+        return False
     if (digest(before), digest(after)) != (entry.before, entry.after):  # damaged; the caller refuses
         return False
     try:

@@ -25,7 +25,7 @@ CHANGES = [
     FileChange("pkg/b.py", OLD, NEW, 0o644),
     FileChange("pkg/new.py", None, b"n\n"),
 ]
-STRIDE = 61
+STRIDE = 89
 """Every line of this number is a moment; a prime, so that loops do not hide some."""
 
 
