@@ -15,7 +15,7 @@ ROOMS = {
     "context": {"settings"},
     "pipeline": {"context", "models"},
     "models": {"settings"},
-    "edits": {"context"},
+    "edits": {"context", "settings"},
     "notebook": {"context"},
     "runs": {"context", "pipeline", "models", "edits", "settings"},
     "ui": {"runs", "pipeline"},

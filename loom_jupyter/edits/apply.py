@@ -11,6 +11,7 @@ from pathlib import Path
 from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite
 from loom_jupyter.edits import names, notebook, syntax
 from loom_jupyter.edits.errors import EditError, StaleFileError
+from loom_jupyter.edits.folder import read
 from loom_jupyter.edits.imports import cell_imports, with_imports
 from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.paths import resolve
@@ -73,27 +74,26 @@ def digest(data: bytes) -> str:
 
 
 def _change(root: Path, path: str, rewrites: Sequence[Rewrite], imports: bool) -> FileChange:
-    file = resolve(root, path)
+    resolve(root, path)
     for rewrite in rewrites:
         require_whole(path, rewrite.text)
     expected = {rewrite.target.sha256 for rewrite in rewrites}
-    try:
-        before = file.read_bytes()
-    except FileNotFoundError:
+    found = read(root, path)
+    if found is None:
         if expected != {None}:
-            raise StaleFileError(path, f"{path} has been removed since it was read; run again.") from None
+            raise StaleFileError(path, f"{path} has been removed since it was read; run again.")
         return _created(path, rewrites, imports)
-    except OSError as error:
-        raise EditError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+    before = found.data
     if None in expected:
-        raise StaleFileError(
-            path, f"{path} exists by now and would be overwritten; run again to change it instead."
-        )
+        raise StaleFileError(path, f"{path} now exists and would be overwritten; run again to change it instead.")
     if expected != {digest(before)}:
         raise StaleFileError(path, f"{path} has changed since it was read; run again to work on it as it is now.")
     text, encoding = decode(path, before)
-    after = encoding.encode(path, _rewritten(path, text, rewrites, imports))
-    return FileChange(path, before, after, stat.S_IMODE(file.stat().st_mode))
+    try:
+        after = encoding.encode(path, _rewritten(path, text, rewrites, imports))
+    except RecursionError as error:
+        raise EditError(f"{path} is nested too deeply to be changed; change it by hand.") from error
+    return FileChange(path, before, after, stat.S_IMODE(found.info.st_mode))
 
 
 def _created(path: str, rewrites: Sequence[Rewrite], imports: bool) -> FileChange:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any
 PRIVATE, USUAL = 0o600, 0o666
 """Modes of a new file, before the system takes away what the user's umask forbids."""
 # A file that is there already, or a link, is never written through. (Windows knows no such flag.)
-_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Attributes that only the system, or root, may set.
+_NOT_KEPT = frozenset({errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENODATA, errno.EINVAL})
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:
@@ -21,13 +23,28 @@ def _call(function: Callable[..., Any], *args: Any) -> Any:
     return function(*args)
 
 
+def create(file: Path | str, mode: int, folder: int | None = None) -> int:
+    """Open a file that is not there yet for writing, in the open folder if one is given."""
+    handle: int = _call(_create, file, mode, folder)
+    return handle
+
+
+def _create(file: Path | str, mode: int, folder: int | None) -> int:
+    return os.open(file, _CREATE, mode, dir_fd=folder)
+
+
+def fill(handle: int, data: bytes) -> None:
+    """Write all bytes to an open file."""
+    view = memoryview(data)
+    while view:
+        view = view[_call(os.write, handle, view) :]
+
+
 def write(file: Path, data: bytes, mode: int = PRIVATE) -> None:
     """Write a file that is not there yet, and wait until it is on disk."""
-    handle = _call(os.open, file, _ANEW, mode)
+    handle = create(file, mode)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[_call(os.write, handle, view) :]
+        fill(handle, data)
         _call(os.fsync, handle)
     finally:
         os.close(handle)
@@ -76,22 +93,29 @@ def make_folders(folder: Path, mode: int) -> None:
         make_folder(missing, mode)
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder if it is empty."""
-    with contextlib.suppress(OSError):
-        _call(os.rmdir, folder)
-        sync(folder.parent)
+def dress(new: int, old: int) -> None:
+    """Give an open file the owner, attributes and permissions of the one that it replaces."""
+    found = os.fstat(old)
+    # Only root may give files away; others keep their own name on it.
+    with contextlib.suppress(PermissionError):
+        _call(os.chown, new, found.st_uid, found.st_gid)
+    _copy_attributes(new, old)
+    # Last, for a new owner costs a file its set-user bits.
+    _call(os.chmod, new, stat.S_IMODE(found.st_mode))
 
 
-def dress(temporary: Path, like: Path) -> None:
-    """Give a new file the permissions, attributes and owner of the one that it replaces, if there is one."""
-    if like.exists():
-        _call(shutil.copystat, like, temporary)
-        found = like.stat()
-        # Only root may give files away; others keep their own name on it.
-        with contextlib.suppress(PermissionError, AttributeError):
-            _call(os.chown, temporary, found.st_uid, found.st_gid)
-        # Again, for a new owner costs a file its set-user bits.
-        _call(os.chmod, temporary, stat.S_IMODE(found.st_mode))
-    # Build tools must see that the content is new.
-    _call(os.utime, temporary)
+def _copy_attributes(new: int, old: int) -> None:
+    if not hasattr(os, "listxattr"):
+        return
+    try:
+        names = os.listxattr(old)
+    except OSError as error:
+        if error.errno in _NOT_KEPT:
+            return
+        raise
+    for name in names:
+        try:
+            _call(os.setxattr, new, name, os.getxattr(old, name))
+        except OSError as error:
+            if error.errno not in _NOT_KEPT:
+                raise

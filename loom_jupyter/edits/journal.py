@@ -76,6 +76,10 @@ class Journal(BaseModel):
     entries: list[Entry]
     pending: list[str] = []
 
+    def number(self, entry: Entry) -> int:
+        """Return under which number an entry's bytes are kept."""
+        return self.entries.index(entry) if entry.blob is None else entry.blob
+
     @classmethod
     def read(cls, folder: Path) -> Journal | None:
         """Read a journal; None where nothing was ever accepted."""
@@ -84,7 +88,9 @@ class Journal(BaseModel):
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise EditError(f"{folder / _NAME} cannot be read ({error.strerror}); mend that.") from error
+            raise EditError(
+                f"{folder / _NAME} cannot be read ({error.strerror}); check its permissions."
+            ) from error
         except ValidationError as error:
             raise EditError(
                 f"{folder / _NAME} is damaged; the bytes before lie beside it as *.before: copy back what you "

@@ -43,13 +43,17 @@ def cells(path: str, text: str) -> list[Cell]:
     Raises
     ------
     EditError
-        The text is no notebook of format 4, or two cells share an id.
+        The text is not a notebook of format 4, it is nested too deeply, or two cells share an id.
     """
     try:
         members = _members(text, _skip(text, 0))
         found = [_cell(text, number, span) for number, span in enumerate(_elements(text, members["cells"][0]))]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise EditError(f"{path} is not a notebook of format 4; open and save it in Jupyter first.") from error
+    except RecursionError as error:
+        raise EditError(
+            f"{path} is nested too deeply to be read; clear its outputs and metadata first."
+        ) from error
     if len({cell.id for cell in found}) < len(found):
         raise EditError(f"{path} has two cells with the same id; open and save it in Jupyter first.")
     return found

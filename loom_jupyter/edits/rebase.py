@@ -26,12 +26,18 @@ def rebase(record: Journal, entry: Entry, journal: Path, present: bytes) -> bool
     bool
         Whether the cells can go back.
     """
-    number = record.entries.index(entry) if entry.blob is None else entry.blob
+    number = record.number(entry)
     after = after_bytes(journal, number)
     if after is None or entry.before is None:
         return False
     try:
-        found = three_way(FileChange(entry.path, after, before_bytes(journal, number)), present)
+        before = before_bytes(journal, number)
+    except FileNotFoundError:
+        return False
+    if (digest(before), digest(after)) != (entry.before, entry.after):  # damaged; the caller refuses
+        return False
+    try:
+        found = three_way(FileChange(entry.path, after, before), present)
     except EditError:  # it is no notebook any more; the caller says that it changed
         return False
     if found.merged is None or not found.intact:

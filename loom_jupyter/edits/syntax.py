@@ -54,7 +54,7 @@ def problem(path: str, before: str, after: str) -> str | None:
     except SyntaxError as error:
         return f"does not parse: {error.msg} (line {error.lineno})"
     except (ValueError, RecursionError, MemoryError, EditError) as error:
-        return f"does not parse: {error}"
+        return f"does not parse: {error or 'it is nested too deeply'}"
     return None
 
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loom_jupyter.edits import accept as accepting
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import disk, folder
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.errors import EditError, ForbiddenPathError, StaleFileError
@@ -37,6 +37,19 @@ def snapshot(root: Path) -> dict[str, bytes]:
 
 def held(content: dict[str, bytes | None]) -> dict[str, bytes]:
     return {path: data for path, data in sorted(content.items()) if data is not None}
+
+
+@pytest.fixture
+def tmp_path(in_memory: Path) -> Path:
+    return in_memory
+
+
+@pytest.fixture(params=[True, False], ids=["exchanged", "linked"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the file system can exchange two names in one step."""
+    if not request.param:
+        monkeypatch.setattr(folder, "_system_rename", lambda: None)
+    return bool(request.param)
 
 
 @pytest.fixture
@@ -100,8 +113,8 @@ def test_undoing_what_was_accepted_gives_the_same_bytes(
     tmp_path: Path, files: dict[str, tuple[bytes | None, bytes]], pick: random.Random
 ) -> None:
     root, journal = tmp_path / "ws", tmp_path / "journal"
-    for folder in (root, journal):
-        shutil.rmtree(folder, ignore_errors=True)
+    for place in (root, journal):
+        shutil.rmtree(place, ignore_errors=True)
     root.mkdir()
     for path, (before, _) in files.items():
         if before is not None:
@@ -186,6 +199,38 @@ def test_a_damaged_journal_is_said(root: Path, tmp_path: Path) -> None:
         undo(tmp_path / "j", root)
 
 
+@pytest.mark.parametrize("damage", [b"", b"a = 0\r\n", None])
+def test_an_undo_refuses_kept_bytes_that_are_damaged(root: Path, tmp_path: Path, damage: bytes | None) -> None:
+    accept(changes(), tmp_path / "j", root)
+    kept = tmp_path / "j" / "0.before"
+    kept.unlink() if damage is None else kept.write_bytes(damage)
+    with pytest.raises(EditError, match=r"bytes of a\.py from before are damaged.*nothing was put back"):
+        undo(tmp_path / "j", root)
+    assert snapshot(root) == held(AFTER)
+    assert state(tmp_path / "j") is JournalState.ACCEPTED
+    undo(tmp_path / "j", root, [path for path in AFTER if path != "a.py"])
+    assert snapshot(root) == held(BEFORE) | {"a.py": AFTER["a.py"]}
+
+
+def test_a_recovery_refuses_kept_bytes_that_are_damaged(root: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accepting, "_replace", replace_then_crash(accepting._replace, 2))
+        with pytest.raises(Crash):
+            accept(changes(), tmp_path / "j", root)
+    found = snapshot(root)
+    assert found["a.py"] == AFTER["a.py"]
+    kept = tmp_path / "j" / "0.before"
+    whole = kept.read_bytes()
+    kept.write_bytes(b"a = 0\r\n")
+    for attempt in (recover, undo):
+        with pytest.raises(EditError, match=r"bytes of a\.py from before are damaged"):
+            attempt(tmp_path / "j", root)
+        assert snapshot(root) == found
+    kept.write_bytes(whole)
+    recover(tmp_path / "j", root)
+    assert snapshot(root) == held(BEFORE)
+
+
 class Crash(BaseException):
     """The process is gone at this very call."""
 
@@ -234,7 +279,11 @@ def nothing(root: Path, journal: Path) -> None:
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize(("work", "prepare"), [(do_accept, nothing), (do_undo, do_accept)])
 def test_a_crash_at_any_call_leaves_all_or_nothing(
-    tmp_path: Path, torn: bool, work: Callable[[Path, Path], None], prepare: Callable[[Path, Path], None]
+    tmp_path: Path,
+    system: bool,
+    torn: bool,
+    work: Callable[[Path, Path], None],
+    prepare: Callable[[Path, Path], None],
 ) -> None:
     total = count_calls(tmp_path, work, prepare)
     assert total > 25
@@ -266,7 +315,7 @@ def test_a_crash_at_any_call_leaves_all_or_nothing(
 
 @pytest.mark.parametrize(("work", "prepare"), [(do_accept, nothing), (do_undo, do_accept)])
 def test_a_crash_of_the_recovery_is_recovered_too(
-    tmp_path: Path, work: Callable[[Path, Path], None], prepare: Callable[[Path, Path], None]
+    tmp_path: Path, system: bool, work: Callable[[Path, Path], None], prepare: Callable[[Path, Path], None]
 ) -> None:
     total = count_calls(tmp_path, work, prepare)
     for first in range(1, total + 1, 5):
@@ -291,7 +340,7 @@ def test_a_crash_of_the_recovery_is_recovered_too(
                 break
 
 
-def test_a_full_disk_is_said_and_nothing_is_left_half_done(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_nothing_is_left_half_done(tmp_path: Path, system: bool) -> None:
     total = count_calls(tmp_path, do_accept, nothing)
     failures = 0
     for number in range(1, total + 1):

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite, Target
+from loom_jupyter.edits import apply as applying
 from loom_jupyter.edits.apply import apply, digest
 from loom_jupyter.edits.errors import EditError, ForbiddenPathError, NotTextError, StaleFileError
+from loom_jupyter.edits.paths import resolve
 from loom_jupyter.edits.text import bare, split_lines
 
 Make = Callable[..., Rewrite]
@@ -120,7 +122,7 @@ def test_stale_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StaleFileError, match=r"a\.py has changed.*run again") as caught:
         apply([edit], tmp_path)
     assert caught.value.path == "a.py"
-    with pytest.raises(StaleFileError, match=r"b\.py exists by now"):
+    with pytest.raises(StaleFileError, match=r"b\.py now exists"):
         apply([fresh], tmp_path)
     file.unlink()
     with pytest.raises(StaleFileError, match=r"a\.py has been removed"):
@@ -222,3 +224,28 @@ def test_what_comes_or_goes_leaves_all_other_lines_as_they_are(
     (gone,) = apply([rewrite(tmp_path, "a.txt", first, last, "", kind=REMOVED)], tmp_path)
     left = [line for line in gone.after.decode().split(end) if line]
     assert left == [line for line in [*lines[: first - 1], *lines[last:]] if line]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_what_became_another_kind_of_file_after_the_look_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("1\n")
+    edit = rewrite(tmp_path, "a.py", 1, 1, "2\n")
+
+    def look(root: Path, path: str) -> Path:
+        found = resolve(root, path)
+        file.unlink()
+        if kind == "fifo":
+            os.mkfifo(file)
+        elif kind == "folder":
+            file.mkdir()
+        else:
+            file.symlink_to("b.py")
+        return found
+
+    (tmp_path / "b.py").write_text("1\n")
+    monkeypatch.setattr(applying, "resolve", look)
+    with pytest.raises(ForbiddenPathError, match=r"a\.py is not a regular file"):
+        apply([edit], tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,26 @@ def test_new_files_have_the_mode_that_the_system_gives(root: Path, tmp_path: Pat
     finally:
         os.umask(kept)
     assert stat.S_IMODE((root / "new.py").stat().st_mode) == 0o640
+
+
+def test_a_file_that_a_program_writes_is_not_replaced(root: Path, tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux says who has a file open")
+    with (root / "b.py").open("r+b"), pytest.raises(EditError, match=r"A program has b\.py open for writing"):
+        accept([A, B], tmp_path / "j", root)
+    assert content(root) == {"a.py": b"a = 1\n", "b.py": b"b = 1\n"}
+    with (root / "b.py").open("rb"):
+        accept([A, B], tmp_path / "j", root)
+    with (root / "a.py").open("ab"), pytest.raises(EditError, match=r"has a\.py open for writing"):
+        undo(tmp_path / "j", root)
+    undo(tmp_path / "j", root)
+
+
+def test_of_two_names_that_the_file_system_takes_for_one_neither_is_left(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on file systems that know no case: the second file is there once the first is."""
+    before_call(monkeypatch, os.utime, 2, lambda: (root / "new.py").write_bytes(b"1\n"))
+    with pytest.raises(StaleFileError, match=r"new\.py was created"):
+        accept([FileChange("New.py", None, b"1\n"), FileChange("new.py", None, b"2\n")], tmp_path / "j", root)
+    assert content(root) == {"a.py": b"a = 1\n", "b.py": b"b = 1\n", "new.py": b"1\n"}

@@ -96,6 +96,13 @@ def test_what_is_no_notebook_is_refused(text: str) -> None:
         notebook.cells("n.ipynb", text)
 
 
+def test_a_notebook_that_is_nested_too_deeply_is_refused() -> None:
+    deep = '{"a":' * 100_000 + "1" + "}" * 100_000
+    text = '{"cells": [{"cell_type": "code", "metadata": ' + deep + ', "source": "x"}]}'
+    with pytest.raises(EditError, match="nested too deeply"):
+        notebook.cells("n.ipynb", text)
+
+
 def test_missing_and_doubled_ids_are_refused() -> None:
     text = book(["a"])
     with pytest.raises(EditError, match="no cell gone"):
