@@ -15,7 +15,7 @@ from typing import Any
 from loom_jupyter.edits.checks.environment import check_environment
 from loom_jupyter.edits.checks.report import Counts, clean, command_problem, counts, summarise, trim
 from loom_jupyter.edits.checks.sandbox import isolation as isolation
-from loom_jupyter.edits.checks.sandbox import memory_size, plan, start
+from loom_jupyter.edits.checks.sandbox import memory_size, plan, start, why_none
 from loom_jupyter.edits.checks.supervisor import MARK, UNPROTECTED
 from loom_jupyter.edits.checks.watch import Output, attend
 from loom_jupyter.edits.errors import CheckCommandError, SandboxError
@@ -152,6 +152,14 @@ def rules(
             links=outward(cwd),
         ),
     }
+
+
+def not_isolated() -> str:
+    """Say why checks run without a sandbox here, in one sentence; empty where they have one."""
+    if isolation() != "none":
+        return ""
+    why = why_none() or "this system allows no sandbox"
+    return f"not isolated: {why}. The check runs with your files and your network (docs/checks.md)."
 
 
 def _limits(timeout: float, memory: int) -> dict[str, int]:

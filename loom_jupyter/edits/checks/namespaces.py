@@ -121,13 +121,13 @@ def _mounts(plan: Plan) -> None:
     for number, (path, write, file) in enumerate(held):
         if file is not None:
             _show(path, file, f"{store}/upper{number}" if write else None)
-    for number, place in enumerate(plan["hidden"]):
-        if os.path.lexists(place) and not os.path.islink(place):
-            _empty(place, f"{store}/hidden{number}", null)
+    inner = [place for place in plan["hidden"] if any(place.startswith(f"{path}/") for path, _ in writable)]
+    _hide([place for place in plan["hidden"] if place not in inner], f"{store}/hidden", null)
     for path, file in writable:
         _place(path, file)
         _mount(f"/proc/self/fd/{file}", path, None, _BIND)
         _attributes(path, 0, clear=_RDONLY)
+    _hide(inner, f"{store}/inner", null)
     _dev(f"{store}/dev", devices)
     _mount("proc", "/proc", "proc", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
     for opened in [*devices.values(), *(file for _, file in writable), *(f for *_, f in held if f is not None)]:
@@ -146,6 +146,12 @@ def _devices() -> dict[str, int]:
     names = [*_DEVICES, *(name for name in sorted(os.listdir("/dev")) if name.startswith(_GPUS))]
     found = {name: _held(f"/dev/{name}") for name in names}
     return {name: file for name, file in found.items() if file is not None}
+
+
+def _hide(places: list[str], private: str, null: int) -> None:
+    for number, place in enumerate(places):
+        if os.path.lexists(place) and not os.path.islink(place):
+            _empty(place, f"{private}{number}", null)
 
 
 def _empty(place: str, private: str, null: int) -> None:

@@ -115,8 +115,10 @@ def plan(
         Places outside the workspace to which links of it lead.
     """
     homes = _homes()
-    bases = _outermost([*homes, *_temporary()])
+    private, copy = [*homes, *_temporary()], os.path.realpath(cwd)
+    bases = _outermost(place for place in private if not _inside(place, copy))
     hidden = [place for place in jupyter_places() if not _holds(place, [cwd, *([workspace] if workspace else [])])]
+    hidden += [place for place in private if _inside(place, copy) and place != copy]
     policy = _Policy(bases, homes, hidden)
     wanted = [*_python(), *_named(command), *_paths(os.environ)]
     shown = {place: False for place in wanted if policy.allows(place)}
