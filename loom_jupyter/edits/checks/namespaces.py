@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import select
 import signal
 import stat
 import struct
-from typing import TypedDict
+
+TYPE_CHECKING = False  # typing itself takes its time to import
+if TYPE_CHECKING:
+    from loom_jupyter.edits.checks.sandbox import Plan
 
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 _NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -31,36 +33,6 @@ _GPUS = ("nvidia", "kfd", "dri", "dxg")
 _DEV_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Plan(TypedDict):
-    """What a check may see, as JSON carries it.
-
-    Attributes
-    ----------
-    level
-        ``user``: within a user namespace; ``root``: without one, by a root user that may have none.
-    network
-        Leave the host's network.
-    empty
-        Folders that become empty, private and writable.
-    shown
-        What is shown of them all the same: a path, and whether the check may write to a copy that is thrown away.
-    hidden
-        Folders and files that are emptied last, whatever shows them.
-    writable
-        Folders that the check really writes to.
-    size
-        Bytes that the private folders may hold together; they lie in memory.
-    """
-
-    level: str
-    network: bool
-    empty: list[str]
-    shown: list[tuple[str, bool]]
-    hidden: list[str]
-    writable: list[str]
-    size: int
 
 
 def enter(plan: Plan) -> int | None:
@@ -117,7 +89,10 @@ def _mounts(plan: Plan) -> None:
     _mount("tmpfs", store, "tmpfs", _NOSUID | _NODEV, f"size={plan['size']},mode=755")
     null = devices["null"]
     for number, place in enumerate(plan["empty"]):
-        _empty(place, f"{store}/empty{number}", null)
+        if os.path.lexists(place):
+            _empty(place, f"{store}/empty{number}", null)
+        else:
+            os.makedirs(place)  # it lay in one before it
     for number, (path, write, file) in enumerate(held):
         if file is not None:
             _show(path, file, f"{store}/upper{number}" if write else None)
@@ -214,7 +189,7 @@ def _dev(private: str, devices: dict[str, int]) -> None:
 
 def _give_up_privileges() -> None:
     """Lay down every capability for good, and leave the session's keyring."""
-    if (number := _KEYCTL.get(platform.machine())) is not None:
+    if (number := _KEYCTL.get(os.uname().machine)) is not None:
         _libc.syscall(number, _JOIN_SESSION_KEYRING, None)
     capability = 0
     while _libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0) == 0:

@@ -8,7 +8,7 @@ changes to caches go to a layer that ends with the check. Everything else of the
 from __future__ import annotations
 
 import functools
-import json
+import marshal
 import os
 import re
 import shlex
@@ -18,9 +18,9 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from loom_jupyter.edits.checks import supervisor
-from loom_jupyter.edits.checks.namespaces import Plan
 
 # Below the home folder. Shown read-only: what is installed there.
 _TOOLCHAINS = (
@@ -89,6 +89,36 @@ _SYSTEM = ("/", "/usr", "/etc", "/bin", "/lib", "/dev", "/proc", "/sys")
 _LEVELS = ("user", "root")
 
 
+class Plan(TypedDict):
+    """What a check may see; plain data, which another process carries out (`namespaces`).
+
+    Attributes
+    ----------
+    level
+        ``user``: within a user namespace; ``root``: without one, by a root user that may have none.
+    network
+        Leave the host's network.
+    empty
+        Folders that become empty, private and writable; outer ones come before those in them.
+    shown
+        What is shown of them all the same: a path, and whether the check may write to a copy that is thrown away.
+    hidden
+        Folders and files that are emptied last, whatever shows them.
+    writable
+        Folders that the check really writes to.
+    size
+        Bytes that the private folders may hold together; they lie in memory.
+    """
+
+    level: str
+    network: bool
+    empty: list[str]
+    shown: list[tuple[str, bool]]
+    hidden: list[str]
+    writable: list[str]
+    size: int
+
+
 def plan(
     cwd: Path,
     workspace: Path | None,
@@ -116,7 +146,7 @@ def plan(
     """
     homes = _homes()
     private, copy = [*homes, *_temporary()], os.path.realpath(cwd)
-    bases = _outermost(place for place in private if not _inside(place, copy))
+    bases = sorted((place for place in private if not _inside(place, copy)), key=lambda place: place.count("/"))
     hidden = [place for place in jupyter_places() if not _holds(place, [cwd, *([workspace] if workspace else [])])]
     hidden += [place for place in private if _inside(place, copy) and place != copy]
     policy = _Policy(bases, homes, hidden)
@@ -290,13 +320,24 @@ def _is_socket(place: str) -> bool:
 
 
 def start(job: Mapping[str, object]) -> list[str]:
-    """Return the command line of a supervisor, which needs nothing but the standard library."""
+    """Return the command line of a supervisor, which needs nothing but the standard library.
+
+    The job goes along in Python's own format: reading JSON would take the supervisor longer than all its mounts.
+    """
     whole = {"keep": [], "parent": os.getpid(), **job}
-    return [sys.executable, "-I", "-S", "-c", supervisor.BOOT, str(Path(__file__).parent), json.dumps(whole)]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        supervisor.BOOT,
+        str(Path(__file__).parent),
+        marshal.dumps(whole).hex(),
+    ]
 
 
 def isolation() -> str:
-    """Find out what sandbox the system offers: ``user``, ``root`` or ``none`` (see `namespaces.Plan`).
+    """Find out what sandbox the system offers: ``user``, ``root`` or ``none`` (see `Plan`).
 
     Measured, not guessed: a probe makes the sandbox as a check would have it. Containers and hardened kernels
     often forbid it; `why_none` says what it lacks.

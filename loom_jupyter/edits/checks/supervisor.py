@@ -9,14 +9,17 @@ adopts processes that detach themselves from the check (Linux).
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
+import marshal
 import os
 import signal
 import sys
 import time
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # typing itself takes its time to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 _SUBREAPER, _PDEATHSIG = 36, 1
 _GRACE = 1.0
@@ -41,18 +44,22 @@ def limit(limits: dict[str, int]) -> None:
         hard = resource.getrlimit(kind)[1]
         top = value if hard == resource.RLIM_INFINITY else min(value, hard)
         # macOS refuses some limits that it names; a check then runs without that one.
-        with contextlib.suppress(ValueError, OSError):
+        try:
             resource.setrlimit(kind, (top, top))
+        except (ValueError, OSError):
+            continue
 
 
 def children() -> list[int]:
     """Return the ids of every descendant process, adopted ones included (Linux; elsewhere none)."""
     parents: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if _linux else ():
-        with contextlib.suppress(OSError, ValueError, IndexError):
+        try:
             with open(f"/proc/{int(name)}/stat", errors="replace") as stat:
                 parent = int(stat.read().rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(name))
+        except (OSError, ValueError, IndexError):  # no process, or it ended just now
+            continue
+        parents.setdefault(parent, []).append(int(name))
     found, queue = [], [os.getpid()]
     while queue:
         for child in parents.get(queue.pop(), ()):
@@ -75,8 +82,7 @@ def end_all(group: int, *, sandboxed: bool) -> None:
         return
     for sign, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
         if sandboxed:
-            with contextlib.suppress(OSError):
-                os.kill(-1, sign)
+            _kill(os.kill, -1, sign)
         else:
             _signal(group, sign)
         until = time.monotonic() + patience
@@ -85,11 +91,16 @@ def end_all(group: int, *, sandboxed: bool) -> None:
 
 
 def _signal(group: int, sign: int) -> None:
-    with contextlib.suppress(OSError):
-        os.killpg(group, sign)
+    _kill(os.killpg, group, sign)
     for child in children():
-        with contextlib.suppress(OSError):
-            os.kill(child, sign)
+        _kill(os.kill, child, sign)
+
+
+def _kill(kill: Callable[[int, int], None], whom: int, sign: int) -> None:
+    try:
+        kill(whom, sign)
+    except OSError:
+        return  # it has ended
 
 
 def _reap() -> bool:
@@ -230,12 +241,12 @@ def work(job: dict[str, Any], *, sandboxed: bool) -> int:
 
 
 def main(text: str) -> int:
-    """Entry: the job as JSON, with ``argv``, ``cwd``, ``limits``, ``plan``, ``keep`` and ``parent``.
+    """Entry: the job, by `marshal` and in hexadecimal digits.
 
-    `argv` is what to run, nothing to try the sandbox out; `plan` a `namespaces.Plan` or None; `keep` are file
+    It has ``argv``, ``cwd``, ``limits``, ``plan``, ``keep`` and ``parent``. `argv` is what to run, nothing to try the sandbox out; `plan` a `sandbox.Plan` or None; `keep` are file
     descriptors for the program; `parent` is the process that asks.
     """
-    job = json.loads(text)
+    job = marshal.loads(bytes.fromhex(text))
     # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     signal.signal(signal.SIGCHLD, lambda *_: None)

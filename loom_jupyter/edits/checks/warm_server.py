@@ -194,7 +194,8 @@ def run_pytest(program: list[str], request: dict[str, Any]) -> int:
     sys.path.insert(0, str(Path(program[0]).parent) if program else str(Path.cwd()))
     sys.path.extend(request["path"])
     known = set(sys.modules)
-    code = int(pytest.console_main())
+    code = int(pytest.main())
+    sys.stdout.flush()
     _report(request, known)
     return code
 

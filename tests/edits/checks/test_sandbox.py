@@ -165,9 +165,7 @@ print("wrote", open("mine").read())
     assert (place / "file").read_text() == "mine"
 
 
-def test_home_and_temporary_folders_are_its_own_and_end_with_it(
-    look: Look, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home_and_temporary_folders_are_its_own_and_end_with_it(look: Look, home: Path) -> None:
     for folder in (home, Path("/tmp"), Path("/var/tmp")):
         (folder / f"mine-{os.getpid()}").write_text("sesame")
     try:
@@ -199,7 +197,7 @@ def test_home_and_temporary_folders_are_its_own_and_end_with_it(
     ],
 )
 def test_what_is_private_in_the_home_folder_is_out_of_sight(name: str, home: Path, isolated: None) -> None:
-    (home / name).parent.mkdir(parents=True)
+    (home / name).parent.mkdir(parents=True, exist_ok=True)
     (home / name).write_text("sesame")
     (home / ".cargo/registry/src").mkdir(parents=True)
     workspace = home / "work" / "project"
@@ -242,7 +240,7 @@ def test_gits_files_of_the_workspace_are_out_of_sight(look: Look, place: Path) -
         """,
         workspace,
     )
-    assert said.startswith("[] seen")
+    assert "[] seen" in said
 
 
 def test_no_socket_of_the_machine_answers(
@@ -314,11 +312,11 @@ def test_devices_are_few(look: Look) -> None:
     said = look(
         """
         import os, pty
-        print(sorted(os.listdir("/dev")))
+        print("devices:", *sorted(os.listdir("/dev")))
         print(len(os.urandom(3)), os.path.exists("/dev/null"), len(pty.openpty()))
         """
     )
-    names = set(said.partition("]")[0].strip("[.").replace("'", "").split(", "))
+    names = set(next(line for line in said.splitlines() if "devices:" in line).partition(":")[2].split())
     usual = {"fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom"}
     others = {name for name in names - usual - {"zero"} if not name.startswith(("nvidia", "kfd", "dri", "dxg"))}
     assert others == set()
@@ -328,11 +326,10 @@ def test_devices_are_few(look: Look) -> None:
 def test_keyrings_are_its_own(look: Look) -> None:
     said = look(
         """
-        print([line for line in open("/proc/keys") if "_ses" in line and "_ses: 1" not in line])
-        print(open("/proc/keys").read().count("logon"))
+        print("kinds", {line.split()[7] for line in open("/proc/keys")} - {"keyring"})
         """
     )
-    assert said.splitlines()[-1] == "0"
+    assert "kinds set()" in said
 
 
 def test_memory_that_processes_share_counts_once(look: Look) -> None:
