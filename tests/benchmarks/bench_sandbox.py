@@ -31,7 +31,9 @@ def workspace(root: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"VALUE = {number}\n" * 20)
     (root / "tariff.py").write_bytes(BEFORE)
-    (root / "test_tariff.py").write_text("from tariff import tariff\n\ndef test_two():\n    assert tariff(2) == 4\n")
+    (root / "test_tariff.py").write_text(
+        "from tariff import tariff\n\ndef test_two():\n    assert tariff(2) == 4\n"
+    )
     return root
 
 

@@ -243,8 +243,9 @@ def work(job: dict[str, Any], *, sandboxed: bool) -> int:
 def main(text: str) -> int:
     """Entry: the job, by `marshal` and in hexadecimal digits.
 
-    It has ``argv``, ``cwd``, ``limits``, ``plan``, ``keep`` and ``parent``. `argv` is what to run, nothing to try the sandbox out; `plan` a `sandbox.Plan` or None; `keep` are file
-    descriptors for the program; `parent` is the process that asks.
+    It has ``argv``, ``cwd``, ``limits``, ``plan``, ``keep`` and ``parent``. `argv` is what to run, nothing to try
+    the sandbox out; `plan` is a `sandbox.Plan` or None; `keep` are file descriptors for the program; `parent` is
+    the process that asks.
     """
     job = marshal.loads(bytes.fromhex(text))
     # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
