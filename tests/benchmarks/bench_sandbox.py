@@ -1,4 +1,4 @@
-"""What the sandbox costs a trial: milliseconds, for a command and for a warm pytest, and for putting the copy back.
+"""What the sandbox costs a trial: milliseconds, for a command, a warm pytest, and putting the copy back.
 
     python -m tests.benchmarks.bench_sandbox [N]
 
