@@ -26,7 +26,7 @@ def rows(folder: Path) -> dict[str, tuple[bool, str]]:
     return {name: (fine, text) for name, fine, text in examine(folder, folder, None)}
 
 
-@pytest.mark.parametrize(("level", "said"), [("none", "with your network"), ("user", "without network")])
+@pytest.mark.parametrize(("level", "said"), [("none", "not isolated: "), ("user", "isolated: ")])
 @pytest.mark.usefixtures("quick")
 def test_says_what_holds_a_check(level: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "isolation", lambda: level)
