@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter import Loom
-from loom_jupyter.errors import SettingsError
+from loom_jupyter.errors import LoomError, SettingsError
 from loom_jupyter.models import host
-from loom_jupyter.settings import Settings
+from loom_jupyter.settings import Settings, workspace_dir
 
 OWN = """
 [tool.loom]
@@ -72,3 +72,22 @@ def test_the_run_s_file_names_the_model_and_holds_no_key(tmp_path: Path, monkeyp
     assert '"model": "team"' in written
     assert "sk-secret-123" not in written
     assert host._host.idle == 600  # unload_after
+
+
+@pytest.mark.parametrize("points", ["inf", "-inf", "nan", "1e300", "-1e7", '"many"', "[1]", "{a = 1}"])
+def test_points_of_a_rule_that_cannot_be_added_up_are_refused(tmp_path: Path, points: str) -> None:
+    with pytest.raises(SettingsError, match=r"rules\.tagged"):
+        Settings.load(project(tmp_path, f"[tool.loom.rules]\ntagged = {points}\n"))
+
+
+@pytest.mark.parametrize("rules", ["inf", "3", '"all"', "[]"])
+def test_rules_that_are_no_table_are_refused(tmp_path: Path, rules: str) -> None:
+    with pytest.raises(SettingsError, match=r"\[tool\.loom\] rules"):
+        Settings.load(project(tmp_path, f"[tool.loom]\nrules = {rules}\n"))
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(LoomError, match="set JUPYTER_DATA_DIR to a folder that you may write to"):
+        workspace_dir(tmp_path)
