@@ -8,8 +8,9 @@ import pytest
 
 from loom_jupyter import Loom
 from loom_jupyter.cli import main
+from loom_jupyter.errors import LoomError
 from loom_jupyter.models import host
-from loom_jupyter.settings import LARGEST, Settings, read
+from loom_jupyter.settings import LARGEST, Settings, read, workspace_dir
 
 OWN = """
 [tool.loom]
@@ -206,3 +207,24 @@ def test_the_run_s_file_names_the_model_and_holds_no_key(root: Path, monkeypatch
     assert '"model": "team"' in written
     assert "sk-secret-123" not in written
     assert host._host.idle == 600  # unload_after
+
+
+@pytest.mark.parametrize("points", ["inf", "-inf", "nan", "1e300", "-1e7", '"many"', "[1]", "{a = 1}"])
+def test_points_of_a_rule_that_cannot_be_added_up_are_left_out(root: Path, points: str) -> None:
+    found = read(project(root, f"[tool.loom.rules]\ntagged = {points}\n"))
+    assert not found.settings.rules
+    assert "rules.tagged" in (found.notice or "")
+
+
+@pytest.mark.parametrize("rules", ["inf", "3", '"all"', "[]"])
+def test_rules_that_are_not_a_table_are_left_out(root: Path, rules: str) -> None:
+    found = read(project(root, f"[tool.loom]\nbudget = 9\nrules = {rules}\n"))
+    assert (found.settings.budget, found.settings.rules) == (9, {})
+    assert "rules" in (found.notice or "")
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(LoomError, match="set JUPYTER_DATA_DIR to a folder that you may write to"):
+        workspace_dir(tmp_path)

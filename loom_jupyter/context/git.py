@@ -28,6 +28,8 @@ LIMIT = 30.0
 """Seconds that one call may take."""
 QUIET = 4.0
 """Seconds without any use of the processor after which git counts as hung."""
+BUSY = 6.0
+"""Seconds of the processor that one call may use: a million files take less, a pattern made for it takes ages."""
 RETRY = 60.0
 """Seconds until git is asked again where it did not answer."""
 COMMIT_LIMIT = 600.0
@@ -127,7 +129,7 @@ class Call:
             Git refuses or does not answer in time.
         """
         try:
-            done = self._process.finish(LIMIT, QUIET)
+            done = self._process.finish(LIMIT, QUIET, BUSY)
         finally:
             self.stop()
         if done.late:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -85,16 +86,27 @@ class Process:
                 self._kill()
                 return
 
-    def finish(self, limit: float, quiet: float) -> Done:
-        """Wait until it ends; it is killed after `limit` seconds, or `quiet` ones in which it did nothing."""
-        late, used, since = False, -1, time.monotonic()
+    def finish(self, limit: float, quiet: float, busy: float = math.inf) -> Done:
+        """Wait until it ends, or kill it.
+
+        Parameters
+        ----------
+        limit
+            Seconds that it may take.
+        quiet
+            Seconds in which it may do nothing.
+        busy
+            Seconds of the processor that it may use.
+        """
+        late, used, since = False, 0.0, time.monotonic()
         for reader in self._readers:
             while reader.is_alive() and not late:
                 reader.join(_STEP)
                 now = time.monotonic()
-                if (spent := _spent(self._process.pid)) != used:
+                spent, working = _use(self._process.pid)
+                if working or spent != used:
                     used, since = spent, now
-                late = reader.is_alive() and (now > self._begun + limit or now > since + quiet)
+                late = reader.is_alive() and (now > self._begun + limit or now > since + quiet or spent > busy)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(0 if late else quiet)
         code = self._process.poll()
@@ -140,10 +152,10 @@ def _popen(
     )
 
 
-def _spent(pid: int) -> int:
-    """Return a number that changes while a process works; one that waits for the disk works too."""
+def _use(pid: int) -> tuple[float, bool]:
+    """Return the seconds of the processor that a process used, and whether it works or waits for the disk now."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
-        return time.monotonic_ns()  # no Linux, or it has just ended
-    return time.monotonic_ns() if fields[0] in "RD" else int(fields[11]) + int(fields[12])
+        return 0.0, True  # no Linux, or it has just ended
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] in "RD"

@@ -88,6 +88,7 @@ class Index:
         self._apart = tuple(_inside(self.root, (folder, data_dir().parent)))
         self._log = CommitLog()
         self._unsaved: set[str] = set()
+        self._damaged = False
         self._untold: list[Commit] = []
 
     def use_rules(self, points: Mapping[str, float]) -> None:
@@ -140,7 +141,7 @@ class Index:
             self._state = _State(after, seen.changed, past, seen.head)
             self._unsaved |= gone.union(f.path for f in stale)
             worth = max(len(self._unsaved), len(self._untold))
-            if worth >= WORTH_SAVING or (self._unsaved and not self._store.exists):
+            if worth >= WORTH_SAVING or (self._unsaved and (self._damaged or not self._store.exists)):
                 self._save(self._state.snapshot, notices)
             unread = [Skipped(f.path, f.reason) for f in after.batch.files if f.reason]
             return RefreshReport(
@@ -177,6 +178,7 @@ class Index:
             stored = self._store.load()
         except Damaged as damage:
             notices.append(f"the index {damage}")
+            self._damaged = True
             stored = None
         if stored is None:
             return Snapshot()
@@ -191,6 +193,7 @@ class Index:
             gone = self._unsaved - snapshot.number.keys()
             told = list(self._log.commits.values()) if whole else self._untold
             if self._store.save(part, gone, told, whole=whole):
+                self._damaged = False
                 self._unsaved.clear()
                 self._untold.clear()
         except NotSaved as error:

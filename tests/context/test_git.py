@@ -225,7 +225,8 @@ def test_git_that_does_not_answer_is_a_notice(
     shop: Path, opened: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
 ) -> None:
     monkeypatch.setattr(door, "QUIET", 0.8)
-    monkeypatch.setattr(door, "LIMIT", 2.0)
+    monkeypatch.setattr(door, "BUSY", 1.0)
+    monkeypatch.setattr(door, "LIMIT", 9.0)
     if how.startswith("a pipe"):
         os.mkfifo(shop / "src" / ".gitignore")
     else:

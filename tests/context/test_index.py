@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter.context.index import Index, TagError
-from loom_jupyter.errors import Cancelled, SettingsError
+from loom_jupyter.errors import Cancelled, LoomError, SettingsError
 from loom_jupyter.settings import Settings
 
 Do = Callable[..., None]
@@ -213,3 +214,107 @@ def test_sql_sees_the_index(shop: Path, write: Do, opened: Open) -> None:
     index.refresh()
     found = index.sql("select symbol, start from symbols where symbol in ('tariff', 'latecomer') order by 1")
     assert found.to_dict("list") == {"symbol": ["latecomer", "tariff"], "start": [1, 8]}
+
+
+def test_a_workspace_that_is_gone_is_one_sentence(shop: Path, opened: Open) -> None:
+    index = opened(shop)
+    index.refresh()
+    shop.rename(shop.with_name("elsewhere"))
+    with pytest.raises(LoomError, match="is not there any more; open the folder"):
+        index.refresh()
+    assert index.snapshot.paths
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError(24, "Too many open files"), MemoryError(), RuntimeError("no new thread")]
+)
+def test_a_fault_of_the_system_is_one_sentence_and_leaves_the_index(
+    shop: Path, opened: Open, write: Do, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    index = opened(shop)
+    index.refresh()
+    before = index.snapshot
+    write(shop, {"src/new.py": "x = 1\n"})
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loom_jupyter.context.index.gather", fail)
+        with pytest.raises(LoomError, match="try again"):
+            index.refresh()
+    assert index.snapshot is before
+    assert index.refresh().changed == 1
+
+
+def test_a_file_that_could_not_be_read_for_a_while_is_read_later(
+    shop: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = opened(shop)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("loom_jupyter.context.files.read", fail)
+        assert index.refresh().files == 0
+    assert index.refresh().files == 5
+    assert index.refresh().changed == 0
+
+
+def test_what_jupyter_and_loom_keep_in_the_workspace_is_not_indexed(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shop / ".data"
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(data))
+    (data / "runtime").mkdir(parents=True)
+    (data / "runtime/jpserver-1.json").write_text('{"token": "x"}')
+    folder = shop / "kept"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    for git_knows in (True, False):
+        if not git_knows:
+            (shop / ".git").rename(shop.parent / "aside")
+        index = Index(shop, Settings(), folder)
+        index.refresh()
+        assert len(index.snapshot.paths) == 5
+
+
+def test_names_that_are_not_utf8_in_the_history_do_no_harm(
+    shop: Path, git: Do, opened: Open, tmp_path: Path
+) -> None:
+    bad = os.fsdecode(b"pri\xe8re.py")
+    (shop / bad).write_text("x = 1\n" * 9)
+    git(shop, "add", "-A")
+    git(shop, "commit", "-q", "-m", "Add a prayer")
+    (shop / bad).rename(shop / "prayer.py")
+    (shop / "README.md").rename(shop / os.fsdecode(b"r\xe9adme"))
+    git(shop, "add", "-A")
+    git(shop, "commit", "-q", "-m", "Rename the prayer\x01\x02\x03")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for _ in range(2):
+        index = opened(shop, folder)
+        report = index.refresh()
+        assert not report.notices
+        assert set(index.sql("select subject from commits").subject) >= {"Add a prayer", "Open the shop"}
+        assert index.rank("prayer").files()["path"][0] == "prayer.py"
+
+
+def test_folders_of_any_depth_do_no_harm(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "deep"
+    root.mkdir()
+    (root / "top.py").write_text("x = 1\n")
+    monkeypatch.chdir(root)
+    for _ in range(1500):
+        os.mkdir("d")
+        os.chdir("d")
+    with open("bottom.py", "w") as file:
+        file.write("x = 1\n")
+    os.chdir(root)
+    try:
+        report = opened(root).refresh()
+    finally:
+        subprocess.run(["rm", "-rf", str(root / "d")], check=True)
+    assert report.files == 1
+    assert any("folders deep" in skipped.reason for skipped in report.skipped)

@@ -203,3 +203,29 @@ def test_bad_sql_is_one_sentence(shop: Path, opened: Open) -> None:
     with pytest.raises(QueryError):
         index.sql("delete from loom.files")
     assert len(index.sql("select * from files")) == 5
+
+
+def test_a_folder_in_the_place_of_the_index_is_taken_away(shop: Path, tmp_path: Path, opened: Open) -> None:
+    folder = tmp_path / "data"
+    (folder / "index.duckdb" / "inner").mkdir(parents=True)
+    report = opened(shop, folder).refresh()
+    assert report.files == 5
+    assert any("rebuilt" in n for n in report.notices)
+    assert opened(shop, folder).refresh().changed == 0
+
+
+def test_an_index_that_cannot_be_removed_is_a_notice(
+    shop: Path, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "index.duckdb").write_text("no index")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+    report = opened(shop, folder).refresh()
+    assert report.files == 5
+    assert any("could not be saved" in n for n in report.notices)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from loom_jupyter.context import git as door
 from loom_jupyter.edits.commit import commit, uncommitted
 from loom_jupyter.edits.errors import EditError
 
@@ -85,4 +87,69 @@ def test_no_identity_and_no_repository(repository: Path, tmp_path: Path, monkeyp
         uncommitted(plain, ["a.py"])
     monkeypatch.setenv("PATH", "")
     with pytest.raises(EditError, match="not installed"):
+        commit(repository, ["a.py"], "x")
+
+
+def test_a_commit_is_the_users_own_with_hooks_and_filters(repository: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    hook = repository / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\necho hook >> {mark}\n")
+    hook.chmod(0o755)
+    git(repository, "config", "filter.x.clean", "sed s/secret/clean/")
+    (repository / ".gitattributes").write_text("*.py filter=x\n")
+    (repository / "a.py").write_text("secret\n")
+    commit(repository, ["a.py"], "x")
+    assert mark.read_text() == "hook\n"
+    assert git(repository, "show", "HEAD:a.py") == "clean\n"
+    assert uncommitted(repository, ["a.py"]) == []
+
+
+def test_a_commit_starts_no_monitor_and_takes_no_git_of_the_workspace(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "ran"
+    program = repository / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho ran >> {mark}\nexit 1\n")
+    program.chmod(0o755)
+    git(repository, "config", "core.fsmonitor", str(program))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(program.parent), "bin", os.environ["PATH"]]))
+    (repository / "a.py").write_text("2\n")
+    mark.unlink(missing_ok=True)
+    assert commit(repository, ["a.py"], "x")
+    assert not mark.exists()
+
+
+def test_an_embedded_bare_repository_takes_no_commit(repository: Path, tmp_path: Path) -> None:
+    inner, mark = repository / "examples", tmp_path / "ran"
+    for folder in ("objects", "refs", "hooks"):
+        (inner / folder).mkdir(parents=True)
+    (inner / "HEAD").write_text("ref: refs/heads/main\n")
+    (inner / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n")
+    hook = inner / "hooks" / "pre-commit"
+    hook.write_text(f"#!/bin/sh\necho ran >> {mark}\n")
+    hook.chmod(0o755)
+    (inner / "a.py").write_text("1\n")
+    with pytest.raises(EditError, match="is not a git repository"):
+        commit(inner, ["a.py"], "x")
+    assert not mark.exists()
+
+
+def test_a_repository_of_another_user_is_told_with_the_remedy(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(EditError, match=r"belongs to another user.*safe\.directory"):
+        uncommitted(repository, ["a.py"])
+
+
+def test_a_commit_that_does_not_end_is_stopped(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "COMMIT_LIMIT", 1.0)
+    hook = repository / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nsleep 60\n")
+    hook.chmod(0o755)
+    (repository / "a.py").write_text("2\n")
+    with pytest.raises(EditError, match="did not end within"):
         commit(repository, ["a.py"], "x")
