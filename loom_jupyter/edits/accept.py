@@ -369,7 +369,7 @@ def _put_back(record: Journal, journal: Path, root: Folder, paths: Collection[st
         try:
             _put_back_one(entry, journal, root, record.number(entry))
         except (StaleFileError, ForbiddenPathError) as error:
-            _log.warning("%s was not put back: %s", entry.path, error)
+            _log.info("%s was not put back: %s", entry.path, error)
             left.append(entry.path)
     return left
 
