@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -17,6 +18,8 @@ from loom_jupyter.edits.journal import Entry, Journal, JournalState, before_byte
 from loom_jupyter.edits.lock import locked
 from loom_jupyter.edits.paths import resolve
 from loom_jupyter.edits.rebase import rebase
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +198,20 @@ def _differing(record: Journal, root: Folder, paths: Collection[str]) -> list[En
 def _require_kept(record: Journal, journal: Path, entries: Sequence[Entry]) -> None:
     """Refuse to put back bytes that are not those that were kept."""
     for entry in entries:
-        if entry.before is None:
-            continue
-        number = record.number(entry)
-        try:
-            whole = digest(before_bytes(journal, number)) == entry.before
-        except FileNotFoundError:
-            whole = False
-        if not whole:
-            raise EditError(
-                f"The bytes of {entry.path} from before are damaged in {journal}, so nothing was put back; "
-                "restore this file from version control or a backup, and undo the others by name."
-            )
+        if entry.before is not None:
+            _kept_bytes(entry, journal, record.number(entry))
+
+
+def _kept_bytes(entry: Entry, journal: Path, number: int) -> bytes:
+    data = None
+    with contextlib.suppress(FileNotFoundError):
+        data = before_bytes(journal, number)
+    if data is None or digest(data) != entry.before:
+        raise EditError(
+            f"The bytes of {entry.path} from before are damaged in {journal}, so nothing was put back; "
+            "restore this file from version control or a backup, and undo the others by name."
+        )
+    return data
 
 
 def _pending(record: Journal, paths: Collection[str] | None) -> list[Entry]:
@@ -363,7 +368,8 @@ def _put_back(record: Journal, journal: Path, root: Folder, paths: Collection[st
             continue
         try:
             _put_back_one(entry, journal, root, record.number(entry))
-        except (StaleFileError, ForbiddenPathError):
+        except (StaleFileError, ForbiddenPathError) as error:
+            _log.info("%s was not put back: %s", entry.path, error)
             left.append(entry.path)
     return left
 
@@ -374,7 +380,7 @@ def _put_back_one(entry: Entry, journal: Path, root: Folder, kept: int) -> None:
             with swap.place(root, entry.path, entry.draft) as at:
                 swap.remove(at, entry.after)
         else:
-            _replace(root, entry, before_bytes(journal, kept), entry.after, "accepted")
+            _replace(root, entry, _kept_bytes(entry, journal, kept), entry.after, "accepted")
     for folder in reversed(entry.folders):
         with contextlib.suppress(FileNotFoundError), holding(root, folder) as above:
             above.drop(PurePosixPath(folder).name)
