@@ -196,9 +196,11 @@ def run(job: dict[str, Any], *, sandboxed: bool) -> int:
     while code is None:
         if signal.sigwait(_AWAITED) == signal.SIGTERM:
             code = 128 + signal.SIGTERM
-        else:
-            found, status = os.waitpid(check, os.WNOHANG)
-            code = _shell_code(status) if found else None
+            break
+        found = -1
+        while code is None and found:  # others were adopted; a check may look whether they have ended
+            found, status = os.waitpid(-1, os.WNOHANG)
+            code = _shell_code(status) if found == check else None
     end_all(check, sandboxed=sandboxed)
     return code
 
