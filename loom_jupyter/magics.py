@@ -151,6 +151,10 @@ class LoomMagics(Magics):
             self._shell.user_ns[args.name] = run
         if args.wait:
             _wait(run, live=self._live)
+            if args.apply and run.state.value == "review":
+                raise MisuseError(
+                    "Nothing was written: the check of the settings is not trusted and did not run (%loom trust)."
+                )
             if run.state.value == "accepted":
                 self._put_cell(run)
 

@@ -70,6 +70,8 @@ def test_settings_that_wait_are_shown_in_the_run_and_trusted_in_the_notebook(
     assert "Loom · tiny" in (page := str(ask(shell, "")))
     assert "not trusted (%loom trust)" in page
     assert 'class="loom-label">not trusted <code>%loom trust</code>' in ask(shell, "")._repr_html_()
+    assert "the check of the settings is not trusted" in complaint(shell, "--wait --apply", TASK)
+    assert (here / "tariff.py").read_text() == BEFORE
     assert 'check  "pytest -q"' in str(ask(shell, "trust"))
     assert "(trusted)" in str(ask(shell, "trust --yes"))
     run = start(shell)

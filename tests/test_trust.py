@@ -386,6 +386,7 @@ def test_a_key_goes_to_the_address_that_was_trusted_and_follows_no_redirect(
         run = loom.run("tariff of 2 kg")
         assert run.wait(60)
         assert run.state.value == "failed"
+        assert f"redirects to {elsewhere}/" in run.error
     assert {key for _, key in seen} == {"Bearer TEAM-KEY"}
     assert stolen == []
 

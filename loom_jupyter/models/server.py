@@ -281,6 +281,11 @@ class Server:
             return ModelError(f"{place} wants a key; set {self._key} in the environment of the notebook server.")
         if error.status in (404, 405):
             return ModelError(f"{place} knows no such model or path ({error.text}); check the address.")
+        if 300 <= error.status < 400:
+            return ModelError(
+                f"{place} redirects to {error.text or 'another address'}, and Loom follows no redirect, which would "
+                "take your key along. If you trust that address, give it instead."
+            )
         return ModelError(f"{place} refused the request ({error.status}: {error.text}).")
 
 

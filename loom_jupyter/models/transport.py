@@ -163,8 +163,10 @@ class _Call(threading.Thread):
         connection.sock.settimeout(READ)
         connection.request(self._method, self._url.path, self._body, self._headers)
         response = connection.getresponse()
-        if response.status >= 300:
-            raise StatusError(response.status, _said(response.read(4000)), _seconds(response))
+        if response.status >= 300:  # a redirect too: it would take the key and the code along
+            said = response.headers.get("Location", "") if response.status < 400 else ""
+            said = " ".join(said.split())[:200] or _said(response.read(4000))
+            raise StatusError(response.status, said, _seconds(response))
         for line in response:
             self._begun = True
             self.found.put(line)

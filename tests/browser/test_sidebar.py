@@ -302,6 +302,34 @@ def test_nothing_keeps_anyone_out(sidebar: Sidebar, theme: str) -> None:
 GRAVE = ("serious", "critical")
 
 
+def test_settings_that_wait_are_shown_and_trusted(sidebar: Sidebar) -> None:
+    file = sidebar.notebook.lab.work / "pyproject.toml"
+    file.write_text('[tool.loom]\ncheck = "pytest -q"\n')
+    chip = ev.Noticed(text="check is ignored", chip="not trusted", command="%loom trust")
+    sidebar.store([*whole()[:-1], chip, whole()[-1]], "with settings")
+    bar = sidebar.place.get_by_role("region", name="Settings that are not trusted")
+    bar.get_by_text("so these are ignored: check.").wait_for()
+    assert sidebar.place.get_by_role("list", name="Of this run").text_content() == "not trusted%loom trust"
+    bar.get_by_text("Show what they would do").focus()
+    sidebar.page.keyboard.press("Enter")
+    bar.get_by_text('check = "pytest -q"').wait_for()
+    if AXE.exists():
+        sidebar.page.add_script_tag(path=AXE)
+        found = sidebar.page.evaluate("axe.run('.jp-Loom')")["violations"]
+        assert [one["id"] for one in found if one["impact"] in GRAVE] == []
+    # What was shown is what is trusted.
+    file.write_text('[tool.loom]\ncheck = "pytest -q; true"\n')
+    bar.get_by_role("button", name="Trust these settings").focus()
+    sidebar.page.keyboard.press("Enter")
+    bar.get_by_role("alert").get_by_text("changed since they were shown").wait_for()
+    bar.get_by_text('check = "pytest -q; true"').wait_for()
+    bar.get_by_role("button", name="Trust these settings").click()
+    bar.wait_for(state="detached")
+    sidebar.ask(check="")
+    sidebar.says("Waits for your review")
+    sidebar.place.locator(".jp-Loom-step", has_text="pytest -q; true").wait_for()
+
+
 def test_keyboard_alone_is_enough(sidebar: Sidebar) -> None:
     page = sidebar.page
     page.keyboard.press("Escape")
