@@ -41,7 +41,7 @@ ROOMS = {
 NARROW = {
     ("pipeline", "models"): {"loom_jupyter.models.protocol"},
     ("pipeline", "context"): {"loom_jupyter.context.context_map"},
-    ("edits", "context"): {"loom_jupyter.context.context_map"},
+    ("edits", "context"): {"loom_jupyter.context.context_map", "loom_jupyter.context.languages"},
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
 }
 TYPES_ONLY = {

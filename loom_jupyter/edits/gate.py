@@ -6,8 +6,8 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Set
-from pathlib import PurePosixPath
 
+from loom_jupyter.context.languages import is_test
 from loom_jupyter.edits import names, statements, syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.magics import plain
@@ -117,17 +117,6 @@ def other_assertion(before: str, after: str) -> str | None:
 
 def _assertions(tree: ast.AST) -> list[str]:
     return [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Assert)]
-
-
-def is_test(path: str) -> bool:
-    """Whether a path names a test by the usual conventions."""
-    place = PurePosixPath(path)
-    return (
-        not {"tests", "test"}.isdisjoint(place.parts[:-1])
-        or place.name.startswith("test_")
-        or place.stem.endswith(("_test", ".test", ".spec"))
-        or place.name == "conftest.py"
-    )
 
 
 def _strength(tree: ast.AST) -> dict[str, int]:
