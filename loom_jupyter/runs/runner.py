@@ -263,8 +263,8 @@ def _needs_review(run: Run, changes: Sequence[FileChange], checker: Checker | No
     elif (outdated := checker.outdated()) is not None:
         _notice(
             run,
-            f"{outdated} has changed since the check ran, so nothing was applied: run the task again, or accept it "
-            "after a look at the diff.",
+            f"{outdated} has changed since the check ran, so nothing was applied: run the task again, or look at "
+            "the diff and accept it.",
         )
         judging = outdated
     return judging is not None

@@ -24,8 +24,8 @@ UNITTEST = (
     "        self.assertEqual(price(2), 4.9)\n\n\nif __name__ == '__main__':\n    unittest.main()\n"
 )
 SCRIPT = (
-    "import sys\nsys.path.insert(0, '.')\nfrom prices import price\n\n\ndef bound():\n    assert price(2) == 4.9\n\n\n"
-    "bound()\n"
+    "import sys\nsys.path.insert(0, '.')\nfrom prices import price\n\n\ndef bound():\n    assert price(2) == 4.9"
+    "\n\n\nbound()\n"
 )
 HARNESS = (
     "import sys\nsys.path.insert(0, '.')\nfrom prices import price\n\n\ndef main():\n    wrong = price(2) != 4.9\n"

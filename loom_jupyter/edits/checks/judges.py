@@ -72,7 +72,7 @@ _MAKES = {
 }
 _PACKAGERS = frozenset({"npm", "pnpm", "yarn", "bun", "deno", "composer"})
 _CHECKS = re.compile(
-    r"check(?:s|er|ers|ing)?|verif\w*|validat\w*|tests?|testing|smoke|spec|specs|assert\w*|acceptance|judges?|grade[rs]?|grading"
+    r"(?:self|smoke|sanity|quick)?check(?:s|er|ers|ing)?|verif\w*|validat\w*|tests?|testing|smoke|spec|specs|assert\w*|acceptance|judges?|grade[rs]?|grading"
     r"|expect\w*|expected|sanity|regressions?|ensure|selftest|proofs?|prove|oracle|cases|compare|ci|qa|wanted|reference"
 )
 # Modules that change what Python or a test runner does when they merely lie on the import path.
@@ -416,9 +416,7 @@ class _Reader:
             parents = [p.as_posix() for p in PurePosixPath(path).parents if p.name and _called_check(p.name)]
             self._folders |= set(parents)
         if shell:
-            for line in text.splitlines():
-                if not line.lstrip().startswith("#"):
-                    self.command(line, folder, depth + 1)
+            self.command(text, folder, depth + 1)
 
     def _make(self, name: str, args: Sequence[str], folder: str, depth: int) -> None:
         for number, arg in enumerate(args[:-1]):
@@ -481,10 +479,11 @@ class _Reader:
 
 def _segments(command: str) -> Iterator[list[str]]:
     """Cut a shell command into simple ones; a file that one reads from is a segment of its own, after ``<``."""
+    command = re.sub(r"(^|\s)#[^\n]*", r"\1", command.replace("\\\n", " "))
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()<>\n")
     lexer.whitespace = " \t\r"
     lexer.whitespace_split = True
-    lexer.commenters = "#"
+    lexer.commenters = ""
     words: list[str] = []
     try:
         for word in lexer:
