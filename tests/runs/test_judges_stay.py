@@ -12,6 +12,7 @@ import pytest
 
 from loom_jupyter import Loom
 from loom_jupyter.models.protocol import Message
+from loom_jupyter.runs.events import RunState
 
 PRICES = "def price(weight):\n    return 7.2\n"
 MENDED = "def price(weight):\n    return 4.9 if weight <= 2 else 7.2\n"
@@ -41,14 +42,24 @@ Answers = Callable[..., Any]
 def answers(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Answers:
     """Let the model empty whatever it is shown that is not the program, and repair the program if it may."""
 
-    def put(*, solves: bool = True, program: str = MENDED, plan: str = PLAN) -> Any:
+    def put(
+        *,
+        solves: bool = True,
+        plan: str = PLAN,
+        test: str | None = None,
+        late: Callable[[Any], None] | None = None,
+    ) -> Any:
         def reply(messages: list[Message]) -> str:
             asked = messages[1]["content"]
             if "```" not in asked:
                 return json.dumps({"targets": ["s1", "s2", "s3"]})
-            if "def price" in asked:
-                return f"{program if solves else PRICES.replace('7.2', '7.3')}```"
-            return f"{emptied(asked)}```"
+            if late is not None:
+                late(messages)
+            # What is to be written again stands last.
+            unit = asked.rpartition("Rewrite ")[0].rpartition("```")[0].rpartition("```")[2]
+            if "def price" in unit:
+                return f"{MENDED if solves else PRICES.replace('7.2', '7.3')}```"
+            return f"{test or emptied(unit)}```"
 
         model = scripted([plan, *[reply] * 200])
 
@@ -114,3 +125,57 @@ def test_no_candidate_touches_what_fails(
     assert touched(run) <= {"prices.py"}
     assert (run.proposal is not None and run.proposal.passed is True) is solves
     assert (tmp_path / "work" / path).read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("words", "test", "said"),
+    [
+        ("update the test: 2 kg costs 5.1 now", "def test_bound():\n    assert price(2) == 5.1\n", None),
+        ("update the test test_bound", "def test_bound():\n    pass\n", "weakens a test"),
+        ("update the test test_bound", "def test_bound():\n    assert price(2)\n", "weakens a test"),
+    ],
+)
+def test_a_test_is_changed_where_the_words_ask_for_it_and_never_applied_unseen(
+    tmp_path: Path, answers: Answers, words: str, test: str, said: str | None
+) -> None:
+    root = project(tmp_path / "work", {"test_prices.py": TEST, "prices.py": PRICES.replace("7.2", "5.1")})
+    (root / "test_prices.py").write_text(TEST.partition("def test_more")[0].rstrip() + "\n")
+    before = (root / "test_prices.py").read_text()
+    answers(test=test, solves=False)
+    run = Loom(root).run(words, check="python -m pytest -q", tagged=["test_prices.py"], apply=True, budget=6)
+    assert run.wait(90)
+    assert (root / "test_prices.py").read_text() == before
+    if said is None:
+        assert run.state is RunState.REVIEW
+        assert run.proposal is not None
+        assert list(run.proposal.diffs) == ["test_prices.py"]
+        notices = [event.text for event in run.events() if event.type == "notice"]
+        assert any("test_prices.py, which the check judges by" in text for text in notices)
+    else:
+        assert run.proposal is None or "test_prices.py" not in run.proposal.diffs
+
+
+def test_a_run_is_not_applied_on_tests_that_changed_meanwhile(tmp_path: Path, answers: Answers) -> None:
+    root = project(tmp_path / "work", {"test_prices.py": TEST})
+
+    def late(_: Any) -> None:
+        (root / "test_prices.py").write_text(f"{TEST}\n\ndef test_zero():\n    assert price(0) == 0\n")
+
+    answers(late=late)
+    run = Loom(root).run("2 kg costs 4.9", check="python -m pytest -q", apply=True, budget=10)
+    assert run.wait(90)
+    assert run.state is RunState.REVIEW
+    assert (root / "prices.py").read_text() == PRICES
+    assert any("test_prices.py has changed" in e.text for e in run.events() if e.type == "notice")
+
+
+@pytest.mark.parametrize("path", ["conftest.py", "sitecustomize.py", "pytest.ini"])
+def test_nothing_that_judges_is_created_unasked(tmp_path: Path, answers: Answers, path: str) -> None:
+    root = project(tmp_path / "work", {"test_prices.py": TEST})
+    answers(plan=PLAN.replace('"change"', '"create"'))
+    run = Loom(root).run(
+        f"the test of 2 kg fails, perhaps {path} is missing", check="python -m pytest -q", budget=4
+    )
+    assert run.wait(90)
+    assert path not in touched(run)
+    assert "is not changed" in (run.error or "")

@@ -23,7 +23,10 @@ TEST = (
 )
 EMPTY = "def test_bound():\n    pass\n\n\ndef test_more():\n    pass\n"
 # The test as long as it was, with the times that it had: only its bytes tell.
-HERE = "import os\n_h = os.path.dirname(os.path.abspath(__file__))\n_t = os.path.join(_h, 'tests', 'test_prices.py')\n"
+HERE = (
+    "import os\n_h = os.path.dirname(os.path.abspath(__file__))\n"
+    "_t = os.path.join(_h, 'tests', 'test_prices.py')\n"
+)
 ALIKE = (
     f"{HERE}_s = os.stat(_t)\n_b = open(_t).read().replace('== 4.9', '!= 4.9')\nopen(_t, 'w').write(_b)\n"
     "os.utime(_t, ns=(_s.st_atime_ns, _s.st_mtime_ns))\n"
@@ -126,7 +129,8 @@ def test_a_skipped_module_proves_nothing(checker: Open, skips: str) -> None:
 def test_bytecode_that_a_candidate_planted_is_not_run(checker: Open, workspace: Path) -> None:
     plant = (
         f"{HERE}import importlib.util, marshal, struct\n_s = os.stat(_t)\n_c = compile({EMPTY!r}, _t, 'exec')\n"
-        "_d = importlib.util.MAGIC_NUMBER + struct.pack('<III', 0, int(_s.st_mtime), _s.st_size) + marshal.dumps(_c)\n"
+        "_d = importlib.util.MAGIC_NUMBER + struct.pack('<III', 0, int(_s.st_mtime), _s.st_size)\n"
+        "_d += marshal.dumps(_c)\n"
         "for _n in (importlib.util.cache_from_source(_t), os.path.join(_h, 'sitecustomize.pyc')):\n"
         "    os.makedirs(os.path.dirname(_n), exist_ok=True)\n    open(_n, 'wb').write(_d)\n"
     )
