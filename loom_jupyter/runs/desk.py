@@ -180,6 +180,8 @@ class WorkspaceDesk:
         """Return the smallest offers that failing tests execute: the fault is among them, or in what they read."""
         ran = self.executed.functions if self.executed else []
         hit = [o for o in offers if any(o.path == f.path and o.start <= f.line <= o.end for f in ran)]
+        if hit and self._tests_asked:
+            hit = [o for o in offers if o in hit or o.path in self.judges]
         return [o for o in hit if not any(_within(other, o) for other in hit)]
 
     @property

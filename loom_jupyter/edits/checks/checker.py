@@ -17,6 +17,7 @@ from loom_jupyter.edits.checks.judges import Judges, of_command, with_failures
 from loom_jupyter.edits.checks.report import duration, failing_tests
 from loom_jupyter.edits.checks.untouched import Untouched
 from loom_jupyter.edits.checks.warm import Warm, warmable
+from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
 
 _SCREENED = 20
@@ -214,7 +215,11 @@ class Checker:
 
     def _verdict(self, changes: Sequence[FileChange]) -> CheckResult:
         """Run the command on the candidate; what judges must be the same before and after."""
-        found = self._cold(self._limit())
+        try:
+            found = self._cold(self._limit())
+        except CheckCommandError as error:
+            # It could run on the code as it is: the candidate has taken away what it needs.
+            return replace(result(Ended(None, 1, 0.0, ""), self._timeout), summary=str(error))
         changed = self._untouched.touched([change.path for change in changes]) if found.passed else None
         if changed is None:
             return found
