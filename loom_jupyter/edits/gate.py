@@ -39,14 +39,22 @@ _BARE_DOTS = ("...", "…")
 _EXITS = frozenset({"_exit", "execv", "execve", "execvp", "execvpe", "execl", "execle", "execlp", "execlpe"})
 
 
-def gate_change(change: FileChange, known: Set[str] = frozenset(), *, judges: bool = False) -> str | None:
+def gate_change(
+    change: FileChange, known: Set[str] = frozenset(), *, judges: bool = False, may_end: bool = False
+) -> str | None:
     """Judge one change as :func:`gate` does, decoding its bytes as they are encoded."""
     before = None if change.before is None else decode(change.path, change.before)[0]
-    return gate(change.path, before, decode(change.path, change.after)[0], known, judges=judges)
+    return gate(change.path, before, decode(change.path, change.after)[0], known, judges=judges, may_end=may_end)
 
 
 def gate(
-    path: str, before: str | None, after: str, known: Set[str] = frozenset(), *, judges: bool = False
+    path: str,
+    before: str | None,
+    after: str,
+    known: Set[str] = frozenset(),
+    *,
+    judges: bool = False,
+    may_end: bool = False,
 ) -> str | None:
     """Say in one line why a new text is refused, or None if a check may judge it.
 
@@ -60,6 +68,8 @@ def gate(
         Names that a notebook's cells may read without a definition in them: the kernel's variables.
     judges
         Whether the file judges although its path does not say so: a script that the check runs.
+    may_end
+        Whether code that newly ends its process with a good status is let through.
     """
     old = before or ""
     reason = syntax.problem(path, old, after)
@@ -67,7 +77,7 @@ def gate(
         reason = reason or rule(path, old, after)
     if old and (judges or is_test(path)):
         reason = reason or weakened(path, old, after)
-    elif path.endswith(syntax.PYTHON):
+    elif not may_end and path.endswith(syntax.PYTHON):
         reason = reason or _ends_well(old, after)
     return reason or _undefined(path, old, after, known)
 

@@ -66,6 +66,8 @@ WORTH_TRACING = 20.0
 _FILE = re.compile(
     r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"
 )
+# Words that may ask for a program to end.
+_ENDS = re.compile(r"\b(?:exit|quit|terminat|abort|status|return code|systemexit)|\bends?\b", re.I)
 MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
@@ -335,7 +337,13 @@ class WorkspaceDesk:
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
             reason = self.judges.refusal(change, asked=self._tests_asked) if self.checker is not None else None
-            if reason := reason or gate_change(change, self.names, judges=change.path in self.judges):
+            reason = reason or gate_change(
+                change,
+                self.names,
+                judges=change.path in self.judges,
+                may_end=self.checker is None or _ENDS.search(self.run.request.asked) is not None,
+            )
+            if reason:
                 return reason
             known = self._seen.setdefault(change.path, set())
             key = canonical(change.path, change.after.decode("utf-8", "replace"))

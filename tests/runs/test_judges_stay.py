@@ -128,15 +128,15 @@ def test_no_candidate_touches_what_fails(
 
 
 @pytest.mark.parametrize(
-    ("words", "test", "said"),
+    ("words", "test", "let_through"),
     [
-        ("update the test: 2 kg costs 5.1 now", "def test_bound():\n    assert price(2) == 5.1\n", None),
-        ("update the test test_bound", "def test_bound():\n    pass\n", "weakens a test"),
-        ("update the test test_bound", "def test_bound():\n    assert price(2)\n", "weakens a test"),
+        ("update the test: 2 kg costs 5.1 now", "def test_bound():\n    assert price(2) == 5.1\n", True),
+        ("update the test test_bound", "def test_bound():\n    pass\n", False),
+        ("update the test test_bound", "def test_bound():\n    assert price(2)\n", False),
     ],
 )
 def test_a_test_is_changed_where_the_words_ask_for_it_and_never_applied_unseen(
-    tmp_path: Path, answers: Answers, words: str, test: str, said: str | None
+    tmp_path: Path, answers: Answers, words: str, test: str, let_through: bool
 ) -> None:
     root = project(tmp_path / "work", {"test_prices.py": TEST, "prices.py": PRICES.replace("7.2", "5.1")})
     (root / "test_prices.py").write_text(TEST.partition("def test_more")[0].rstrip() + "\n")
@@ -145,14 +145,16 @@ def test_a_test_is_changed_where_the_words_ask_for_it_and_never_applied_unseen(
     run = Loom(root).run(words, check="python -m pytest -q", tagged=["test_prices.py"], apply=True, budget=6)
     assert run.wait(90)
     assert (root / "test_prices.py").read_text() == before
-    if said is None:
+    if let_through:
         assert run.state is RunState.REVIEW
         assert run.proposal is not None
         assert list(run.proposal.diffs) == ["test_prices.py"]
         notices = [event.text for event in run.events() if event.type == "notice"]
         assert any("test_prices.py, which the check judges by" in text for text in notices)
     else:
-        assert run.proposal is None or "test_prices.py" not in run.proposal.diffs
+        assert run.state is not RunState.ACCEPTED
+        diff = run.proposal.diff if run.proposal else ""
+        assert f"+{test.splitlines()[1]}" not in diff.splitlines()
 
 
 def test_a_run_is_not_applied_on_tests_that_changed_meanwhile(tmp_path: Path, answers: Answers) -> None:
