@@ -44,6 +44,7 @@ NARROW = {
     ("pipeline", "context"): {"loom_jupyter.context.context_map"},
     ("edits", "context"): {
         *("loom_jupyter.context.context_map", "loom_jupyter.context.git", "loom_jupyter.context.repository"),
+        "loom_jupyter.context.languages",
     },
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
     ("trust", "context"): {"loom_jupyter.context.rules"},
