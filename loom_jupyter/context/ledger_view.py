@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
+from html import escape as escaped
 from typing import TYPE_CHECKING
 
+from loom_jupyter import hidden
 from loom_jupyter.context.rules import FAMILIES, TABLE, Family
 
 if TYPE_CHECKING:
@@ -100,14 +101,16 @@ def as_text(ledger: Ledger, most: int = SHOWN) -> str:
     for rank, (path, score) in enumerate(ledger.scores[:most], 1):
         rows = ledger.evidence(path)
         bar = _bar(families(rows), score / top)
-        lines.append(f"{rank:3d} {_short(path):{width}s}  {bar:{BAR}s} {score:7.1f}   {words(rows)}".rstrip())
+        lines.append(
+            f"{rank:3d} {_short(path):{width}s}  {bar:{BAR}s} {score:7.1f}   {hidden.name(words(rows))}".rstrip()
+        )
     if len(ledger) > most:
         lines.append(f"    … {len(ledger) - most:,} more: ledger.files(), ledger.dataframe()")
     return "\n".join(lines)
 
 
 def _short(path: str, most: int = 44) -> str:
-    shown = path.encode("unicode_escape").decode() if not path.isprintable() else path
+    shown = hidden.name(path)
     return shown if len(shown) <= most else "…" + shown[-most + 1 :]
 
 
@@ -146,6 +149,12 @@ def as_html(ledger: Ledger, most: int = SHOWN) -> str:
         f"<div class='h'><strong>{escape(ledger.query)}</strong> <span>{count}{more}</span></div>"
         f"{''.join(files)}<div class='k'>{legend}</div></div>"
     )
+
+
+def escape(text: str, quote: bool = False) -> str:
+    """Return text as HTML in which nothing is hidden or set as mathematics; `quote` for attributes."""
+    shown = escaped(hidden.name(text), quote=quote)
+    return shown if quote else shown.replace("$", "<bdi>$</bdi>").replace("\\(", "<bdi>\\</bdi>(")
 
 
 def gains(rows: list[Evidence]) -> dict[str, float]:
@@ -199,9 +208,9 @@ def _html_file(
             f"<span class='n'>{_points(sum(r.points for r in rest))}</span><i></i>"
             f"<span>{len(rest)} more rows</span><span></span>"
         )
-    name = escape(path, quote=True)
+    shown, title = escape(path), escape(path, quote=True)
     return (
-        f"<details><summary><span class='n'>{rank}</span><span class='f' title='{name}'>{name}</span>"
+        f"<details><summary><span class='n'>{rank}</span><span class='f' title='{title}'>{shown}</span>"
         f"<span class='b'>{bar}</span><span class='n'>{score:.1f}</span>"
         f"<span class='w'>{escape(words(rows))}</span></summary><div class='e'>{table}</div></details>"
     )
