@@ -1,8 +1,8 @@
 """Secrets that are told by the name that they are assigned to: ``password = "…"``, ``SECRET_KEY=…``, ``token: …``.
 
-Source code is full of such names, and masking code harms whoever works on it. So the name must end in what it says
-(``token``, not ``tokenizer``), what is assigned must be a literal, and it must not look like a word, a name, a path,
-a template or a placeholder. Where there are no quotes it must look like noise.
+Source code is full of such names, and masking code harms whoever works on it. So the name must end in what it
+says (``token``, not ``tokenizer``), what is assigned must be a literal, and it must not look like a word, a
+name, a path, a template or a placeholder. Where there are no quotes it must look like noise.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ _PLACEHOLDER = re.compile(
                  |todo|fake|sample|not[-_ ]?a?[-_ ]?real|<|>|\{|\}|%\(|%s|\$\().*
       | \$\w*|\$.*[A-Z_]{3,}.*|%\w+%
       | (?:(?:my|the|a|an|test|new|old|user|admin|default|db|root|some|any|super|top|secret|bad|wrong|good|invalid
-             |valid|client|access|refresh|auth|api|next|session|csrf|id|bot|hash|hashed|plain|confirm|current|database)[-_.]?)*
+             |valid|client|access|refresh|auth|api|next|session|csrf|id|bot|hash|hashed|plain|confirm|current
+             |database)[-_.]?)*
         (?:password|passwd|passwort|pwd|pass|secret|token|key|passphrase|user|username|name|id|auth)?s?\d{0,4}
       | none|null|nil|true|false|undefined|str|string|text|bytes|hidden|required|optional|missing|empty|unset
       | unknown|test(?:ing)?|foo(?:bar)?|bar|baz|qux|basic|bearer|digest|plain(?:text)?|md5|sha-?\d+|bcrypt
-      | argon2\w*|scrypt|object|number|integer|boolean|varchar|char|field|value|keyring|prompt|password\w*|token\w*|secret\w{0,12}
+      | argon2\w*|scrypt|object|number|integer|boolean|varchar|char|field|value|keyring|prompt
+      | password\w*|token\w*|secret\w{0,12}
     """,
 )
 _WORDS = re.compile(r"[A-Za-z]+(?:[._/:\- ]+[A-Za-z]+)*[._/:-]?")
