@@ -12,17 +12,18 @@ PACKAGE = Path(__file__).parents[1] / "loom_jupyter"
 
 # Room: the rooms it may import. A module may always import its own room and `errors`.
 ROOMS = {
-    "context": {"settings"},
+    "context": {"settings", "hidden"},
     "pipeline": {"context", "models"},
     "models": {"settings"},
     "edits": {"context", "settings"},
     "notebook": {"context"},
     "runs": {"context", "pipeline", "models", "edits", "settings"},
-    "ui": {"runs", "pipeline"},
+    "ui": {"runs", "pipeline", "hidden"},
     "server": {"runs", "trust"},
     "settings": set(),
     "trust": {"settings", "context", "models"},
     "errors": set(),
+    "hidden": set(),
     "command_line": set(),
     "doctor": {"edits", "models"},
     "verbs": {"loom", "command_line", "ui", "runs", "trust"},

@@ -5,7 +5,7 @@ import { EditorView, lineNumbers } from '@codemirror/view';
 import { jupyterTheme } from '@jupyterlab/codemirror';
 
 import { type Part, side } from './view/diff';
-import { block } from './view/plain';
+import { block, exact } from './view/plain';
 
 /** Editors are costly: of a very large change the first parts are shown. */
 const MOST_PARTS = 60;
@@ -24,7 +24,10 @@ export function mount(
   { split, language, label }: Options
 ): () => void {
   const views = parts.slice(0, MOST_PARTS).map(part => {
-    const [a, b] = [block(side(part, '-')), block(side(part, '+'))];
+    const [a, b] = [
+      block(side(part, '-'), exact),
+      block(side(part, '+'), exact)
+    ];
     const common = [
       jupyterTheme,
       EditorState.readOnly.of(true),

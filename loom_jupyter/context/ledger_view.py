@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
+from html import escape as escaped
 from typing import TYPE_CHECKING
 
+from loom_jupyter import hidden
 from loom_jupyter.context.rules import FAMILIES, TABLE, Family
 
 if TYPE_CHECKING:
@@ -57,13 +58,6 @@ font-size:12px}
 """
 
 
-def visible(text: str) -> str:
-    """Return text of the workspace with escapes for what a terminal or a page would not show but obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def families(rows: list[Evidence]) -> dict[Family, float]:
     """Add up a file's points by family; what is taken away shortens the longest."""
     out: dict[Family, float] = dict.fromkeys(FAMILIES, 0.0)
@@ -89,7 +83,7 @@ def words(rows: list[Evidence], most: int = 3) -> str:
         )
         if row.rule in ("tagged", "path mentioned"):
             text = row.rule
-        said.setdefault(visible(f"{text} l.{row.line}" if row.line else text))
+        said.setdefault(f"{text} l.{row.line}" if row.line else text)
         if len(said) == most:
             break
     if any(r.points < 0 for r in rows):
@@ -107,14 +101,16 @@ def as_text(ledger: Ledger, most: int = SHOWN) -> str:
     for rank, (path, score) in enumerate(ledger.scores[:most], 1):
         rows = ledger.evidence(path)
         bar = _bar(families(rows), score / top)
-        lines.append(f"{rank:3d} {_short(path):{width}s}  {bar:{BAR}s} {score:7.1f}   {words(rows)}".rstrip())
+        lines.append(
+            f"{rank:3d} {_short(path):{width}s}  {bar:{BAR}s} {score:7.1f}   {hidden.name(words(rows))}".rstrip()
+        )
     if len(ledger) > most:
         lines.append(f"    … {len(ledger) - most:,} more: ledger.files(), ledger.dataframe()")
     return "\n".join(lines)
 
 
 def _short(path: str, most: int = 44) -> str:
-    shown = visible(path)
+    shown = hidden.name(path)
     return shown if len(shown) <= most else "…" + shown[-most + 1 :]
 
 
@@ -153,6 +149,12 @@ def as_html(ledger: Ledger, most: int = SHOWN) -> str:
         f"<div class='h'><strong>{escape(ledger.query)}</strong> <span>{count}{more}</span></div>"
         f"{''.join(files)}<div class='k'>{legend}</div></div>"
     )
+
+
+def escape(text: str, quote: bool = False) -> str:
+    """Return text as HTML in which nothing is hidden or set as mathematics; `quote` for attributes."""
+    shown = escaped(hidden.name(text), quote=quote)
+    return shown if quote else shown.replace("$", "<bdi>$</bdi>").replace("\\(", "<bdi>\\</bdi>(")
 
 
 def gains(rows: list[Evidence]) -> dict[str, float]:
@@ -206,9 +208,9 @@ def _html_file(
             f"<span class='n'>{_points(sum(r.points for r in rest))}</span><i></i>"
             f"<span>{len(rest)} more rows</span><span></span>"
         )
-    name = escape(visible(path), quote=True)
+    shown, title = escape(path), escape(path, quote=True)
     return (
-        f"<details><summary><span class='n'>{rank}</span><span class='f' title='{name}'>{name}</span>"
+        f"<details><summary><span class='n'>{rank}</span><span class='f' title='{title}'>{shown}</span>"
         f"<span class='b'>{bar}</span><span class='n'>{score:.1f}</span>"
         f"<span class='w'>{escape(words(rows))}</span></summary><div class='e'>{table}</div></details>"
     )
@@ -216,11 +218,11 @@ def _html_file(
 
 def _html_row(row: Evidence) -> str:
     said = escape(SENTENCE.get(row.rule, ""), quote=True)
-    where = f"{escape(visible(row.symbol or ''))}{f' l.{row.line}' if row.line else ''}"
+    where = f"{escape(row.symbol or '')}{f' l.{row.line}' if row.line else ''}"
     return (
         f"<span class='n'>{_points(row.points)}</span>{_chip(row.rule)}"
         f"<span title='{said}'>{escape(row.rule)}</span>"
-        f"<span>{escape(visible(row.detail))} <span class='s'>{where}</span></span>"
+        f"<span>{escape(row.detail)} <span class='s'>{where}</span></span>"
     )
 
 

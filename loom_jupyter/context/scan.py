@@ -45,12 +45,44 @@ BINARY = words(
 
 
 SECRET = words(
-    ".netrc _netrc .npmrc .pypirc .pgpass .htpasswd .git-credentials id_rsa id_dsa id_ecdsa id_ed25519 "
-    "credentials credentials.json secrets.json secrets.yaml secrets.yml secrets.toml .vault_pass "
-    "token.json"
+    ".netrc _netrc .npmrc .yarnrc .pypirc .pgpass pgpass.conf .my.cnf .mylogin.cnf .htpasswd .htdigest .dockercfg "
+    ".git-credentials credentials credentials.json credentials.toml credentials.yaml credentials.yml "
+    "credentials.xml "
+    "secrets.json secrets.yaml secrets.yml secrets.toml secrets.env secrets.ini secrets.properties secret.json "
+    "secret.yaml secret.yml secret.toml token.json tokens.json auth.json .vault-token .renviron .boto .s3cfg "
+    ".passwd-s3fs rclone.conf .databrickscfg connections.toml local.settings.json .kubeconfig kaggle.json "
+    "terraform.rc "
+    ".terraformrc sftp.json sftp-config.json .ftpconfig .bash_history .zsh_history .python_history .psql_history "
+    ".mysql_history .sqlite_history .rediscli_history .node_repl_history .irb_history .secrets .password "
+    ".passwords "
+    "passwords.txt logins.json datasources.local.xml webservers.xml .msmtprc .fetchmailrc .smbcredentials "
+    "accesstokens.json azureprofile.json msal_token_cache.json application_default_credentials.json"
 )
-SECRET_SUFFIXES = words("pem key p12 pfx jks keystore kdbx ppk asc gpg ovpn tfstate tfvars")
-# Examples of a .env are meant to be read.
+SECRET_SUFFIXES = words(
+    "pem key p8 p12 pfx pkcs12 jks jceks keystore truststore bks kdbx ppk asc gpg pgp ovpn keychain agilekeychain "
+    "tfstate tfvars htpasswd mobileprovision rdp"
+)
+# Numbered, dated and backed up forms: id_rsa_work, client_secret_123.json, terraform.tfstate.backup.
+SECRET_HINT = re.compile(r"id_|secret|account|credentials|adminsdk|kubeconfig|\.tf|vault|\.(?:bak|old|orig|save)$")
+SECRET_FORM = re.compile(
+    r"id_(?:rsa|dsa|ecdsa|ed25519|xmss)(?:_sk)?(?:[._-].*)?(?<!\.pub)|client[_-]?secrets?.*\.json"
+    r"|service[_-]?account.*\.json|.+[_-](?:service[_-]?account|credentials|adminsdk).*\.json"
+    r"|(?:[\w-]+[._-])?kubeconfig(?:\.(?:ya?ml|json|conf|bak))?|kubeconfig-[\w-]+|.+\.tfstate\..+|.+\.tfvars\..+"
+    r"|\.vault[_-]?pass.*|vault[_-]pass(?:word)?(?:[_-]file)?(?:\.(?:txt|ya?ml))?"
+    r"|.+\.(?:pem|key|pfx|p12|kdbx)\.(?:bak|old|orig|save)|secrets?[._-].*\.(?:ya?ml|json|toml|env)"
+)
+# A usual name, secret in this folder only.
+SECRET_PLACES = words(
+    ".kube/config .aws/config .docker/config.json .cargo/credentials .snowsql/config .snowflake/config.toml "
+    ".config/hub "
+    "gh/hosts.yml .ssh/config .m2/settings.xml .m2/settings-security.xml .dbt/profiles.yml .oci/config "
+    ".bundle/config "
+    ".jupyter/jupyter_server_config.json .huggingface/token huggingface/token .kaggle/access_token "
+    "doctl/config.yaml "
+    ".heroku/config.json .circleci/cli.yml .idea/datasources.xml"
+)
+# These are meant to be read.
+EXAMPLES = words("example sample template dist defaults")
 SECRET_ENV = re.compile(r"\.env(rc)?(\.(?!example|sample|template|dist|defaults).*)?|.+\.env")
 
 
@@ -202,9 +234,20 @@ def _told_by_name(name: str) -> str:
         return OUTSIDE
     base_name = name.rsplit("/", 1)[-1].lower()
     suffix = base_name.rpartition(".")[2]
-    if base_name in SECRET or suffix in SECRET_SUFFIXES or SECRET_ENV.fullmatch(base_name):
+    if _secret(name.lower(), base_name, suffix):
         return "may hold secrets"
     return "binary" if suffix in BINARY else ""
+
+
+def _secret(path: str, base_name: str, suffix: str) -> bool:
+    """Whether a file of this name holds keys or passwords, as a rule."""
+    if base_name in SECRET or suffix in SECRET_SUFFIXES or SECRET_ENV.fullmatch(base_name):
+        return True
+    if "/".join(path.rsplit("/", 2)[-2:]) in SECRET_PLACES:
+        return True
+    if not SECRET_HINT.search(base_name) or not EXAMPLES.isdisjoint(re.split(r"[._-]", base_name)):
+        return False
+    return SECRET_FORM.fullmatch(base_name) is not None
 
 
 def _is_data(name: str) -> bool:

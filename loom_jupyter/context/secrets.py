@@ -1,15 +1,20 @@
-"""Secrets: keys and tokens in texts are masked before anything keeps or shows the text.
+"""Secrets: keys, tokens and passwords in texts are masked before anything keeps or shows the text.
 
-A token is long and looks like noise. So only the surroundings of long runs of token characters with digits or many
-capitals are searched for the patterns at all: one file in a few has any, and finding them costs next to nothing.
+Three things tell a secret: the mark of the service that gave it out (`secret_rules`), the name that it is
+assigned to (`assigned_secrets`), and its place (a header, an address, between the lines of a key). A token is
+long and looks like noise, so only the surroundings of long runs of token characters are searched for marks at
+all. Every pattern reads a bounded piece of text from where it begins: the time grows with the text's length.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from loom_jupyter.context.assigned_secrets import assigned, is_placeholder, lower
 from loom_jupyter.context.secret_rules import rules
 
 MASK = "<***>"
@@ -23,14 +28,22 @@ TOKEN_BYTES = bytes(97 if (chr(b).isalnum() and b < 128) or b in b"_-+/=" else 3
 DIGITS, UPPER = bytes(range(48, 58)), bytes(range(65, 91))
 RUN = re.compile(r"[A-Za-z0-9_+/.-]{16,}={0,3}")
 TAIL = re.compile(r"[A-Za-z0-9_+/=.-]*")
-# A password in an address; not a template's, and not a word of an example.
-ADDRESS = re.compile(r"://[^\s/:@\"'<>{}$%]*:((?=[^@]*\d)[^\s/:@\"'<>{}$%]{8,})@")
-KEY = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-    r"(?P<body>[A-Za-z0-9+/=\s\"'\\,:.()#*-]*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|(?=\n\s*\n)|\Z)"
-    r"|PuTTY-User-Key-File-\d(?P<putty>.*)",
-    re.DOTALL,
+# Who is asked for what in an address: a name may be empty, a template's is left.
+ADDRESS = re.compile(r"://([^\s/:@\"'<>{}$%]{0,100}+)(?::([^\s/:@\"'<>{}]{3,200}+))?@")
+HEX_KEY = re.compile(r"[a-f0-9]{32,}")
+HEADERS = ("bearer ", "basic ", "authorization")
+HEADER = re.compile(
+    r"(?:bearer|(basic)|authorization[\"']?[ \t]{0,9}+[:=][ \t]{0,9}+[\"']?token)[ \t]{1,9}+"
+    r"([\w.~+/-]{8,2000}={0,2})",
+    re.I | re.ASCII,
 )
+VAULT = re.compile(
+    r"\$ANSIBLE_VAULT;[0-9.]{3,5};AES\d{0,3}[^\n]{0,80}\n((?:[ \t]*[a-f0-9]{20,100}[ \t]*(?:\n|\Z))+)"
+)
+BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
+END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+BODY = re.compile(r"[A-Za-z0-9+/=\s\"'\\,:.()#*-]*+")
+PARAGRAPH = re.compile(r"\n[ \t\r]*+\n")
 KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{40}")
 
 
@@ -43,11 +56,8 @@ def private_key_file(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """Return `text` with a mask in place of every key and token; lines stay lines."""
-    spans = _keys(text)
-    if "://" in text and "@" in text:
-        spans += [m.span(1) for m in ADDRESS.finditer(text)]
-    spans += _tokens(text)
+    """Return `text` with a mask in place of every key, token and password; lines stay lines."""
+    spans = [*_keys(text), *_places(text), *_tokens(text), *assigned(text)]
     if not spans:
         return text
     out: list[str] = []
@@ -64,15 +74,58 @@ def _mask(text: str) -> str:
 
 
 def _keys(text: str) -> list[tuple[int, int]]:
-    """Find private keys, with more than their first line."""
+    """Find private keys, with more than their first line: up to their end, a blank line, or what is no key."""
     if "PRIVATE KEY" not in text and "PuTTY-User-Key-File" not in text:
         return []
-    found = KEY.finditer(text)
-    return [m.span() for m in found if KEY_BODY.search(m["body"] or m["putty"] or "")]
+    found: list[tuple[int, int]] = []
+    done = 0
+    for begin in BEGIN.finditer(text):
+        if begin.start() < done:
+            continue
+        putty = begin[0].startswith("PuTTY")
+        body = BODY.match(text, begin.end())
+        stop = len(text) if putty or body is None else body.end()
+        closed = END.search(text, begin.end(), min(len(text), stop + 80))
+        blank = None if putty else PARAGRAPH.search(text, begin.end(), stop)
+        done = min([stop, *(m.end() for m in (closed,) if m), *(m.start() for m in (blank,) if m)])
+        if KEY_BODY.search(text, begin.end(), done):
+            found.append((begin.start(), done))
+    return found
+
+
+def _places(text: str) -> Iterator[tuple[int, int]]:
+    """Find what its place tells: passwords in addresses, headers, encrypted files."""
+    if "://" in text and "@" in text:
+        for who in ADDRESS.finditer(text):
+            if who[2] and not is_placeholder(who[2]):
+                yield who.span(2)
+            elif not who[2] and HEX_KEY.fullmatch(who[1]):
+                yield who.span(1)
+    low = lower(text)
+    for name in HEADERS:
+        at = low.find(name)
+        while at >= 0:
+            header = HEADER.match(text, at)
+            if header and (
+                _basic(header[2]) if header[1] else len(header[2]) >= 16 and _noisy(header[2].encode())
+            ):
+                yield header.span(2)
+            at = low.find(name, header.end() if header else at + len(name))
+    if "$ANSIBLE_VAULT;" in text:
+        yield from (vault.span(1) for vault in VAULT.finditer(text))
+
+
+def _basic(value: str) -> bool:
+    """Whether a value is a name and a password, as HTTP's basic authentication encodes them."""
+    try:
+        plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return ":" in plain and plain.isprintable()
 
 
 def _tokens(text: str) -> list[tuple[int, int]]:
-    """Find what matches a pattern, in the surroundings of long runs only."""
+    """Find what matches a rule, in the surroundings of long runs only."""
     plain = text if text.isascii() else text.encode("ascii", "replace").decode("ascii")
     windows = list(_windows(plain))
     if not windows:
@@ -82,11 +135,16 @@ def _tokens(text: str) -> list[tuple[int, int]]:
     for start, end in windows:
         starts.append(starts[-1] + end - start + 1)
     spans: list[tuple[int, int]] = []
-    for rule in rules():
+    for marks, rule in rules():
+        if not any(mark in near for mark in marks):
+            continue
+        done = 0
         for match in rule.finditer(near):
             place = bisect_right(starts, match.start()) - 1
             shift = windows[place][0] - starts[place]
-            spans += _token(plain, match.start() + shift, match.end() + shift)
+            if match.end() + shift > done:
+                done = _end(plain, match.end() + shift)
+                spans += _runs(plain, match.start() + shift, done)
     return spans
 
 
@@ -121,9 +179,13 @@ def _noisy(run: bytes) -> bool:
     return mixed or len(run) - len(run.translate(None, UPPER)) >= CAPITALS or len(HUMPS.findall(run)) >= FEW_HUMPS
 
 
-def _token(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """Return what of a match is the token itself, to its end."""
+def _end(text: str, end: int) -> int:
+    """Return where a token really ends."""
     tail = TAIL.match(text, end)
-    end = tail.end() if tail else end
+    return tail.end() if tail else end
+
+
+def _runs(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Return what of a match is the token itself."""
     runs = [m.span() for m in RUN.finditer(text, start, end) if _noisy(m.group().encode())]
     return runs or [(start, end)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,10 +51,23 @@ create table postings (term integer, file integer, "where" integer, count intege
 _log = logging.getLogger(__name__)
 # What reading a file raises whose bytes are not what was written.
 _DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError, RuntimeError)
+# What a query of the user may take: seconds, memory, and rows that pandas holds in addition (in vectors of 2,048).
+QUERY_SECONDS, QUERY_MEMORY, QUERY_VECTORS = 60.0, "1GB", 488
+# Set before and after the tables are attached: a query sees them, and nothing else of this computer.
+CLOSED: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "python_enable_replacements": "false",
+    "temp_directory": "",
+    "memory_limit": QUERY_MEMORY,
+}
+SEALED = "set enable_external_access = false; set lock_configuration = true"
 
 
 class QueryError(LoomError):
-    """The SQL of the user is not valid."""
+    """The SQL of the user is not valid, asks for more than reading, or takes too much."""
 
 
 class Damaged(Exception):  # noqa: N818 - told to the index, never to the user
@@ -146,16 +160,23 @@ class Store:
         return True
 
     def sql(self, query: str, frames: Mapping[str, pd.DataFrame], unsaved: Stored | None = None) -> pd.DataFrame:
-        """Run `query` over views of the index and over `frames`, by name; nothing can be changed.
+        """Run one query over views of the index and over `frames`, by name; nothing can be changed.
+
+        The query reads no files, addresses or variables, loads no extensions, and is ended after a minute.
 
         Parameters
         ----------
         unsaved
             The whole index, where the file is not up to date.
+
+        Raises
+        ------
+        QueryError
+            If the query is not valid, not one query, or takes too much time, memory or rows.
         """
         import duckdb
 
-        with duckdb.connect(":memory:") as con:
+        with duckdb.connect(":memory:", config=CLOSED) as con:
             if unsaved is not None:
                 con.execute("attach ':memory:' as loom; use loom")
                 _write(con, unsaved.batch, ())
@@ -167,8 +188,13 @@ class Store:
                 con.execute(VIEWS)
             for name, frame in frames.items():
                 con.register(name, frame)
+            con.execute(SEALED)
             try:
-                return con.execute(query).df()
+                return _answer(con, query)
+            except duckdb.InterruptException as error:
+                raise QueryError(
+                    f"The query took longer than {QUERY_SECONDS:g} s; select fewer rows or columns."
+                ) from error
             except duckdb.Error as error:
                 first = str(error).strip().splitlines()[0]
                 raise QueryError(
@@ -185,6 +211,27 @@ def _discard(file: Path) -> None:
             file.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("%s cannot be removed: %s", file, error)
+
+
+def _answer(con: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
+    """Run the one statement that a query is, if it only reads."""
+    import duckdb
+
+    statements = con.extract_statements(query)
+    reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+    if len(statements) != 1 or statements[0].type not in reading:
+        raise QueryError("Enter one query that reads: select, with, describe, show, summarize or explain.")
+    clock = threading.Timer(QUERY_SECONDS, con.interrupt)
+    clock.daemon = True
+    clock.start()
+    try:
+        con.execute(statements[0])
+        found = con.fetch_df_chunk(QUERY_VECTORS)
+        if len(con.fetch_df_chunk(1)):
+            raise QueryError(f"The query has more than {len(found):,} rows; add a limit.")
+        return found
+    finally:
+        clock.cancel()
 
 
 def _remove(draft: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from loom_jupyter.ui.plain import cut, visible
+from loom_jupyter.ui.plain import cut, exact
 
 ROW_LIMIT = 400
 """Rows of one file's diff that are shown."""
@@ -47,7 +47,7 @@ def _rows(diff: str) -> Iterator[Row]:
             old, new, inside = int(hunk[1]), int(hunk[2]), True
         elif inside and raw:
             kind, number = _place(raw[0], old, new)
-            yield Row(kind, number, visible(cut(raw[1:].rstrip("\r"))) if kind != "note" else visible(raw))
+            yield Row(kind, number, exact(cut(raw[1:].removesuffix("\r"))) if kind != "note" else exact(raw))
             old += kind in ("same", "removed")
             new += kind in ("same", "added")
 

@@ -45,7 +45,7 @@ def _awaited() -> Html:
 
 
 def _file(file: RankedFile, longest: float, links: Links) -> Html:
-    path, why = plain.line(file.path, 200), plain.line(families.why(file), 200)
+    path, why = plain.path(file.path), plain.line(families.why(file), 200)
     summary = tag(
         "summary",
         tag("span", str(file.rank), cls="rank"),

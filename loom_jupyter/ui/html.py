@@ -167,7 +167,7 @@ def diff(file: ProposedFile, limit: int | None = diffs.ROW_LIMIT, links: Links =
     rows = diffs.rows(file.diff, limit)
     first = next((row.number for row in rows if row.kind in ("added", "removed")), None)
     size = tag("span", tag("span", f"+{file.added}", cls="plus"), tag("span", f"−{file.removed}", cls="minus"))
-    label = f"Diff of {plain.line(file.path, 200)}"
+    label = f"Diff of {plain.path(file.path)}"
     return join(
         [
             tag("div", tag("span", links.to(file.path, first), cls="code"), size, cls="file"),

@@ -29,7 +29,7 @@ class Links:
 
     def to(self, path: str, line: int | None = None, words: str = "") -> Html:
         """Return `words` (the path, if empty) as a link to a line of a file, or as they are."""
-        said = plain.line(words or path, 200)
+        said = plain.line(words, 200) if words else plain.path(path)
         if self.base is None or len(path) > LONGEST or path.startswith("<"):  # <notebook> is no file
             return tag("span", said)
         # Quoted whole, so that no path can be taken for another scheme. Lines count from 0 (RFC 5147).

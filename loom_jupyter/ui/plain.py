@@ -5,20 +5,15 @@ from __future__ import annotations
 import html
 import re
 
+from loom_jupyter.hidden import exact, name, visible
+
+__all__ = ["LINE_LIMIT", "cut", "exact", "line", "lines", "markup", "path", "text_markup", "visible"]
+
 LINE_LIMIT = 400
 """Characters of a line that are shown."""
 
-# Terminal escapes, other control characters, zero-width characters and marks that turn the direction of writing.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
-)
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-
-
-def visible(text: str) -> str:
-    """Drop terminal colours and show other hidden characters by name, as ``⟨U+202E⟩``."""
-    text = _ANSI.sub("", text.replace("\r\n", "\n"))
-    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+# MathJax sets what lies between two of these in one piece of text; an element around one parts them.
+_MATHEMATICS = re.compile(r"\$|\\(?=[(\[]|begin\b)")
 
 
 def cut(line: str, limit: int = LINE_LIMIT) -> str:
@@ -31,6 +26,11 @@ def line(text: str, limit: int = LINE_LIMIT) -> str:
     return visible(cut(" ".join(text.split()), limit))
 
 
+def path(text: str, limit: int = 200) -> str:
+    """Return a path, or another name, as it is: one line with nothing hidden in it."""
+    return name(cut(text, limit))
+
+
 def lines(text: str) -> list[str]:
     """Return the lines of `text`, each safe to print and none endless."""
     return [visible(cut(part)) for part in text.replace("\r\n", "\n").split("\n")]
@@ -39,3 +39,8 @@ def lines(text: str) -> list[str]:
 def markup(text: str) -> str:
     """Return `text` for HTML, as text and never as markup."""
     return html.escape(visible(text), quote=True)
+
+
+def text_markup(text: str) -> str:
+    """Return `text` for the inside of an element: as `markup` does, and never set as mathematics."""
+    return _MATHEMATICS.sub(lambda found: f"<bdi>{found[0]}</bdi>", markup(text))

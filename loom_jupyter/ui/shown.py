@@ -57,7 +57,7 @@ def diff(diffs: Mapping[str, str]) -> Shown:
         ProposedFile(path=path, added=_count(text, "+"), removed=_count(text, "-"), diff=text)
         for path, text in diffs.items()
     ]
-    return Shown(plain.visible("".join(diffs.values())).rstrip(), join(html.diff(file, None) for file in files))
+    return Shown(plain.exact("".join(diffs.values())).rstrip(), join(html.diff(file, None) for file in files))
 
 
 def plan(run: Run) -> Shown:

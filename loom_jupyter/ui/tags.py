@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loom_jupyter.ui.plain import markup
+from loom_jupyter.ui.plain import markup, text_markup
 
 
 class Html(str):
@@ -35,7 +35,7 @@ def tag(name: str, *children: str, cls: str = "", sep: str = " ", **attributes: 
 
 def join(children: Iterable[str], sep: str = "") -> Html:
     """Return `children` one after the other."""
-    return Html(sep.join(child if isinstance(child, Html) else markup(child) for child in children if child))
+    return Html(sep.join(child if isinstance(child, Html) else text_markup(child) for child in children if child))
 
 
 def prose(text: str) -> Html:

@@ -128,7 +128,7 @@ def _status_line(view: RunView, now: float) -> Text:
 
 def diff(path: str, added: int, removed: int, unified: str, limit: int | None = diffs.ROW_LIMIT) -> Text:
     """Return one file's diff with line numbers and colours."""
-    out = Text.assemble((f"\n  {plain.line(path, 200)}", "bold"), f"  +{added} −{removed}")
+    out = Text.assemble((f"\n  {plain.path(path)}", "bold"), f"  +{added} −{removed}")
     for row in diffs.rows(unified, limit):
         number = "" if row.number is None else str(row.number)
         out.append(f"\n{number:>6} ", "dim")

@@ -85,7 +85,7 @@ def diff(file: ProposedFile, limit: int | None = diffs.ROW_LIMIT) -> str:
         f"{'' if row.number is None else row.number:>6} {diffs.SIGNS[row.kind]} {row.text}".rstrip()
         for row in diffs.rows(file.diff, limit)
     ]
-    return "\n".join([f"  {plain.line(file.path, 200)}  +{file.added} −{file.removed}", *rows])
+    return "\n".join([f"  {plain.path(file.path)}  +{file.added} −{file.removed}", *rows])
 
 
 def evidence(files: tuple[RankedFile, ...], total: int) -> str:
@@ -101,7 +101,7 @@ def evidence(files: tuple[RankedFile, ...], total: int) -> str:
 
 def _evidence_line(file: RankedFile, longest: float) -> str:
     bar = "".join(families.BLOCKS[s.family] * round(s.width * BAR) for s in families.shares(file, longest))
-    path = plain.line(file.path, 200)
+    path = plain.path(file.path)
     short = path if len(path) <= 32 else "…" + path[-31:]
     why = plain.line(families.why(file), 80)
     return f"  {file.rank:>2} {short:<32} {bar:<{BAR}} {figures.points(file.score):>6}  {why}"

@@ -127,11 +127,11 @@ def test_text_shows_the_score(shop: Path, opened: Open) -> None:
     assert f"{ledger.scores[0][1]:.1f}" in first
 
 
-def test_signs_that_terminals_and_pages_obey_are_shown_as_escapes(make: Callable[..., Path], opened: Open) -> None:
+def test_signs_that_terminals_and_pages_obey_are_shown_by_name(make: Callable[..., Path], opened: Open) -> None:
     name = "src/\x1b[2J\u202etariff\r.py"
     ledger = opened(make({name: "def tariff(): pass\n", "b.py": "x = tariff\n"})).rank("tariff")
     shown = [repr(ledger), ledger._repr_html_(), ledger.why(name), ledger.why_not("b.py"), ledger.why_not(name)]
     for text in shown:
         assert not set(text) & set("\x1b\u202e\r")
-    assert "\\x1b[2J\\u202etariff\\r.py" in repr(ledger)
+    assert "⟨U+001B⟩[2J⟨U+202E⟩tariff⟨U+000D⟩.py" in repr(ledger)
     assert ledger.evidence(name)

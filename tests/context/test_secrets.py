@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loom_jupyter.context import secret_rules
 from loom_jupyter.context.extract import extract
 from loom_jupyter.context.index import Index
 from loom_jupyter.context.secrets import MASK, masked, private_key_file
@@ -165,17 +164,3 @@ def test_index_map_and_commits_hold_no_secret(
     shown = packed.model_dump_json() + ledger.to_json() + repr(ledger) + ledger._repr_html_()
     assert "connect_1" in packed.render()
     assert [k for k, m in made.items() if secret_of(m) in shown] == []
-
-
-def test_the_list_is_kept_as_a_file_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret_rules, "data_dir", lambda: tmp_path)
-    fresh = [r.pattern for r in secret_rules.rules.__wrapped__()]
-    (file,) = tmp_path.iterdir()
-    assert [r.pattern for r in secret_rules.rules.__wrapped__()] == fresh
-    assert len(fresh) > 40
-    for damage in ("", "[1, 2]", '[["(", 0]]'):
-        file.write_text(damage)
-        assert [r.pattern for r in secret_rules.rules.__wrapped__()] == fresh
-    file.unlink()
-    tmp_path.chmod(0o500)
-    assert [r.pattern for r in secret_rules.rules.__wrapped__()] == fresh

@@ -14,7 +14,7 @@ from loom_jupyter.runs.view import RunView, view_of
 from loom_jupyter.ui import html, text
 from loom_jupyter.ui.links import Links
 
-ALLOWED = {"div", "span", "b", "i", "ol", "ul", "li", "pre", "details", "summary", "code", "a"}
+ALLOWED = {"div", "span", "b", "i", "ol", "ul", "li", "pre", "details", "summary", "code", "a", "bdi"}
 ATTRIBUTES = {
     "class", "href", "style", "title", "role", "tabindex", "open",
     "aria-hidden", "aria-label", "aria-live", "aria-valuemin", "aria-valuemax", "aria-valuenow",

@@ -4,7 +4,7 @@ import type { ProposedFile } from '../events';
 import { useHost } from '../host';
 import { hunks, key } from '../view/choice';
 import { parts } from '../view/diff';
-import { line } from '../view/plain';
+import { path as shownPath } from '../view/plain';
 import { Diff } from './Diff';
 
 interface Props {
@@ -31,7 +31,7 @@ export function ChangedFile({
     [file]
   );
   const all = keys.map(hunk => hunk.key);
-  const path = line(file.path, 300);
+  const path = shownPath(file.path);
   return (
     <div className="jp-Loom-changed">
       <div className="jp-Loom-fileHead">

@@ -12,7 +12,7 @@ import {
   why
 } from '../view/families';
 import { points } from '../view/figures';
-import { line } from '../view/plain';
+import { line, path as shownPath } from '../view/plain';
 
 const ROWS_SHOWN = 12;
 
@@ -28,7 +28,7 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
   const [shown, setShown] = useState(false);
   const rows = file.rows.filter(row => !hidden.has(familyOf(row)));
   const weaker = Math.max(0, rows.length - ROWS_SHOWN) + (file.more ?? 0);
-  const path = line(file.path, 300);
+  const path = shownPath(file.path);
   return (
     <li className="jp-Loom-file">
       <div className="jp-Loom-fileHead">

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+
 import { describe, expect, it } from 'vitest';
 
 import { Messages } from '../follow';
@@ -6,7 +9,7 @@ import { fits, parts, side } from '../view/diff';
 import { shares, why } from '../view/families';
 import * as figures from '../view/figures';
 import { outcome } from '../view/outcome';
-import { block, line } from '../view/plain';
+import { block, exact, line, path } from '../view/plain';
 import { rail } from '../view/rail';
 import { viewOf } from '../view/reduce';
 import { named, whyNot } from '../view/whynot';
@@ -186,4 +189,21 @@ it('writes figures as the panel does', () => {
   expect(figures.duration(720)).toBe('12 min');
   expect(figures.tokens(1140, 27.2)).toBe('1,140 tok · 27/s');
   expect(figures.points(-2.5)).toBe('−2.5');
+});
+
+describe('hidden characters', () => {
+  const samples = JSON.parse(
+    readFileSync(resolve('../tests/fixtures/hidden.json'), 'utf8')
+  ) as Record<string, string>;
+
+  it.each(Object.entries(samples))('%j is shown as in Python', (text, said) => {
+    expect(exact(text)).toBe(said);
+  });
+
+  it('are shown in the parts of a diff and in paths', () => {
+    expect(block('a\u200bb\u001b[8mc', exact)).toBe(
+      'a⟨U+200B⟩b⟨U+001B⟩[8mc'
+    );
+    expect(path('a\n\u202eb.py')).toBe('a⟨U+000A⟩⟨U+202E⟩b.py');
+  });
 });
