@@ -282,9 +282,10 @@ class Server:
         if error.status in (404, 405):
             return ModelError(f"{place} knows no such model or path ({error.text}); check the address.")
         if 300 <= error.status < 400:
+            other = error.text or "another address"
             return ModelError(
-                f"{place} redirects to {error.text or 'another address'}, and Loom follows no redirect, which "
-                "would take your key along. If you trust that address, give it instead."
+                f"{place} redirects to {other}, and Loom follows no redirect, which would take your key along. "
+                "If you trust that address, give it instead."
             )
         return ModelError(f"{place} refused the request ({error.status}: {error.text}).")
 
