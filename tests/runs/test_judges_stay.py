@@ -114,13 +114,17 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "text", "check", "words"), CASES, ids=[f"{c[0]}-{c[2]}" for c in CASES])
-@pytest.mark.parametrize("solves", [True, False])
+@pytest.mark.parametrize(
+    ("path", "text", "check", "words", "solves"),
+    [*((*case, True) for case in CASES), *((*case, False) for case in CASES[::3])],
+)
 def test_no_candidate_touches_what_fails(
     tmp_path: Path, answers: Answers, path: str, text: str, check: str, words: str, solves: bool
 ) -> None:
     answers(solves=solves)
-    run = Loom(project(tmp_path / "work", {path: text})).run(words, check=check, tagged=[path], budget=6)
+    run = Loom(project(tmp_path / "work", {path: text})).run(
+        words, check=check, tagged=[path], budget=6 if solves else 3
+    )
     assert run.wait(90)
     assert touched(run) <= {"prices.py"}
     assert (run.proposal is not None and run.proposal.passed is True) is solves
@@ -171,7 +175,7 @@ def test_a_run_is_not_applied_on_tests_that_changed_meanwhile(tmp_path: Path, an
     assert any("test_prices.py has changed" in e.text for e in run.events() if e.type == "notice")
 
 
-@pytest.mark.parametrize("path", ["conftest.py", "sitecustomize.py", "pytest.ini"])
+@pytest.mark.parametrize("path", ["conftest.py", "sitecustomize.py", "pytest.toml"])
 def test_nothing_that_judges_is_created_unasked(tmp_path: Path, answers: Answers, path: str) -> None:
     root = project(tmp_path / "work", {"test_prices.py": TEST})
     answers(plan=PLAN.replace('"change"', '"create"'))

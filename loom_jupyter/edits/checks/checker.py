@@ -130,7 +130,9 @@ class Checker:
                 found = self._noted(self._known) if self._known else self._cold(self._timeout, on_output)
                 self._untouched.learn()
                 self._staged.restore()
-                self.judges = with_failures(self.judges, found.raw, found.cases or (), self._staged.root)
+                self.judges = with_failures(
+                    self.judges, found.raw, found.cases or (), self._staged.root, self._untouched.paths
+                )
                 self._before = found
         finally:
             self._ran.set()

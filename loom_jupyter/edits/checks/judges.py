@@ -14,7 +14,7 @@ from loom_jupyter.context.languages import is_test
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.settings import changed_setting, command_of
 from loom_jupyter.edits.text import decode
-from loom_jupyter.edits.weakening import looser
+from loom_jupyter.edits.weakening import looser, weakened
 
 _SEPARATORS = frozenset(";&|()<>\n")
 _WRAPPERS = frozenset(
@@ -157,9 +157,21 @@ class Judges:
                     if less
                     else f"changes {setting} of {path}, which the check judges by"
                 )
+        inline = _inline_tests(path, before), _inline_tests(path, after)
+        if inline[0] and inline[0] != inline[1]:
+            if not asked:
+                return f"changes the tests in {path}, which the check judges by"
+            if less := weakened(path, *inline):
+                return less
         if path in self.examples and (lost := _examples(before) - _examples(after) if not asked else set()):
             return f"changes an example that the check judges by: {min(lost)[:60]}"
         return None
+
+
+def _inline_tests(path: str, text: str) -> str:
+    """Return the tests that stand at the end of a program file, as Rust has it; empty where there are none."""
+    start = text.find("#[cfg(test)]") if path.endswith(".rs") else -1
+    return text[start:] if start >= 0 else ""
 
 
 def shadows(path: str) -> bool:
@@ -255,7 +267,7 @@ def _examples(text: str) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # A docstring whose examples are malformed is no doctest.
+            # A docstring with malformed examples is not a doctest.
             with contextlib.suppress(ValueError):
                 for one in doctest.DocTestParser().get_examples(ast.get_docstring(node) or ""):
                     skipped = "skipped: " if "+SKIP" in one.source else ""

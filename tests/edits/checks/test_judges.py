@@ -14,6 +14,7 @@ PROGRAM = (
     "import sys\n\n\ndef main():\n    if not sys.argv:\n        sys.exit(1)\n\n\n"
     "if __name__ == '__main__':\n    sys.exit(main())\n"
 )
+RUST = "fn f() -> i32 { 1 }\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn a() { assert_eq!(f(), 2); }\n}\n"
 FILES = {
     "app.py": PROGRAM,
     "src/app.py": PROGRAM,
@@ -140,6 +141,13 @@ def test_where_failing_tests_come_from(root: Path, output: str, files: set[str])
     assert with_failures(Judges(), output, (), root).files == files
 
 
+def test_a_test_in_another_folder_is_found_by_the_end_of_its_path(root: Path) -> None:
+    output = "FAILED prices.py::test_a - assert 0\n"
+    (root / "tools/prices.py").write_text("def test_a():\n    assert 0\n")
+    assert with_failures(Judges(), output, (), root, ["app.py", "tools/prices.py"]).files == {"tools/prices.py"}
+    assert with_failures(Judges(), output, (), root, ["a/prices.py", "tools/prices.py"]).files == set()
+
+
 def test_doctests_that_fail_name_no_file_that_judges(root: Path) -> None:
     for output in ("FAILED doc.py::doc.f\n", 'File "doc.py", line 3, in doc.f\nFailed example:\n    f()\n'):
         found = with_failures(Judges(), output, (), root)
@@ -169,6 +177,10 @@ def test_a_long_line_or_many_empty_ones_cost_nothing(root: Path) -> None:
         ("pytest/__init__.py", None, "x = 1\n", False, "changes how the check runs"),
         ("a.pth", None, "import os\n", False, "changes how the check runs"),
         ("new.py", None, "x = 1\n", False, None),
+        ("src/lib.rs", RUST, RUST.replace("fn f", "pub fn f"), False, None),
+        ("src/lib.rs", RUST, RUST.replace("2)", "3)"), False, "changes the tests in src/lib.rs"),
+        ("src/lib.rs", RUST, RUST.replace("2)", "3)"), True, None),
+        ("src/lib.rs", RUST, RUST.replace("assert_eq!(f(), 2);", ""), True, "weakens a test"),
         ("pyproject.toml", "[project]\nname = 'a'\n", "[project]\nname = 'b'\n", False, None),
         ("pyproject.toml", "", "[tool.pytest.ini_options]\naddopts = '-k x'\n", False, "tests"),
         ("pyproject.toml", "", "[tool.pytest.ini_options]\naddopts = '-k x'\n", True, "weakens a test"),
