@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Iterator, Set
 
 from loom_jupyter.context.languages import is_test
 from loom_jupyter.edits import names, statements, syntax
@@ -13,6 +13,7 @@ from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.syntax import canonical
 from loom_jupyter.edits.text import decode
+from loom_jupyter.edits.weakening import weakened
 
 __all__ = ["canonical", "gate", "gate_change", "is_test", "other_assertion"]
 
@@ -34,16 +35,27 @@ _PLACEHOLDER = re.compile(
     re.I | re.M,
 )
 _BARE_DOTS = ("...", "…")
-_SKIPS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "SkipTest", "importorskip"})
+# Leave at once, or become another program: no test runner can report any more.
+_EXITS = frozenset({"_exit", "execv", "execve", "execvp", "execvpe", "execl", "execle", "execlp", "execlpe"})
 
 
-def gate_change(change: FileChange, known: Set[str] = frozenset()) -> str | None:
+def gate_change(
+    change: FileChange, known: Set[str] = frozenset(), *, judges: bool = False, may_end: bool = False
+) -> str | None:
     """Judge one change as :func:`gate` does, decoding its bytes as they are encoded."""
     before = None if change.before is None else decode(change.path, change.before)[0]
-    return gate(change.path, before, decode(change.path, change.after)[0], known)
+    return gate(change.path, before, decode(change.path, change.after)[0], known, judges=judges, may_end=may_end)
 
 
-def gate(path: str, before: str | None, after: str, known: Set[str] = frozenset()) -> str | None:
+def gate(
+    path: str,
+    before: str | None,
+    after: str,
+    known: Set[str] = frozenset(),
+    *,
+    judges: bool = False,
+    may_end: bool = False,
+) -> str | None:
     """Say in one line why a new text is refused, or None if a check may judge it.
 
     Parameters
@@ -54,11 +66,19 @@ def gate(path: str, before: str | None, after: str, known: Set[str] = frozenset(
         The whole file's text; `before` is None for a new file.
     known
         Names that a notebook's cells may read without a definition in them: the kernel's variables.
+    judges
+        Whether the file judges although its path does not say so: a script that the check runs.
+    may_end
+        Whether code that newly ends its process with a good status is let through.
     """
     old = before or ""
     reason = syntax.problem(path, old, after)
-    for rule in (_placeholder, _unchanged, _weakened):
+    for rule in (_placeholder, _unchanged):
         reason = reason or rule(path, old, after)
+    if old and (judges or is_test(path)):
+        reason = reason or weakened(path, old, after)
+    elif not may_end and path.endswith(syntax.PYTHON):
+        reason = reason or _ends_well(old, after)
     return reason or _undefined(path, old, after, known)
 
 
@@ -92,17 +112,26 @@ def _undefined(path: str, before: str, after: str, known: Set[str]) -> str | Non
     return f"uses undefined {', '.join(sorted(fresh))}" if fresh else None
 
 
-def _weakened(path: str, before: str, after: str) -> str | None:
-    if not before or not is_test(path) or not path.endswith(syntax.PYTHON):
-        return None
+def _ends_well(before: str, after: str) -> str | None:
+    """Say that a program ends its process as if all were well: whatever checks it would then pass."""
     try:
-        old, new = _strength(statements.parsed(before)), _strength(statements.parsed(after))
+        old, new = (Counter(_good_ends(statements.parsed(text))) for text in (before, after))
     except (SyntaxError, ValueError):
-        return None  # It could not run before; nothing can be weakened.
-    for what in ("tests", "assertions"):
-        if new[what] < old[what]:
-            return f"weakens a test: {old[what] - new[what]} {what} fewer"
-    return "weakens a test: skips it" if new["skips"] > old["skips"] else None
+        return None
+    added = next(iter(new - old), None)
+    return f"ends the process as if it had passed: {added[:60]}" if added else None
+
+
+def _good_ends(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _EXITS and ast.unparse(node.value) in ("os", "posix"):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit", "quit", "SystemExit"):
+            status = node.args[0] if node.args else None
+            if status is None or (isinstance(status, ast.Constant) and not status.value):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id == "SystemExit":
+            yield ast.unparse(node)
 
 
 def other_assertion(before: str, after: str) -> str | None:
@@ -117,16 +146,3 @@ def other_assertion(before: str, after: str) -> str | None:
 
 def _assertions(tree: ast.AST) -> list[str]:
     return [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Assert)]
-
-
-def _strength(tree: ast.AST) -> dict[str, int]:
-    found = {"tests": 0, "assertions": 0, "skips": 0}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found["tests"] += node.name.startswith("test")
-        elif isinstance(node, ast.Assert):
-            found["assertions"] += not isinstance(node.test, ast.Constant)
-        elif isinstance(node, ast.Attribute):
-            found["assertions"] += node.attr.startswith("assert") or node.attr in ("raises", "warns")
-            found["skips"] += node.attr in _SKIPS
-    return found

@@ -233,3 +233,30 @@ def test_a_verdict_is_quick() -> None:
 )
 def test_a_cell_keeps_its_assertions(after: str, said: str | None) -> None:
     assert other_assertion("x = g(1)\nassert x == 5", after) == said
+
+
+@pytest.mark.parametrize(
+    ("line", "ends"),
+    [
+        ("os._exit(0)", True),
+        ("sys.exit()", True),
+        ("sys.exit(0)", True),
+        ("raise SystemExit", True),
+        ("raise SystemExit(None)", True),
+        ("quit()", True),
+        ("os.execv('/bin/true', ['true'])", True),
+        ("atexit.register(os._exit, 0)", True),
+        ("sys.exit(2)", False),
+        ("sys.exit('no such zone')", False),
+        ("raise SystemExit(main())", False),
+    ],
+)
+def test_a_program_that_newly_ends_well_is_refused(line: str, ends: bool) -> None:
+    before = (
+        "import atexit\nimport os\nimport sys\n\n\ndef main():\n    return os.sep + sys.prefix + str(atexit)\n"
+    )
+    after = before.replace("    return", f"    if os.sep:\n        {line}\n    return")
+    reason = gate("a.py", before, after)
+    assert ("ends the process" in reason if reason else False) is ends
+    assert gate("a.py", before, after, may_end=True) is None
+    assert gate("a.py", after, after.replace("    return", "    print(1)\n    return")) is None

@@ -1,0 +1,255 @@
+"""What a proposal may not do to a test, whoever asked for what."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from loom_jupyter.edits.gate import gate
+from loom_jupyter.edits.weakening import weakened
+
+BEFORE = """\
+import unittest
+from contextlib import suppress
+
+import pytest
+from prices import price, table
+
+CASES = [(1, 4.9), (2, 4.9), (3, 7.2)]
+
+
+def check(value, wanted):
+    assert value == wanted
+
+
+def test_bound():
+    weight = 2
+    assert price(weight) == 4.9
+    assert price(3) == 7.2, "the large one"
+
+
+@pytest.mark.parametrize(("weight", "wanted"), CASES)
+def test_cases(weight, wanted):
+    assert price(weight) == pytest.approx(wanted, abs=0.01)
+
+
+def test_loop():
+    for weight in (1, 2):
+        assert price(weight) == 4.9
+
+
+def test_raises():
+    with pytest.raises(ValueError, match="weight"):
+        price(-1)
+
+
+@pytest.fixture(params=["AT", "DE"])
+def zone(request):
+    return request.param
+
+
+class PriceTest(unittest.TestCase):
+    def test_one(self):
+        self.assertEqual(price(1), 4.9)
+        self.assertAlmostEqual(price(2), 4.9, places=3)
+        self.assertIn("AT", table())
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    assert price(weight) == 4.9\n", "    price(weight)\n"),
+        ("    assert price(weight) == 4.9\n", "    pass\n"),
+        ("assert price(weight) == 4.9\n    assert price(3)", "assert True\n    assert price(3)"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) == price(weight)\n"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) == 4.9 or True\n"),
+        ("assert price(weight) == 4.9\n", "assert price(weight)\n"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) is not None\n"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) != 7\n"),
+        ("assert price(weight) == 4.9\n", "assert (price(weight), 4.9)\n"),
+        ("assert price(weight) == 4.9\n", "assert isinstance(price(weight), float)\n"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) in (4.9, 7.2)\n"),
+        ("assert price(weight) == 4.9\n", "assert 4.9 == 4.9\n"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) == pytest.approx(4.9, rel=0.5)\n"),
+        ("assert price(weight) == 4.9\n", "assert round(price(weight), 0) == 4.9\n"),
+        ("    weight = 2\n", "    return\n"),
+        ("    weight = 2\n", "    weight = 2\n    if weight:\n        return\n"),
+        ("    weight = 2\n", "    pytest.skip('flaky')\n"),
+        ("    weight = 2\n", "    raise unittest.SkipTest\n"),
+        ("    weight = 2\n", "    weight = 2\n    yield\n"),
+        ("    assert price(weight) == 4.9\n", "    if weight > 5:\n        assert price(weight) == 4.9\n"),
+        ("    assert price(weight) == 4.9\n", "    if False:\n        assert price(weight) == 4.9\n"),
+        ("    assert price(weight) == 4.9\n", "    while 0:\n        assert price(weight) == 4.9\n"),
+        (
+            "    assert price(weight) == 4.9\n",
+            "    try:\n        assert price(weight) == 4.9\n    except AssertionError:\n        pass\n",
+        ),
+        (
+            "    assert price(weight) == 4.9\n",
+            "    try:\n        assert price(weight) == 4.9\n    except:\n        pass\n",
+        ),
+        (
+            "    assert price(weight) == 4.9\n",
+            "    with suppress(Exception):\n        assert price(weight) == 4.9\n",
+        ),
+        (
+            "    assert price(weight) == 4.9\n",
+            "    with pytest.raises(AssertionError):\n        assert price(weight) == 4.9\n",
+        ),
+        ("def test_bound", "def bound"),
+        ("def test_bound", "def test_limit"),
+        ("def test_bound", "async def test_bound"),
+        ("def test_bound", "@pytest.mark.skip\ndef test_bound"),
+        ("def test_bound", "@pytest.mark.skipif(True, reason='x')\ndef test_bound"),
+        ("def test_bound", "@pytest.mark.xfail(strict=False)\ndef test_bound"),
+        ("def test_bound", "@unittest.expectedFailure\ndef test_bound"),
+        ("def test_bound", "@pytest.fixture\ndef test_bound"),
+        ("def test_bound", "def quiet(f):\n    return lambda: None\n\n\n@quiet\ndef test_bound"),
+        ("import pytest\n", "import pytest\n\npytestmark = pytest.mark.skip\n"),
+        ("import pytest\n", "import pytest\n\npytest.skip(allow_module_level=True)\n"),
+        ("import pytest\n", "import pytest\n\ncollect_ignore = ['test_prices.py']\n"),
+        ("import pytest\n", "import pytest\n\n\ndef pytest_collection_modifyitems(items):\n    items.clear()\n"),
+        ("import pytest\n", "import pytest\n\nnumpy = pytest.importorskip('no_such_module')\n"),
+        (
+            "from prices import price, table\n",
+            "from prices import table\n\n\ndef price(weight):\n    return 4.9\n",
+        ),
+        ("(2, 4.9), (3, 7.2)]", "(3, 7.2)]"),
+        ('"wanted"), CASES)', '"wanted"), CASES[:1])'),
+        ('"wanted"), CASES)', '"wanted"), [])'),
+        ("abs=0.01", "abs=10"),
+        ("abs=0.01", "rel=1e9"),
+        ("in (1, 2):", "in (1,):"),
+        ("in (1, 2):", "in ():"),
+        ("in (1, 2):", "in []:"),
+        ("raises(ValueError", "raises(Exception"),
+        ('    with pytest.raises(ValueError, match="weight"):\n        price(-1)\n', "    price(-1)\n"),
+        ('params=["AT", "DE"]', 'params=["AT"]'),
+        ("class PriceTest(unittest.TestCase):", "class PriceTest:"),
+        ("class PriceTest(unittest.TestCase):", "class PriceTest(unittest.TestCase):\n    __test__ = False\n"),
+        ("class PriceTest(unittest.TestCase):", "class Prices(unittest.TestCase):"),
+        ("    def test_one", "    def __init__(self): pass\n\n    def test_one"),
+        ("    def test_one", "    @unittest.skip('x')\n    def test_one"),
+        ("assertEqual(price(1), 4.9)", "assertEqual(price(1), price(1))"),
+        ("assertEqual(price(1), 4.9)", "assertTrue(price(1))"),
+        ("assertEqual(price(1), 4.9)", "assertTrue(True)"),
+        ("places=3", "places=0"),
+        ('self.assertIn("AT", table())', "table()"),
+        ("    assert value == wanted\n", "    pass\n"),
+        ("def test_loop", "def test_bound():\n    pass\n\n\ndef test_loop"),
+        ("class PriceTest", "test_bound = None\n\n\nclass PriceTest"),
+        ("class PriceTest", "del test_bound\n\n\nclass PriceTest"),
+    ],
+)
+def test_a_python_test_may_not_assert_less(old: str, new: str) -> None:
+    assert BEFORE.count(old) >= 1
+    after = BEFORE.replace(old, new, 1)
+    ast.parse(after)
+    assert "weakens a test: " in (gate("tests/test_prices.py", BEFORE, after) or "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("== 4.9\n    assert price(3)", "== 5.1\n    assert price(3)"),
+        ("(3, 7.2)]", "(3, 7.2), (4, 7.2)]"),
+        ("abs=0.01", "abs=0.001"),
+        ("assert price(weight) == 4.9\n", "assert price(weight) == pytest.approx(4.9)\n"),
+        ("assert price(weight) == 4.9\n", "found = price(weight)\n    assert found == 4.9, found\n"),
+        ("class PriceTest", "def test_more():\n    assert price(9) == 7.2\n\n\nclass PriceTest"),
+        ("places=3", "places=5"),
+        ("    weight = 2\n", "    weight = 1 + 1\n"),
+        ("in (1, 2):", "in (1, 2, 1.5):"),
+        (
+            "    for weight in (1, 2):\n        assert price(weight)",
+            "    assert price(1) == 4.9\n    assert price(2)",
+        ),
+        ("def test_bound", "@pytest.mark.slow\ndef test_bound"),
+    ],
+)
+def test_a_python_test_may_assert_more_or_something_else(old: str, new: str) -> None:
+    assert BEFORE.count(old) >= 1
+    assert gate("tests/test_prices.py", BEFORE, BEFORE.replace(old, new, 1)) is None
+
+
+JS = "it('bound', () => {\n    expect(price(2)).toBe(4.9);\n});\ntest('b', () => {});\n"
+GO = 'package a\nfunc TestA(t *testing.T) {\n\tif price(2) != 4.9 {\n\t\tt.Errorf("no")\n\t}\n}\n'
+RUST = "#[test]\nfn bound() {\n    assert_eq!(price(2), 4.9);\n}\n"
+JAVA = "class PriceTest {\n  @Test\n  void bound() {\n    assertEquals(4.9, price(2));\n  }\n}\n"
+RUBY = "it 'bound' do\n  expect(price(2)).to eq 4.9\nend\n"
+CS = "[Fact]\npublic void Bound() {\n  Assert.Equal(4.9, Price(2));\n}\n"
+CPP = "TEST(Price, Bound) {\n  EXPECT_EQ(price(2), 4.9);\n}\n"
+R = "test_that('bound', {\n  expect_equal(price(2), 4.9)\n})\n"
+JULIA = '@testset "bound" begin\n    @test price(2) == 4.9\nend\n'
+SHELL = "#!/bin/sh\nset -e\npython verify.py\ndiff out.txt wanted.txt\n"
+PHP = "<?php\nfunction testBound() {\n  $this->assertSame(4.9, price(2));\n}\n"
+SNAP = "exports[`bound 1`] = `4.9`;\n\nexports[`more 1`] = `7.2`;\n"
+FEATURE = "Feature: prices\n  Scenario: bound\n    When 2 kg\n    Then 4.9\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "old", "new"),
+    [
+        ("a.test.js", JS, "    expect(price(2)).toBe(4.9);\n", ""),
+        ("a.test.js", JS, "expect(price(2)).toBe(4.9)", "expect(true).toBe(true)"),
+        ("a.test.js", JS, "    expect", "    // expect"),
+        ("a.test.js", JS, "it('bound'", "it.skip('bound'"),
+        ("a.test.js", JS, "it('bound'", "xit('bound'"),
+        ("a.test.js", JS, "test('b'", "test.only('b'"),
+        ("a.test.js", JS, "'bound'", "'limit'"),
+        ("a.test.ts", JS, "test('b', () => {});", ""),
+        ("a_test.go", GO, 't.Errorf("no")', "_ = 1"),
+        ("a_test.go", GO, "{\n\tif", "{\n\tt.Skip()\n\tif"),
+        ("a_test.go", GO, "TestA", "testA"),
+        ("tests/it.rs", RUST, "assert_eq!(price(2), 4.9);", "price(2);"),
+        ("tests/it.rs", RUST, "#[test]\n", "#[test]\n#[ignore]\n"),
+        ("tests/it.rs", RUST, "#[test]\n", ""),
+        ("PriceTest.java", JAVA, "assertEquals(4.9, price(2))", "price(2)"),
+        ("PriceTest.java", JAVA, "@Test", "@Disabled @Test"),
+        ("PriceTest.java", JAVA, "assertEquals(4.9, price(2))", "assertTrue(true)"),
+        ("spec/a_spec.rb", RUBY, "it 'bound'", "xit 'bound'"),
+        ("spec/a_spec.rb", RUBY, "  expect", "  # expect"),
+        ("PriceTests.cs", CS, "[Fact]", '[Fact(Skip = "x")]'),
+        ("PriceTests.cs", CS, "Assert.Equal(4.9, Price(2))", "Price(2)"),
+        ("a_test.cpp", CPP, "EXPECT_EQ(price(2), 4.9);", ""),
+        ("a_test.cpp", CPP, "Bound", "DISABLED_Bound"),
+        ("tests/testthat/test-a.R", R, "expect_equal(price(2), 4.9)", "price(2)"),
+        ("tests/testthat/test-a.R", R, "  expect_equal", "  skip('x')\n  expect_equal"),
+        ("test/runtests.jl", JULIA, "@test price", "@test_skip price"),
+        ("test/runtests.jl", JULIA, "    @test price(2) == 4.9\n", ""),
+        ("run_tests.sh", SHELL, "diff out.txt wanted.txt\n", ""),
+        ("run_tests.sh", SHELL, "python verify.py", "python verify.py || true"),
+        ("run_tests.sh", SHELL, "set -e\n", "set -e\nexit 0\n"),
+        ("tests/PriceTest.php", PHP, "$this->assertSame(4.9, price(2));", ""),
+        ("a.snap", SNAP, "exports[`bound 1`] = `4.9`;\n", ""),
+        ("a.feature", FEATURE, "    Then 4.9\n", ""),
+        ("a.feature", FEATURE, "  Scenario", "  @skip\n  Scenario"),
+    ],
+)
+def test_tests_of_other_languages_may_not_assert_less(path: str, before: str, old: str, new: str) -> None:
+    assert before.count(old) >= 1
+    assert "weakens a test: " in (weakened(path, before, before.replace(old, new)) or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        *(("a.test.js", JS), ("a_test.go", GO), ("tests/it.rs", RUST), ("PriceTest.java", JAVA)),
+        *(("spec/a_spec.rb", RUBY), ("PriceTests.cs", CS), ("a_test.cpp", CPP), ("test-a.R", R), ("a.snap", SNAP)),
+        *(("runtests.jl", JULIA), ("run_tests.sh", SHELL), ("tests/a.php", PHP), ("a.feature", FEATURE)),
+    ],
+)
+def test_another_expected_value_is_not_weaker(path: str, text: str) -> None:
+    assert weakened(path, text, text.replace("4.9", "5.1")) is None
+
+
+def test_no_test_of_this_project_is_weaker_than_itself() -> None:
+    for file in sorted(Path(__file__).parents[1].rglob("test_*.py")):
+        text = file.read_text("utf-8")
+        assert (
+            weakened(str(file), text, f"{text}\n\ndef test_one_more():\n    assert {len(text)} == len('x')\n")
+            is None
+        )
