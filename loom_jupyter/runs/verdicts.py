@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loom_jupyter.context import secrets
+from loom_jupyter.edits.checks.cases import missing
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.report import essence
 from loom_jupyter.pipeline.contracts import Trial
@@ -15,7 +16,7 @@ def verdict(result: CheckResult, before: CheckResult | None) -> Trial:
     """Judge one candidate.
 
     A check that passed before cannot tell a repair from no repair: with it, a candidate stays unchecked.
-    A check that passes by running fewer tests than before does not pass.
+    A check that passes by running fewer tests than before, or without any report of them, does not pass.
     """
     fewer = _fewer(result, before) if result.passed else None
     as_before = result.passed and not fewer and before is not None and before.passed
@@ -38,11 +39,16 @@ def hopeless(before: CheckResult) -> str | None:
 
 
 def _fewer(result: CheckResult, before: CheckResult | None) -> str | None:
-    """Say that fewer tests ran, where both results tell how many."""
-    if before is None or before.tests is None or before.timed_out:
+    """Say that fewer tests ran, where both results tell how many, or that it is not known whether any did."""
+    if before is None:
         return None
+    if before.cases and result.cases is not None and (gone := missing(before.cases, result.cases)):
+        return gone
+    if before.tests is None or before.timed_out:
+        ended = before.cases and result.cases is None and result.tests is None
+        return "ends before its tests are reported" if ended else None
     # A failing test may err in its teardown as well, and count twice.
-    was, now = _ran(before) - before.tests.errors, _ran(result)
+    was, now = max(_ran(before) - before.tests.errors, int(_ran(before) > 0)), _ran(result)
     return f"runs {now} test{'s' * (now != 1)} where {was} ran before" if now < was else None
 
 

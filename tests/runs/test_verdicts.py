@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from loom_jupyter.edits.checks.cases import CaseEnd
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.report import Counts
 from loom_jupyter.runs.verdicts import hopeless, verdict
@@ -60,3 +63,40 @@ def test_the_score_is_the_share_of_tests_that_pass() -> None:
 def test_a_check_that_no_candidate_can_pass_is_told(before: CheckResult, says: str | None) -> None:
     told = hopeless(before)
     assert (told is None) if says is None else (told is not None and says in told)
+
+
+P, F, S, U = CaseEnd.PASSED, CaseEnd.FAILED, CaseEnd.SKIPPED, CaseEnd.UNREAD
+A, B, B2 = ("tests.test_a", "test_a"), ("tests.test_a.TestB", "test_b[1]"), ("tests.test_a.TestB", "test_b[2]")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({A: F, B: P}, {A: P, B: P}, None),
+        ({A: F, B: P}, {A: P, B: P, B2: P}, None),
+        ({A: F, B: P, B2: S}, {A: P, B2: P, B: S}, None),
+        ({A: F, B: P}, {A: P}, "tests.test_a.TestB.test_b no longer runs"),
+        ({A: F, B: P}, {A: S, B: P}, "tests.test_a.test_a is skipped now"),
+        ({A: F, B: P, B2: P}, {A: P, B: P}, "tests.test_a.TestB.test_b no longer runs"),
+        ({("", "tests.test_a"): U}, {A: P, B: P}, None),
+        ({("", "tests.test_a"): U}, {}, "no test of tests.test_a passes"),
+        ({("", "tests.test_a"): U}, {A: S}, "no test of tests.test_a passes"),
+        ({A: F}, {("other", "test_c"): P}, None),
+    ],
+)
+def test_every_test_that_ran_before_must_pass(
+    before: dict[tuple[str, str], CaseEnd], after: dict[tuple[str, str], CaseEnd], said: str | None
+) -> None:
+    red, green = replace(result(False), cases=before), replace(result(True, Counts(passed=9)), cases=after)
+    found = verdict(green, red)
+    assert found.passed is (said is None)
+    assert said is None or found.reason == said
+
+
+def test_a_check_that_ends_without_its_report_does_not_pass() -> None:
+    for before in (
+        replace(result(False), cases={A: F}),
+        result(False, Counts(errors=1)),
+        result(False, Counts(failed=1)),
+    ):
+        assert verdict(result(True), before).passed is False

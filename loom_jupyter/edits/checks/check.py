@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loom_jupyter.edits.checks import supervisor
+from loom_jupyter.edits.checks.cases import Cases
 from loom_jupyter.edits.checks.environment import check_environment
 from loom_jupyter.edits.checks.report import Counts, clean, command_problem, counts, summarise, trim
 from loom_jupyter.edits.checks.watch import Output, attend
@@ -46,6 +47,8 @@ class CheckResult:
         Counts, where the output tells them.
     raw
         The whole output, bounded to its first 64 and last 192 KiB, with paths of the copy made relative.
+    cases
+        Every test that ran and how it ended, where pytest reported that.
     """
 
     passed: bool
@@ -58,6 +61,7 @@ class CheckResult:
     cancelled: bool = False
     out_of_memory: bool = False
     raw: str = ""
+    cases: Cases | None = None
 
 
 def run_check(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.checks.cases import reporting, take_cases, without_report
 from loom_jupyter.edits.checks.check import CheckResult, Ended, result, run_check
 from loom_jupyter.edits.checks.evidence import PLUGIN, TRACING, Evidence, collect, trace_check, tracing
+from loom_jupyter.edits.checks.judges import Judges, of_command, with_failures
 from loom_jupyter.edits.checks.report import duration, failing_tests
+from loom_jupyter.edits.checks.untouched import Untouched
 from loom_jupyter.edits.checks.warm import Warm, warmable
+from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
 
 _SCREENED = 20
@@ -40,6 +44,7 @@ class Checker:
     make failing candidates cheap: pytest stays imported (`warm`), and the tests that fail now are run first and
     alone. A session's cells run in a warm process in the same way, all of them. Both are proved on the code as it
     is, where they must fail in the same way, and a candidate that passes so is confirmed by the command itself.
+    Before that, what judges is put back byte for byte; a run that changes it does not pass.
 
     Parameters
     ----------
@@ -84,6 +89,9 @@ class Checker:
         self._ran = threading.Event()
         self._prepared = threading.Event()
         self._closing = threading.Event()
+        self.judges: Judges = of_command(command, staged.root)
+        self._untouched = Untouched(staged, lambda: self.judges)
+        self._trusted = False
 
     def __enter__(self) -> Checker:
         return self
@@ -114,7 +122,11 @@ class Checker:
         try:
             with self._alone:
                 found = self._noted(self._known) if self._known else self._cold(self._timeout, on_output)
+                self._untouched.learn()
                 self._staged.restore()
+                self.judges = with_failures(
+                    self.judges, found.raw, found.cases or (), self._staged.root, self._untouched.paths
+                )
                 self._before = found
         finally:
             self._ran.set()
@@ -158,10 +170,19 @@ class Checker:
         if not self._wait():
             return result(Ended("cancelled", 143, 0.0, ""), self._timeout)
         with self._alone:
+            if not self._trusted:
+                # So far only the code as it is has run.
+                self._untouched.trust()
+                self._trusted = True
             try:
                 return self._judge(changes)
             finally:
                 self._staged.restore()
+
+    def outdated(self) -> str | None:
+        """Return a file that judges and has changed in the workspace since the copy was made; None if none has."""
+        with self._alone:
+            return self._untouched.outdated()
 
     def _wait(self) -> bool:
         """Wait until candidates can be tried; False if the user stopped that."""
@@ -185,27 +206,42 @@ class Checker:
             found = warm.run(timeout=limit, cancel=self._cancel)
             if warm.alive and not found.passed:
                 return self._noted(found, warm=True)
-            self._anew(changes)
-        return self._cold(self._limit())
+        self._anew(changes)
+        return self._verdict(changes)
 
     def _anew(self, changes: Sequence[FileChange]) -> None:
         """Put the candidate into a pristine copy again: no run may see what another left behind."""
         self._staged.restore()
+        self._untouched.restore()
         self._staged.put(changes)
+
+    def _verdict(self, changes: Sequence[FileChange]) -> CheckResult:
+        """Run the command on the candidate; what judges must be the same before and after."""
+        try:
+            found = self._cold(self._limit())
+        except CheckCommandError as error:
+            # It could run on the code as it is: the candidate has taken away what it needs.
+            return replace(result(Ended(None, 1, 0.0, ""), self._timeout), summary=str(error))
+        changed = self._untouched.touched([change.path for change in changes]) if found.passed else None
+        if changed is None:
+            return found
+        return replace(found, passed=False, summary=f"changes {changed} while it runs, which it is judged by")
 
     def _cold(self, timeout: float, on_output: Callable[[str], None] | None = None) -> CheckResult:
         self.tally.cold += 1
-        return self._noted(
-            run_check(
-                self.command,
-                self._staged.root,
-                timeout=timeout,
-                cancel=self._cancel,
-                on_output=on_output,
-                workspace=self._staged.workspace,
-                network=self._network,
-            )
+        root, workspace = self._staged.root, self._staged.workspace
+        found = run_check(
+            self.command,
+            root,
+            timeout=timeout,
+            cancel=self._cancel,
+            on_output=on_output,
+            workspace=workspace,
+            network=self._network,
+            environ=reporting(self.command, root, workspace),
         )
+        output, raw = map(without_report, (found.output, found.raw))
+        return self._noted(replace(found, output=output, raw=raw, cases=take_cases(root)))
 
     def _noted(self, found: CheckResult, *, warm: bool = False) -> CheckResult:
         if not (found.timed_out or found.cancelled or found.out_of_memory):

@@ -14,7 +14,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
 
 _PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
-_PYTEST_LAST = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran) in [\d.]+s", re.M)
+_PYTEST_LAST = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?: passed| failed)?(?:, )?)+|no tests ran) in [\d.]+s", re.M)
 _DURATION = re.compile(r"\bin ([\d.]+)s\b(?: \([\d:]+\))?(?: =+)?$", re.M)
 _UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.M)
 _UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.M)
@@ -99,8 +99,9 @@ def counts(text: str) -> Counts | None:
         return Counts(passed, found["failed"], found["error"], found["skipped"] + found["xfailed"])
     ran, ends = _UNITTEST_RAN.findall(text), _UNITTEST_END.findall(text)
     if ran and ends:
-        told = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", ends[-1])}
-        failed, errors, skipped = told.get("failures", 0), told.get("errors", 0), told.get("skipped", 0)
+        told = {key.strip(): int(value) for key, value in re.findall(r"([\w ]*\w)=(\d+)", ends[-1])}
+        failed, errors = told.get("failures", 0) + told.get("unexpected successes", 0), told.get("errors", 0)
+        skipped = told.get("skipped", 0) + told.get("expected failures", 0)
         return Counts(int(ran[-1]) - failed - errors - skipped, failed, errors, skipped)
     return None
 

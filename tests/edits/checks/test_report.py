@@ -215,3 +215,10 @@ def test_only_as_many_failures_are_shown_as_there_is_room_for() -> None:
 @given(st.text(max_size=300), st.integers(1, 100))
 def test_other_output_is_cut_to_its_end(text: str, most: int) -> None:
     assert essence(text, most) == text[-most:]
+
+
+def test_expected_failures_and_subtests_are_counted_as_they_are() -> None:
+    ran = "Ran 3 tests in 0.001s\n\n"
+    assert counts(ran + "OK (expected failures=1)") == Counts(passed=2, skipped=1)
+    assert counts(ran + "FAILED (failures=1, unexpected successes=1)") == Counts(passed=1, failed=2)
+    assert counts("4 failed, 3 passed, 1 subtests passed in 2.84s\n") == Counts(passed=3, failed=4)
