@@ -56,6 +56,11 @@ class CellDesk(WorkspaceDesk):
         elif self.checker is not None:
             self._run_before(self.checker)
 
+    def _fixed(self, path: str, *, new: bool = False) -> bool:
+        """Keep nothing back: the cell alone is changed, what the workspace holds is only read."""
+        del path, new
+        return False
+
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
         """Offer the cell first, then what may be read."""
         return [_offer(self._target), *super().offers(spec)]

@@ -26,11 +26,12 @@ from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.checks.evidence import Evidence
+from loom_jupyter.edits.checks.judges import Judges, shadows
 from loom_jupyter.edits.checks.report import places
 from loom_jupyter.edits.errors import EditError
-from loom_jupyter.edits.gate import canonical, gate_change, is_test
+from loom_jupyter.edits.gate import canonical, gate_change
 from loom_jupyter.edits.staging import StagedCopy
-from loom_jupyter.errors import Cancelled
+from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
 from loom_jupyter.pipeline.search.stubs import short, unwritten
@@ -44,6 +45,7 @@ from loom_jupyter.runs.events import (
     Noticed,
     RankedFile,
 )
+from loom_jupyter.runs.judging import asks_for_tests
 from loom_jupyter.runs.operations import Operation, named, readable, settled, targeted
 from loom_jupyter.runs.refusals import refusal
 from loom_jupyter.runs.verdicts import hopeless, verdict
@@ -64,12 +66,8 @@ WORTH_TRACING = 20.0
 _FILE = re.compile(
     r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"
 )
-# Words that ask for a test to be changed; "the tests fail" and "fix the failing test" do not.
-_TESTS_ASKED = re.compile(
-    r"\b(?:add|write|create|extend|improve|update|change|rewrite|rename|move|remove|delete|fix|mark|parametri[sz]e)\b"
-    r"(?:(?!\bfail)[^.;:]){0,40}\btests?\b(?! (?:pass|fail|green|succeed|work))",
-    re.I,
-)
+# Words that may ask for a program to end.
+_ENDS = re.compile(r"\b(?:exit|quit|terminat|abort|status|return code|systemexit)|\bends?\b", re.I)
 MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
@@ -143,7 +141,8 @@ class WorkspaceDesk:
         )
         if spec.intent is Intent.EXPLAIN and (own := self._failed_cell()):
             return own
-        if spec.intent is not Intent.EXPLAIN and self._operation and (one := named(self._operation, self.index)):
+        operation = self._operation if spec.intent is not Intent.EXPLAIN else None
+        if operation and (one := self._changeable(named(operation, self.index))):
             return one
         offers = self._changeable(self.index.offers(self.ledger, limit=MOST_RANKED))
         self._offered = whole((self._executed(offers) or offers)[:OFFERS], self.root)
@@ -183,15 +182,40 @@ class WorkspaceDesk:
         """Return the smallest offers that failing tests execute: the fault is among them, or in what they read."""
         ran = self.executed.functions if self.executed else []
         hit = [o for o in offers if any(o.path == f.path and o.start <= f.line <= o.end for f in ran)]
+        if hit and self._tests_asked:
+            hit = [o for o in offers if o in hit or o.path in self.judges]
         return [o for o in hit if not any(_within(other, o) for other in hit)]
 
+    @property
+    def judges(self) -> Judges:
+        """What the check judges by; without a check, what a path alone tells."""
+        return self.checker.judges if self.checker is not None else Judges()
+
+    @cached_property
+    def _tests_asked(self) -> bool:
+        return asks_for_tests(self.run.request.asked, self.judges.files)
+
+    def _fixed(self, path: str, *, new: bool = False) -> bool:
+        """Whether a file is not to be changed: it judges, and the words do not ask for the tests."""
+        if self._tests_asked:
+            return False
+        if self.checker is None:
+            return path in self.judges and path not in self.run.request.tagged
+        return path in self.judges or (new and shadows(path))
+
     def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
-        """Leave out tests: what a check asks for is not to be changed, unless the user asks for that."""
-        request = self.run.request
-        if _TESTS_ASKED.search(request.asked):
-            return list(offers)
-        code = [o for o in offers if not is_test(o.path) or o.path in request.tagged]
-        return code or list(offers)
+        """Leave out what judges: what a check asks for is not to be changed, unless the user asks for that."""
+        code = [offer for offer in offers if not self._fixed(offer.path)]
+        if code or not offers or self.checker is None or self.run.request.ask:
+            return code or list(offers)
+        files = ", ".join(sorted({offer.path for offer in offers})[:3])
+        self.run.emit(
+            Noticed(
+                text=f"Only {files} fits these words, and the check judges by it: that is not changed. "
+                "Name the file of the program that is wrong, or ask for the tests to be changed."
+            )
+        )
+        return []
 
     def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
         """Pack the chosen units and what helps to read them into the budget of the window."""
@@ -232,7 +256,27 @@ class WorkspaceDesk:
             packed = _for_new_file(packed, path)
         elif spec.intent is not Intent.EXPLAIN and self._operation is not None:
             packed = targeted(packed, self._operation)
-        return packed
+        return packed if spec.intent is Intent.EXPLAIN else self._unfixed(packed)
+
+    def _unfixed(self, packed: ContextMap) -> ContextMap:
+        """Let what judges be read, not changed, however it came into the map.
+
+        Raises
+        ------
+        LoomError
+            If nothing would be left to be changed.
+        """
+        if self.checker is None:
+            return packed
+        kept = [t for t in packed.targets if not self._fixed(t.path, new=t.sha256 is None)]
+        others = [target for target in packed.targets if target not in kept]
+        if others and not kept:
+            raise LoomError(
+                f"{others[0].path} is what the check judges by and is not changed; name the file of the program "
+                "that is wrong, or ask for the tests to be changed."
+            )
+        read = [readable(target) for target in others if target.text]
+        return packed.model_copy(update={"targets": tuple(kept), "excerpts": (*packed.excerpts, *read)})
 
     def _fitted(
         self, ledger: Ledger, chosen: Sequence[Offer], budget: int, beside: Sequence[Excerpt], reading: int
@@ -292,7 +336,14 @@ class WorkspaceDesk:
 
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
-            if reason := gate_change(change, self.names):
+            reason = self.judges.refusal(change, asked=self._tests_asked) if self.checker is not None else None
+            reason = reason or gate_change(
+                change,
+                self.names,
+                judges=change.path in self.judges,
+                may_end=self.checker is None or _ENDS.search(self.run.request.asked) is not None,
+            )
+            if reason:
                 return reason
             known = self._seen.setdefault(change.path, set())
             key = canonical(change.path, change.after.decode("utf-8", "replace"))

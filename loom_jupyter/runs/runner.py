@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,8 @@ from loom_jupyter.runs.run import Run
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
+    from loom_jupyter.edits.apply import FileChange
+    from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.settings import Settings
 
 Progress = Callable[[str, float], None]
@@ -181,7 +183,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                 cancel=run.cancel,
                 clock=kept.clock,
             )
-            _propose(run, proposal)
+            _propose(run, proposal, checker)
 
 
 def _notice(run: Run, text: str) -> None:
@@ -219,8 +221,8 @@ def _ready(run: Run, model: Model, seconds: float) -> None:
     )
 
 
-def _propose(run: Run, proposal: Proposal) -> None:
-    """Put the proposal up for review, or accept it where that was asked and the check agrees."""
+def _propose(run: Run, proposal: Proposal, checker: Checker | None = None) -> None:
+    """Put the proposal up for review, or accept it where that was asked and a check that it left alone agrees."""
     from loom_jupyter.runs import written
 
     (run.folder / "proposal.json").write_text(proposal.model_dump_json(indent=1), "utf-8")
@@ -240,11 +242,32 @@ def _propose(run: Run, proposal: Proposal) -> None:
         run.emit(StateChanged(state=RunState.ACCEPTED, reason="answered"))
     elif not files:
         raise LoomError(f"Nothing usable was written: {proposal.summary}; say more exactly what to change.")
-    elif run.request.apply and proposal.passed is not False:
+    elif run.request.apply and proposal.passed is not False and not _needs_review(run, changes, checker):
         accept(run)
     else:
         run.emit(NodeStarted(node=Node.REVIEW))
         run.emit(StateChanged(state=RunState.REVIEW))
+
+
+def _needs_review(run: Run, changes: Sequence[FileChange], checker: Checker | None) -> bool:
+    """Whether the check's verdict is not that of the tests as the workspace holds them; says why."""
+    if checker is None:
+        return False
+    judging = next((change.path for change in changes if checker.judges.refusal(change, asked=False)), None)
+    if judging is not None:
+        _notice(
+            run,
+            f"The proposal changes {judging}, which the check judges by, so its own verdict is not enough: "
+            "look at the diff, then accept or reject it.",
+        )
+    elif (outdated := checker.outdated()) is not None:
+        _notice(
+            run,
+            f"{outdated} has changed since the check ran, so nothing was applied: run the task again, or look at "
+            "the diff and accept it.",
+        )
+        judging = outdated
+    return judging is not None
 
 
 class RunObserver:

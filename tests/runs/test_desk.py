@@ -13,7 +13,7 @@ from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.context.index import Index
 from loom_jupyter.edits.apply import apply
 from loom_jupyter.models.protocol import Alternative, TokenScore
-from loom_jupyter.runs.desk import _TESTS_ASKED, whole
+from loom_jupyter.runs.desk import whole
 from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.refusals import touches_secret
 from loom_jupyter.settings import Settings
@@ -106,21 +106,6 @@ def test_a_run_whose_explorer_looks_around_is_replayed(
     assert run.state is RunState.REVIEW, run.error
     assert "+    return round(n)" in run.proposal.diff  # type: ignore[union-attr]
     assert loom.replay(run.id).same
-
-
-@pytest.mark.parametrize(
-    ("words", "tests"),
-    [
-        ("add a test for price", True),
-        ("rename the tests of the tariff", True),
-        ("price(2) is wrong and the tests fail", False),
-        ("fix the failing test of price", False),
-        ("use the latest tariff", False),
-        ("change price so that the test passes", False),
-    ],
-)
-def test_tests_are_offered_where_the_words_ask_for_a_change_of_them(words: str, tests: bool) -> None:
-    assert bool(_TESTS_ASKED.search(words)) is tests
 
 
 def test_a_check_that_passes_already_makes_no_small_change_a_repair(
