@@ -487,7 +487,7 @@ def _constant(node: ast.expr) -> bool:
 
 
 def _unlike(left: ast.expr, right: ast.expr) -> bool:
-    """Whether two literals differ: comparing them fails, which is no way to pass."""
+    """Whether two literals differ: comparing them fails, so they cannot make a test pass."""
     try:
         return bool(ast.literal_eval(left) != ast.literal_eval(right))
     except (ValueError, TypeError, SyntaxError):
@@ -508,7 +508,7 @@ def _called(call: ast.Call) -> list[float]:
 
 
 def _asserting(call: ast.Call) -> list[float] | None:
-    """Return what a call asserts; None if it is no assertion."""
+    """Return what a call asserts; None if it is not an assertion."""
     name, args = _last(call.func), call.args
     low = name.lower().replace("_", "")
     if name in ("raises", "warns", "deprecated_call") or low.startswith(("assertraises", "assertwarns")):

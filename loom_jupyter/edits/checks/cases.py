@@ -77,7 +77,7 @@ def _cases(text: str) -> Iterator[tuple[tuple[str, str], CaseEnd]]:
     for case in ElementTree.fromstring(text).iter("testcase"):
         key = case.get("classname", ""), case.get("name", "")
         ended = _ended(case)
-        # A test whose teardown fails as well stands there twice.
+        # A test whose teardown fails as well is listed twice.
         if found.get(key) in (None, CaseEnd.PASSED):
             found[key] = ended
     yield from found.items()

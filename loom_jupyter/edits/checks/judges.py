@@ -267,7 +267,7 @@ def _examples(text: str) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # A docstring whose examples are malformed is no doctest.
+            # A docstring with malformed examples is not a doctest.
             with contextlib.suppress(ValueError):
                 for one in doctest.DocTestParser().get_examples(ast.get_docstring(node) or ""):
                     skipped = "skipped: " if "+SKIP" in one.source else ""

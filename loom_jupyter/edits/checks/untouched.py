@@ -16,7 +16,7 @@ from loom_jupyter.edits.staging import StagedCopy
 # Never entered: what is linked cannot be written, and these hold nothing that judges.
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", "node_modules", ".pytest_cache", ".mypy_cache", ".ruff_cache"})
 _BYTECODE = (".pyc", ".pyo")
-# What tests write for themselves; a change of it is no change of what they assert.
+# What tests write for themselves: changing it does not change what they assert.
 _WRITTEN = (
     ".db",
     ".sqlite",
@@ -85,7 +85,7 @@ class Untouched:
         return self._stamps.keys()
 
     def learn(self) -> None:
-        """Note what the check does by itself, after it ran on the code as it is: that is no candidate's doing."""
+        """Note what the check does by itself, after it ran on the code as it is: no candidate did that."""
         self._usual |= set(self._touched(()))
 
     def trust(self) -> None:

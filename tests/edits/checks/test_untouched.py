@@ -36,7 +36,7 @@ Open = Callable[..., AbstractContextManager[Checker]]
 
 
 def writes(name: str, text: str) -> str:
-    """Return a program that repairs nothing and writes a file beside itself as it is imported."""
+    """Return a program that repairs nothing and writes a file next to it when it is imported."""
     return (
         f"import os\n_f = os.path.join(os.path.dirname(os.path.abspath(__file__)), {name!r})\n"
         f"os.makedirs(os.path.dirname(_f), exist_ok=True)\nopen(_f, 'w').write({text!r})\n{WRONG}"
@@ -144,7 +144,7 @@ def test_bytecode_that_a_candidate_planted_is_not_run(checker: Open, workspace: 
         assert bench.attempt(change(RIGHT)).passed
 
 
-def test_what_the_check_writes_by_itself_is_no_candidates_doing(checker: Open, workspace: Path) -> None:
+def test_what_the_check_writes_by_itself_does_not_count(checker: Open, workspace: Path) -> None:
     (workspace / "tests" / "test_prices.py").write_text(
         f"from pathlib import Path\n{TEST}\n\ndef test_writes():\n    Path('tests/out.json').write_text('1')\n"
         "    Path('tests/__snapshots__').mkdir(exist_ok=True)\n    Path('tests/cache.db').write_text('1')\n"
