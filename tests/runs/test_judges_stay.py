@@ -114,13 +114,17 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "text", "check", "words"), CASES, ids=[f"{c[0]}-{c[2]}" for c in CASES])
-@pytest.mark.parametrize("solves", [True, False])
+@pytest.mark.parametrize(
+    ("path", "text", "check", "words", "solves"),
+    [*((*case, True) for case in CASES), *((*case, False) for case in CASES[::3])],
+)
 def test_no_candidate_touches_what_fails(
     tmp_path: Path, answers: Answers, path: str, text: str, check: str, words: str, solves: bool
 ) -> None:
     answers(solves=solves)
-    run = Loom(project(tmp_path / "work", {path: text})).run(words, check=check, tagged=[path], budget=6)
+    run = Loom(project(tmp_path / "work", {path: text})).run(
+        words, check=check, tagged=[path], budget=6 if solves else 3
+    )
     assert run.wait(90)
     assert touched(run) <= {"prices.py"}
     assert (run.proposal is not None and run.proposal.passed is True) is solves
