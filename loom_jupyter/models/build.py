@@ -18,7 +18,7 @@ from loom_jupyter.models.protocol import ModelError
 
 REQUIREMENT = "llama-cpp-python>=0.3.16"
 # Ninja and make print one of these a compiled file.
-_STEP = re.compile(r"^\s*\[\s*(\d+)/(\d+)\]|^\s*\[\s*(\d+)%\]")
+_STEP = re.compile(r"^\s*+\[\s*+(\d+)/(\d+)\]|^\s*+\[\s*+(\d+)%\]")
 
 
 def installed() -> bool:

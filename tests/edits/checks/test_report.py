@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loom_jupyter.edits.checks import report
 from loom_jupyter.edits.checks.report import (
     Counts,
     Place,
@@ -215,3 +216,20 @@ def test_only_as_many_failures_are_shown_as_there_is_room_for() -> None:
 @given(st.text(max_size=300), st.integers(1, 100))
 def test_other_output_is_cut_to_its_end(text: str, most: int) -> None:
     assert essence(text, most) == text[-most:]
+
+
+def test_numbers_and_names_without_an_end_are_read_as_nothing(tmp_path: Path) -> None:
+    long = "1" * 8_000
+    assert report.counts(f"{long} passed in 0.1s") in (None, report.Counts())
+    assert report.duration(f"1 passed in {long}s") is None
+    assert report.places(f"at {'a' * 5_000}.py:1\n{'b/' * 600}c.py:{long}\n", tmp_path) == []
+    assert report.clean("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+
+
+def test_places_of_node_and_rust_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text("")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.rs").write_text("")
+    said = "Error\n    at fn (a.js:10:5)\n    at a.js:3:1\n  --> src/main.rs:7:2\n"
+    found = {(place.path, place.line) for place in report.places(said, tmp_path)}
+    assert found == {("a.js", 10), ("a.js", 3), ("src/main.rs", 7)}
