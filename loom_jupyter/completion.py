@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 200
 """Most paths offered at once."""
-_LINE = re.compile(r"\s*(?:[\w, .\[\]]+=\s*)?(%%?loom\s.*)")
+_LINE = re.compile(r"(?:[\w\s,.\[\]]++=)?\s*+(%%?loom\s.*)")
 _OF_PROPOSAL = ("accept", "diff", "undo")
 
 

@@ -14,9 +14,9 @@ from loom_jupyter.errors import LoomError
 if TYPE_CHECKING:
     from loom_jupyter.edits.checks.cells import Cell, Session
 
-_TASK = re.compile(r"^\s*%%loom\b", re.M)
+_TASK = re.compile(r"^[ \t]*+%%loom\b", re.M)
 _OWN_LINE = re.compile(
-    r"^[ \t]*(?:[\w, .\[\]]+=\s*)?%(?:loom\b|(?:re)?load_ext\s+loom_jupyter\b|config\s+LoomMagics\b).*$", re.M
+    r"^(?:[\w \t,.\[\]]++=)?[ \t]*+%(?:loom\b|(?:re)?load_ext\s+loom_jupyter\b|config\s+LoomMagics\b).*$", re.M
 )
 _recorders: WeakKeyDictionary[Any, Recorder] = WeakKeyDictionary()
 

@@ -17,13 +17,16 @@ PLAIN_WORDS = 7
 PLAIN_SHARE = (0.1, 0.3)
 HEADLINE_SHARE = (0.3, 0.45)
 ROUTINE_SHARE = 0.3
-PATH = re.compile(r"[\w.@+-]*(?:[/\\][\w.@+-]+)+|[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,9}\b")
+# Neither begins within what it has read already, so that a line is read once, however long.
+PATH = re.compile(
+    r"(?<![\w.@+-])[\w.@+-]*+(?:[/\\][\w.@+-]++)++|(?<![\w-])(?<![\w-]\.)[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,9}\b"
+)
 CODE = re.compile(
     r"`([^`\n]+)`|(?<!\w)(--?[a-zA-Z][\w-]+)|\b(\w+)\(|\b(\w+(?:\.\w+)+)"
     r"|\b([A-Za-z]\w*_\w*|_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z0-9]+[A-Z]\w*|[A-Z]{2,}[a-z]\w*)\b"
 )
-SCOPE = re.compile(r"([\w./@+-]+)(?:\(([\w./@+, -]+)\))?!?:\s")
-FOLDER = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)+/?")
+SCOPE = re.compile(r"([\w./@+-]++)(?:\(([\w./@+, -]++)\))?!?:\s")
+FOLDER = re.compile(r"(?<![\w.@+-])[\w.@+-]++(?:/[\w.@+-]++)++/?")
 SCOPE_SHARE = 0.55
 ABOUT = {
     "test": re.compile(

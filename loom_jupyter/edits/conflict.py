@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits.matching import matching_blocks
 from loom_jupyter.edits.text import closed, decode, split_lines
 
 Lines = list[str]
@@ -75,8 +75,7 @@ def merge(base: Lines, ours: Lines, theirs: Lines) -> Iterator[tuple[Lines, Line
 
 def _common(base: Lines, ours: Lines, theirs: Lines) -> Iterator[tuple[tuple[int, int, int], int]]:
     """Yield where all three texts run alike; an empty run at their ends comes last."""
-    left = SequenceMatcher(None, base, ours, autojunk=False).get_matching_blocks()
-    right = SequenceMatcher(None, base, theirs, autojunk=False).get_matching_blocks()
+    left, right = matching_blocks(base, ours), matching_blocks(base, theirs)
     one = two = 0
     while one < len(left) and two < len(right):
         a, b = left[one], right[two]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.errors import EditError
-from loom_jupyter.edits.text import bare, common_ends, decode, split_lines
+from loom_jupyter.edits.matching import changes
+from loom_jupyter.edits.text import bare, decode, split_lines
 
 _CONTEXT = 3
 
@@ -105,14 +105,7 @@ def _parts(change: FileChange) -> list[tuple[str | None, list[str], list[str]]]:
 
 
 def _hunks(old: list[str], new: list[str], cell: str | None) -> list[Hunk]:
-    first, last = common_ends(old, new)
-    inner_old, inner_new = old[first : len(old) - last], new[first : len(new) - last]
-    matcher = SequenceMatcher(None, inner_old, inner_new, autojunk=False)
-    return [
-        Hunk((a1 + first, a2 + first), (b1 + first, b2 + first), cell)
-        for tag, a1, a2, b1, b2 in matcher.get_opcodes()
-        if tag != "equal"
-    ]
+    return [Hunk(change.old, change.new, cell) for change in changes(old, new)]
 
 
 def _file_diff(change: FileChange) -> FileDiff:

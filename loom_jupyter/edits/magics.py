@@ -6,10 +6,10 @@ import ast
 import re
 import warnings
 
-_CELL_MAGIC = re.compile(r"\A\s*%%(\w+)")
+_CELL_MAGIC = re.compile(r"\A\s*+%%(\w+)")
 _PYTHON_CELLS = frozenset({"time", "timeit", "capture", "prun"})
-_ASSIGNED = re.compile(r"^(\s*[\w, .\[\]]+=) *[%!].*$", re.M)
-_LINE = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*)$", re.M)
+_ASSIGNED = re.compile(r"^([\w \t\f,.\[\]]++=) *+[%!].*$", re.M)
+_LINE = re.compile(r"^([ \t\f]*+)(?:[%!?].*|[\w.]++\?{1,2}[ \t\f\r]*+)$", re.M)
 
 
 def plain(source: str) -> str:

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from loom_jupyter.edits.text import common_ends, split_lines
+from loom_jupyter.edits.matching import common_ends
+from loom_jupyter.edits.text import split_lines
 
 # Modules that are remembered: those before the candidates of a few targets, and the last candidates.
 REMEMBERED = 8
-_STAR = re.compile(r"^\s*from\s+\S+\s+import\s+\*|\bexec\s*\(|\bglobals\s*\(\)", re.M)
+_STAR = re.compile(r"^[ \t\f]*+from\s++\S++\s++import\s++\*|\bexec\s*+\(|\bglobals\s*+\(\)", re.M)
 _FUTURE = re.compile(r"^from\s+__future__\b")
 
 

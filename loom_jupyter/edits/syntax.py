@@ -27,9 +27,10 @@ _GRAMMARS = {
     ".go": ("tree_sitter_go", "language"),
 }
 # Strings, then comments, then words, then single signs: blanks between tokens do not count in these languages.
+# A string or comment that is never closed is one token, so that nothing is read twice.
 _TOKEN = re.compile(
-    r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
-    r"""|(?P<comment>//[^\n]*|/\*.*?\*/)|\w+|[^\w\s]""",
+    r"""(?P<string>"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?|`(?:\\.|[^`\\])*+`?)"""
+    r"""|(?P<comment>//[^\n]*|/\*.*?\*/)|/\*.*|\w+|[^\w\s]""",
     re.S,
 )
 

@@ -10,9 +10,9 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from loom_jupyter.edits.errors import EditError, NotTextError
+from loom_jupyter.edits.matching import matching_blocks
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _MARKS = (
@@ -173,8 +173,7 @@ def _merge(old: list[str], seen: list[str], new: str, ending: str) -> list[str]:
     """Take over old lines, ends included, wherever the new text repeats them."""
     fresh = _bare_lines(new)
     merged = [line + ending for line in fresh]
-    matcher = SequenceMatcher(None, seen, fresh, autojunk=False)
-    for a, b, size in matcher.get_matching_blocks():
+    for a, b, size in matching_blocks(seen, fresh):
         merged[b : b + size] = [closed(line, ending) for line in old[a : a + size]]
     return merged
 
@@ -188,15 +187,3 @@ def _line_end(lines: Sequence[str], default: str = "\n") -> str:
     ends = Counter(line[len(bare(line)) :] for line in lines)
     del ends[""]
     return ends.most_common(1)[0][0] if ends else default
-
-
-def common_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
-    """Return how many lines two texts share at their start, and how many more at their end."""
-    shorter = min(len(old), len(new))
-    first = 0
-    while first < shorter and old[first] == new[first]:
-        first += 1
-    last = 0
-    while last < shorter - first and old[-1 - last] == new[-1 - last]:
-        last += 1
-    return first, last

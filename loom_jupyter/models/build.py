@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 PACKAGE = "llama-cpp-python"
 REQUIREMENT = f"{PACKAGE}>=0.3.16"
 # Ninja and make print one of these a compiled file.
-_STEP = re.compile(r"^\s*\[\s*(\d+)/(\d+)\]|^\s*\[\s*(\d+)%\]")
+_STEP = re.compile(r"^\s*+\[\s*+(\d+)/(\d+)\]|^\s*+\[\s*+(\d+)%\]")
 COMPILES = f"Building wheel for {PACKAGE}"  # what pip prints unless it takes a wheel from its cache or an index
 # llama.cpp's options of a build that is not for one processor, by the name that Linux has for the instructions.
 INSTRUCTIONS = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 
-_BLOCK = re.compile(
-    r"^[ \t]*<{5,9} ?SEARCH[^\n]*\n(?P<old>.*?)^[ \t]*={5,9}[ \t]*\n"
-    r"(?P<new>.*?)^[ \t]*>{5,9}(?: ?REPLACE)?[ \t]*$",
-    re.S | re.M,
-)
+_OPENS = re.compile(r"[ \t]*+<{5,9} ?SEARCH")
+_PARTS = re.compile(r"[ \t]*+={5,9}[ \t]*+")
+_ENDS = re.compile(r"[ \t]*+>{5,9}(?: ?REPLACE)?[ \t]*+")
 # Share of an anchored passage's inner lines that must be alike; shorter passages are all anchor.
 _ALIKE, _ANCHORED = 0.8, 4
+# Longer lines are alike only if they are equal; a search that takes more comparisons than that is given up.
+_LONGEST, _MOST_COMPARED, _MOST_LIKENED = 200, 200_000, 2_000
 
 
 class PatchError(ValueError):
@@ -31,7 +31,7 @@ def patched(text: str, reply: str) -> str:
     PatchError
         If there is no block, or a search fits nowhere or in several places.
     """
-    blocks = [(_lines(m["old"]), _lines(m["new"])) for m in _BLOCK.finditer(reply)]
+    blocks = list(_blocks(reply))
     if not blocks:
         raise PatchError("there is no SEARCH/REPLACE block in it")
     lines = _lines(text)
@@ -39,6 +39,25 @@ def patched(text: str, reply: str) -> str:
         first, last, fresh = _placed(lines, _trimmed(old), new)
         lines[first:last] = fresh
     return "\n".join(lines) + "\n"
+
+
+def _blocks(reply: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the lines that each complete block searches for, and those that take their place."""
+    old: list[str] | None = None
+    new: list[str] | None = None
+    for line in reply.split("\n"):
+        if old is None:
+            old = [] if _OPENS.match(line) else None
+        elif new is None:
+            if _PARTS.fullmatch(line):
+                new = []
+            else:
+                old.append(line)
+        elif _ENDS.fullmatch(line):
+            yield old, new
+            old = new = None
+        else:
+            new.append(line)
 
 
 def _lines(text: str) -> list[str]:
@@ -49,8 +68,13 @@ def _lines(text: str) -> list[str]:
 def _placed(lines: Sequence[str], old: Sequence[str], new: Sequence[str]) -> tuple[int, int, list[str]]:
     if not old:
         raise PatchError("a SEARCH block is empty")
-    for fits in (_exact, _trailing, _moved, _anchored):
-        found = [n for n in range(len(lines) - len(old) + 1) if fits(lines[n : n + len(old)], old)]
+    begins = old[0].strip()
+    near = [n for n in range(len(lines) - len(old) + 1) if lines[n].strip() == begins]
+    if len(near) * len(old) > _MOST_COMPARED:
+        raise PatchError(f"{begins!r} stands in too many places; search for fewer lines, or others")
+    rungs = (_exact, _trailing, _moved, _anchored)
+    for fits in rungs if len(near) * len(old) <= _MOST_LIKENED else rungs[:-1]:
+        found = [n for n in near if fits(lines[n : n + len(old)], old)]
         if len(found) > 1:
             raise PatchError(f"{old[0].strip()!r} fits {len(found)} places; search for more lines")
         if found:
@@ -77,8 +101,14 @@ def _anchored(here: Sequence[str], old: Sequence[str]) -> bool:
     if len(old) < _ANCHORED or here[0].strip() != old[0].strip() or here[-1].strip() != old[-1].strip():
         return False
     inner = [[line.strip() for line in part[1:-1]] for part in (here, old)]
-    alike = [SequenceMatcher(None, a, b).ratio() for a, b in zip(*inner, strict=True)]
+    alike = [_likeness(a, b) for a, b in zip(*inner, strict=True)]
     return sum(alike) / len(alike) >= _ALIKE
+
+
+def _likeness(one: str, other: str) -> float:
+    if one == other or max(len(one), len(other)) > _LONGEST:
+        return float(one == other)
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def _trimmed(lines: list[str]) -> list[str]:
@@ -98,11 +128,12 @@ def _shifted(new: Sequence[str], old: Sequence[str], here: Sequence[str]) -> lis
 
 def _margin(lines: Sequence[str]) -> str:
     """Return the blanks that all lines begin with."""
-    filled = [line for line in lines if line.strip()]
-    margin = filled[0][: len(filled[0]) - len(filled[0].lstrip())]
-    while not all(line.startswith(margin) for line in filled):
-        margin = margin[:-1]
-    return margin
+    margins = [line[: len(line) - len(line.lstrip())] for line in lines if line.strip()]
+    least, most = min(margins), max(margins)  # in order, what these two share all share
+    size = next(
+        (n for n, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), min(len(least), len(most))
+    )
+    return least[:size]
 
 
 def _dedented(lines: Sequence[str]) -> list[str]:

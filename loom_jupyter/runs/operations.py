@@ -44,7 +44,7 @@ _REMOVE = re.compile(
     rf"\s*(?:please\s+)?(?:remove|delete|drop|get\s+rid\s+of)\s+(?:the\s+)?"
     rf"(?:(?:unused|obsolete|old|dead|deprecated|superfluous)\s+)*"
     rf"(?:{_KIND}\s+{_NAME}|{_NAME}\s+{_KIND})"
-    rf"(?:\s+(?:from|in|of)\s+(?:the\s+)?(?:file\s+|module\s+)?`?[\w./-]+`?)?\s*[.!]?\s*",
+    rf"(?:\s+(?:from|in|of)\s+(?:the\s+)?(?:file\s+|module\s+)?`?[\w./-]++`?)?\s*+[.!]?\s*+",
     re.I,
 )
 

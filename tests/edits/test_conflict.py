@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from loom_jupyter.edits import matching
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.conflict import merge, three_way
 from loom_jupyter.edits.notebook import with_new_cell
@@ -127,3 +128,36 @@ def test_a_cell_that_is_added_comes_after_the_same_one_and_is_taken_away_again()
 def test_git_is_not_touched(tmp_path: Path) -> None:
     three_way(FileChange("f", b"a\n", b"b\n"), b"c\n")
     assert list(tmp_path.iterdir()) == []
+
+
+SOME = st.lists(st.sampled_from("abcdefgh"), max_size=40)
+
+
+@given(SOME, SOME)
+@pytest.mark.parametrize("small", [0, 40_000])
+def test_matching_blocks_are_common_lines_in_order(small: int, old: list[str], new: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "_SMALL", small)
+        blocks = matching.matching_blocks(old, new)
+        differing = list(matching.changes(old, new))
+    a = b = 0
+    for block in blocks:
+        assert block.a >= a
+        assert block.b >= b
+        assert old[block.a : block.a + block.size] == new[block.b : block.b + block.size]
+        a, b = block.a + block.size, block.b + block.size
+    assert blocks[-1] == (len(old), len(new), 0)
+    lines = list(old)
+    for change in reversed(differing):
+        lines[slice(*change.old)] = new[slice(*change.new)]
+    assert lines == new
+
+
+def test_one_line_more_in_a_long_file_of_equal_lines_is_one_change() -> None:
+    lines = ["0,\n"] * 5_000
+    assert list(matching.changes(lines, [*lines, "1\n"])) == [((5_000, 5_000), (5_000, 5_001))]
+    change = FileChange("a.py", "".join(lines).encode(), "".join([*lines, "1\n"]).encode())
+    joined = three_way(change, "".join(["2\n", *lines]).encode())
+    assert joined.conflicts == 0
+    assert joined.merged is not None
+    assert joined.merged.after == "".join(["2\n", *lines, "1\n"]).encode()

@@ -26,12 +26,13 @@ class Field(IntEnum):
     PROSE = 6
 
 
+# A comment that is never closed is passed over whole, and no string has endless escapes: nothing is read often.
 PROSE = re.compile(
     rb'"""(?P<d>.*?)"""|'
     rb"'''(?P<e>.*?)'''|"
-    rb"(?:#|//[/!]?)[ \t]+(?P<h>[^\n]*)|/\*(?P<b>.*?)\*/"
-    rb'|"(?P<s>(?:[^"\\\n]++|\\.)*+)"'
-    rb"|'(?P<q>(?:[^'\\\n]++|\\.)*+)'|`(?P<t>[^`]*+)`",
+    rb"(?:#|//[/!]?)[ \t]++(?P<h>[^\n]*+)|/\*(?P<b>.*?)\*/|/\*.*+"
+    rb'|"(?P<s>(?:[^"\\\n]++|\\.){0,200}+)"'
+    rb"|'(?P<q>(?:[^'\\\n]++|\\.){0,200}+)'|`(?P<t>[^`]*+)`",
     re.DOTALL,
 )
 
@@ -143,5 +144,5 @@ def _notebook(text: str, got: Extracted) -> str:
 
 def _prose(text: bytes) -> list[tuple[int, int]]:
     """Find what is written for people in source code: comments, docstrings, messages of more than one word."""
-    spans = (match.span(match.lastgroup or 0) for match in PROSE.finditer(text))
+    spans = (match.span(match.lastgroup) for match in PROSE.finditer(text) if match.lastgroup)
     return [(start, end) for start, end in spans if text.find(b" ", start, end) >= 0]

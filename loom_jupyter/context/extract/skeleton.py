@@ -32,7 +32,8 @@ LINE = re.compile(
     rb"(?P<string>[rRbBuU]{0,2}+(?:" + STRING + rb")(?=[ \t]*+(?:[#\n]|\Z)))|"
     rb"(?P<statement>(?=[\w(\[{\"'+\-~*.])" + REST + rb")|"
     rb"(?P<other>" + REST + rb"))"
-    rb"[ \t]*+(?:#[^\n]*+)?(?:\n|\Z)",
+    rb"[ \t]*+(?:#[^\n]*+)?(?:\n|\Z)"
+    rb"|(?P<unread>.)",  # so that nothing is searched for further on
     re.DOTALL,
 )
 QUOTED = re.compile(rb"\w{0,2}(?:" + STRING + rb")", re.DOTALL)
@@ -56,10 +57,10 @@ def skeleton(source: bytes) -> bytes | None:
     level: bytes | None = None
     done = 0
     for line in LINE.finditer(source):
-        if line.start() != done:
+        kind = line.lastgroup
+        if kind == "unread":
             return None
         done = line.end()
-        kind = line.lastgroup
         start, end = line.span(kind or 0)
         while end > start and source[end - 1] in BLANK:
             end -= 1

@@ -6,9 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 MOST = 8
 _LONGEST = 400
+# A request is read at both ends where it is longer: what lies between is a log. So many calls and values are read.
+_READ, _MOST_READ, _MOST_TRIED = 20_000, 300, 1_000
 # Words that may stand between a call and what is said of it.
 _FAR, _SENTENCES = 120, 1
 
@@ -36,25 +39,29 @@ _MARKER = re.compile(
     """,
     re.X | re.I,
 )
-_TICKED = re.compile(r"(?<!`)`(?:>>>\s*)?([^`\n]+?)\s*`(?!`)")
+_TICKED = re.compile(r"(?<!`)`(?:>>>\s*+)?((?:[^`\s]++|[^\S\n]++(?![\s`]))++)\s*+`(?!`)")
 _CALL = re.compile(r"(?<![\w.`'\"])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(")
 _TAIL = re.compile(r"\.[A-Za-z_]\w*\(|\.[A-Za-z_]\w*|[\[(]")
 _NUMBER = re.compile(
     r"[-+]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?j?(?!\w)(?!\.\d)(?![-/:,]\d)(?!\s*(?:[*/+%^]|-\s*\d|or\b))"
 )
 _WORD = re.compile(r"(?:None|True|False)\b")
-_STRING = re.compile(r"""[bBrRuU]?("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')(?!\w)""")
+_STRING = re.compile(r"""[bBrRuU]?("(?:[^"\\\n]|\\.){0,400}+"|'(?:[^'\\\n]|\\.){0,400}+')(?!\w)""")
 _LITERAL = re.compile(rf"(?<![\w.])(?:{_NUMBER.pattern}|{_WORD.pattern})")
-_ERROR = re.compile(r"`?((?:[a-z_]\w*\.)*[A-Z]\w*)`?")
+_ERROR = re.compile(r"`?((?:[a-z_]\w*+\.)*+[A-Z]\w*+)`?")
+_ERROR_WORD = re.compile(rf"(?<![\w.]){_ERROR.pattern}")
 _ERROR_NAME = re.compile(r"(?:Error|Exception|Warning|Interrupt|Exit|Iteration)$")
 _RAISING = re.compile(r"rais|thr[oe]w|with$", re.I)
 _DENIED = re.compile(r"(?:n't|\bnot|\bnever|\bno longer|\bcannot)\s+$", re.I)
+_BEFORE = 60
 _WISHED = re.compile(
     r"\b(?:so|such)\s+that\s+$|\b(?:ensure|make\s+sure)(?:\s+that)?\s+$|\b(?:expect(?:ed)?|assert|want|make|let|have)\s+$",
     re.I,
 )
-_FOR = re.compile(r"\s*(?:for|from|with|of|when\s+(?:I\s+)?call(?:ing|ed)?|if\s+I\s+call|by\s+calling)?\s*:?\s*")
-_PROMPT = re.compile(r"^[ \t]*>>>[ \t]*(\S.*?)[ \t]*\n[ \t]*(?!>>>)(\S.*?)[ \t]*$", re.M)
+_FOR = re.compile(
+    r"\s*+(?:for|from|with|of|when\s++(?:I\s++)?call(?:ing|ed)?|if\s++I\s++call|by\s++calling)?\s*+:?\s*+"
+)
+_PROMPT = re.compile(r"^[ \t]*+>>>[ \t]*+(\S.*)\n[ \t]*+(?!>>>)(\S.*)$", re.M)
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -103,6 +110,7 @@ def find_examples(request: str) -> list[Example]:
     Every part is a Python expression and occurs in the request as it is returned. A call of which two different
     things are said in one role is left out.
     """
+    request = _readable(request)
     calls = list(_calls(request))
     said = list(_outcomes(request, [(start, end) for start, end, _ in calls]))
     values = [(s.start, s.end) for s in said]
@@ -129,11 +137,19 @@ def _agreeing(found: list[Example]) -> list[Example]:
 
 def mentions_call(request: str) -> bool:
     """Whether a request holds anything that is written like a call."""
-    return next(_calls(request), None) is not None
+    return next(_calls(_readable(request)), None) is not None
+
+
+def _readable(request: str) -> str:
+    """Return a request, or both ends of one that is longer than anybody writes."""
+    if len(request) <= _READ:
+        return request
+    return f"{request[: _READ // 2]}\n\n{request[-_READ // 2 :]}"
 
 
 def parts(request: str) -> tuple[list[str], list[str]]:
     """Return what an example could be made of: the calls in a request, and the values beside them, each once."""
+    request = _readable(request)
     spans = list(_calls(request))
     rest = list(request)
     for start, end, _ in spans:
@@ -141,7 +157,7 @@ def parts(request: str) -> tuple[list[str], list[str]]:
     beside = "".join(rest)
     values = [m[1] for m in _TICKED.finditer(beside) if _expression(m[1]) is not None]
     values += [m[0] for pattern in (_STRING, _LITERAL) for m in pattern.finditer(beside)]
-    values += [m[1] for m in _ERROR.finditer(beside) if _ERROR_NAME.search(m[1])]
+    values += [m[1] for m in _ERROR_WORD.finditer(beside) if _ERROR_NAME.search(m[1])]
     return list(dict.fromkeys(code for _, _, code in spans)), list(dict.fromkeys(values))
 
 
@@ -155,6 +171,9 @@ def quoted(call: str, expected: str, actual: str, request: str) -> Example | Non
     """
     if not call.strip() or not expected.strip() or actual.strip() == expected.strip():
         return None
+    if max(map(len, (call, expected, actual))) > _LONGEST:
+        return None
+    request = _readable(request)
     found = Example(call.strip(), _quote(expected), _quote(actual) if actual.strip() else None)
     parts = [found.call, found.expected.text, *([found.actual.text] if found.actual else [])]
     alone = all(re.search(rf"(?<![\w.]){re.escape(part)}(?!\w|\.\d)", request) for part in parts)
@@ -193,10 +212,18 @@ def _is_call(code: str) -> bool:
 
 
 def _calls(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and code of everything that is written like a call, in backticks or plainly."""
+    """Yield start, end and code of what is written like a call, in backticks or plainly; `_MOST_READ` at most."""
+    return islice(_every_call(text), _MOST_READ)
+
+
+def _every_call(text: str) -> Iterator[tuple[int, int, str]]:
     place = 0
-    while True:
-        ticked, plain = _TICKED.search(text, place), _CALL.search(text, place)
+    ticked, plain = _TICKED.search(text), _CALL.search(text)
+    for _ in range(_MOST_TRIED):
+        if ticked is not None and ticked.start() < place:
+            ticked = _TICKED.search(text, place)
+        if plain is not None and plain.start() < place:
+            plain = _CALL.search(text, place)
         if ticked is not None and (plain is None or ticked.start() < plain.start()):
             place = ticked.end()
             if _is_call(ticked[1]):
@@ -217,7 +244,7 @@ def _calls(text: str) -> Iterator[tuple[int, int, str]]:
 def _call_end(text: str, bracket: int) -> int:
     """Return where a call ends whose bracket opens here, with what is taken of its result; 0 if never."""
     end = _closed(text, bracket)
-    while end and (tail := _TAIL.match(text, end)):
+    while end and end - bracket < _LONGEST and (tail := _TAIL.match(text, end)):
         after = _closed(text, tail.end() - 1) if tail[0][-1] in _OPEN else tail.end()
         if not after:
             break
@@ -249,7 +276,11 @@ def _closed(text: str, bracket: int) -> int:
 
 
 def _outcomes(text: str, calls: list[tuple[int, int]]) -> Iterator[_Said]:
-    """Yield everything that is said to be given or expected, in order."""
+    """Yield what is said to be given or expected, in order; `_MOST_READ` at most."""
+    return islice(_every_outcome(text, calls), _MOST_READ)
+
+
+def _every_outcome(text: str, calls: list[tuple[int, int]]) -> Iterator[_Said]:
     place = 0
     while marker := _MARKER.search(text, place):
         place = marker.end()
@@ -258,7 +289,7 @@ def _outcomes(text: str, calls: list[tuple[int, int]]) -> Iterator[_Said]:
             place = inside
             continue
         role = str(marker.lastgroup)
-        if _DENIED.search(text, 0, marker.start()):
+        if _DENIED.search(text, max(0, marker.start() - _BEFORE), marker.start()):
             continue
         found = _value(text, marker.end(), raising=bool(_RAISING.search(marker[0])))
         if found is None:
@@ -357,7 +388,7 @@ def _role(one: _Said, last: str, text: str, *, beside: bool, wished: bool) -> st
 def _sessions(text: str) -> Iterator[Example]:
     """Yield examples of an interpreter session that is followed by what was expected."""
     for shown in _PROMPT.finditer(text):
-        call, given = shown[1], shown[2]
+        call, given = shown[1].rstrip(), shown[2].rstrip()
         if not _is_call(call) or _expression(given) is None:
             continue
         end = shown.end()

@@ -11,23 +11,29 @@ from typing import NamedTuple
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
 
-_PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
-_PYTEST_LAST = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?: passed| failed)?(?:, )?)+|no tests ran) in [\d.]+s", re.M)
-_DURATION = re.compile(r"\bin ([\d.]+)s\b(?: \([\d:]+\))?(?: =+)?$", re.M)
-_UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.M)
+# Numbers have nine digits at most: longer ones count nothing, and Python refuses to read endless ones.
+_PYTEST_COUNT = re.compile(r"(?<!\d)(\d{1,9}) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
+_PYTEST_LAST = re.compile(
+    r"^(?:=++ )?((?:\d++ [a-z]++(?: passed| failed)?(?:, )?)++|no tests ran) in [\d.]+s", re.M
+)
+_DURATION = re.compile(r"\bin (\d{1,9}(?:\.\d{1,9})?)s\b(?: \([\d:]++\))?(?: =++)?$", re.M)
+_UNITTEST_RAN = re.compile(r"^Ran (\d{1,9}) tests? in ", re.M)
+_UNITTEST_COUNT = re.compile(r"(?<![\w ])([\w ]{0,40}\w)=(\d{1,9})(?!\d)")
 _UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.M)
 _FAILED_LINE = re.compile(r"^(?:FAILED|ERROR) ([^\s].*?)(?: - .*)?$", re.M)
 _UNITTEST_FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(([\w.]+)\)", re.M)
 _SECTION = re.compile(r"^=+ (FAILURES|ERRORS|short test summary info) =+$", re.M)
+# Each alternative begins at a line's start and leaves no second way to read what it has read.
 _FRAME = re.compile(
-    r"""^[ >]*File\ "(?P<file>[^"\n]+)",\ line\ (?P<line>\d+)(?:,\ in\ (?P<name>\S+))?   # CPython
-      | ^(?P<file2>[^\s:"'][^:\n"]*\.\w+):(?P<line2>\d+)(?::\d+)?(?::|\s|$)             # pytest, compilers
-      | ^\s*(?:-->|at\ .*?\(?)\s*(?P<file3>[^\s:()]+\.\w+):(?P<line3>\d+)               # rustc, node
+    r"""^[ >]*+File\ "(?P<file>[^"\n]++)",\ line\ (?P<line>\d{1,9})(?!\d)                    # CPython
+      | ^(?P<file2>[^\s:"'][^:\n"]*\.\w+):(?P<line2>\d{1,9})(?::\d+)?(?::|\s|$)           # pytest, compilers
+      | ^[ \t]*+(?:-->[ \t]*+|at\ .*?)(?<![^\s:()])
+        (?P<file3>(?:[^\s:().]*+\.)++\w++):(?P<line3>\d{1,9})(?!\d)                         # rustc, node
     """,
     re.M | re.X,
 )
+_LONGEST_PATH = 1_000
 _SHELL = re.compile(
     r"^(?:/bin/)?sh: (?:line )?\d*:? ?(?P<what>.*?): (?P<why>not found|command not found|Permission denied"
     r"|No such file or directory|cannot execute.*|is a directory)\s*$",
@@ -82,11 +88,18 @@ class Place(NamedTuple):
 def clean(text: str, root: Path | None = None) -> str:
     """Drop terminal escapes, control signs and overwritten progress lines; make paths below `root` relative."""
     text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
-    text = _CONTROLS.sub("", _OVERWRITTEN.sub("", text))
+    if "\r" in text:
+        text = "\n".join(map(_last_state, text.split("\n")))
+    text = _CONTROLS.sub("", text)
     if root is not None:
         for name in {str(root), str(root.resolve())}:
             text = text.replace(name + "/", "").replace(name, ".")
     return text
+
+
+def _last_state(line: str) -> str:
+    """Return what a line shows in the end: progress bars write over it."""
+    return line[line.rfind("\r", 0, len(line) - 1) + 1 :]
 
 
 def counts(text: str) -> Counts | None:
@@ -99,7 +112,7 @@ def counts(text: str) -> Counts | None:
         return Counts(passed, found["failed"], found["error"], found["skipped"] + found["xfailed"])
     ran, ends = _UNITTEST_RAN.findall(text), _UNITTEST_END.findall(text)
     if ran and ends:
-        told = {key.strip(): int(value) for key, value in re.findall(r"([\w ]*\w)=(\d+)", ends[-1])}
+        told = {key.strip(): int(value) for key, value in _UNITTEST_COUNT.findall(ends[-1])}
         failed, errors = told.get("failures", 0) + told.get("unexpected successes", 0), told.get("errors", 0)
         skipped = told.get("skipped", 0) + told.get("expected failures", 0)
         return Counts(int(ran[-1]) - failed - errors - skipped, failed, errors, skipped)
@@ -163,14 +176,19 @@ def _frame(match: re.Match[str], root: Path) -> tuple[str, int] | None:
     groups = match.groupdict()
     name = groups["file"] or groups["file2"] or groups["file3"]
     line = int(groups["line"] or groups["line2"] or groups["line3"])
+    if len(name) > _LONGEST_PATH:
+        return None
     path = Path(name)
     if path.is_absolute():
         if not path.is_relative_to(root):
             return None
         path = path.relative_to(root)
-    if ".." in path.parts or {"site-packages", "node_modules"} & set(path.parts) or not (root / path).is_file():
+    if ".." in path.parts or {"site-packages", "node_modules"} & set(path.parts):
         return None
-    return path.as_posix(), line
+    try:
+        return (path.as_posix(), line) if (root / path).is_file() else None
+    except OSError:  # a name that no file system takes
+        return None
 
 
 def trim(text: str, lines: int = _LINES) -> str:

@@ -60,7 +60,8 @@ _TRIPLE = re.compile(r"""\"{3}(?![',: ])([^"\\]+)(?<![',: ])\"{3}|'{3}(?![",: ])
 _TOKENS = frozenset(",]}[{\"'")  # where nothing is to be skipped
 _BLANKS = re.compile(r"[ \t\r\n]*+")
 _COMMA = re.compile(r",[ \t\r\n]*+(?![,/\#\]}]|\Z)")  # with an item behind it
-_COMMENT = re.compile(r"//[^\n]*+|/\*.*?\*/|\#[^\n]*+", re.S)
+# No longer than a comment in an answer can be: behind each stray quote one is looked for.
+_COMMENT = re.compile(r"//[^\n]{0,2000}+|/\*.{0,2000}?\*/|\#[^\n]{0,2000}+", re.S)
 _SPACE = re.compile(rf"(?:[ \t\r\n]++|{_COMMENT.pattern})*+", re.S)
 # A comment that swallowed what follows it on its line, or an item behind a stray mark or without its quotes.
 _SWALLOWED = re.compile(r"""["'“”‘’`]\s*+[:=]|\A(?:\#|//)\s*+["'“”‘’`]|["'“”‘’`,][\s,;\]}]*+\Z""")
@@ -73,7 +74,7 @@ _BARE_KEY = re.compile(r"""(["']?)([^\W\d][\w$-]*+)(["']?)\s*+(?::(?!:)|=>|=(?!=
 _SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![\w.+-])|-?[^\W\d][\w.-]*+")
 _BEHIND_WORD = re.compile(r"[ \t\r\n]*+[,;}\]]")
 _VALUE = re.compile(r"""["'“”„‘’`\[{0-9tfnTFN-]""")
-_END = re.compile(r"\s*+(?:```\s*+|</?\w++>\s*+|<\|\w++\|>\s*+)*\Z")
+_END = re.compile(r"\s*+(?:```\s*+|</?\w++>\s*+|<\|\w++\|>\s*+){0,50}+\Z")
 _ESCAPE = re.compile(r'\\(.)|"', re.S)
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -333,12 +334,14 @@ class _Reader:
         if "\\" not in body:
             return body
 
+        bare = body.count("'") > body.count("\\'"), '"' in body  # once, not for every apostrophe
+
         def in_json(found: re.Match[str]) -> str:
             mark = found[1]
             if mark is None:
                 return '\\"'
             if mark == "'":
-                return self._apostrophe(found, quote)
+                return self._apostrophe(found, quote, *bare)
             if mark not in '"\\/bfnrtu':
                 raise ReplyError("the reply holds an escape that is not JSON's")
             self._escaped |= mark not in '"/'
@@ -349,16 +352,21 @@ class _Reader:
         except json.JSONDecodeError:
             raise ReplyError("the reply holds an escape that is not JSON's") from None
 
-    def _apostrophe(self, found: re.Match[str], quote: str) -> str:
+    def _apostrophe(self, found: re.Match[str], quote: str, bare: bool, doubled: bool) -> str:
         r"""Read ``\'``, which JSON lacks: in a word, and where every apostrophe of the string is written so.
 
         Between ``'`` it may have been ``\"``, unless the string has a bare one of these.
+
+        Parameters
+        ----------
+        bare, doubled
+            Whether the string holds an apostrophe without a backslash, and a ``"``.
         """
         body, at = found.string, found.start()
         within = body[max(at - 1, 0) : at].isalpha() and body[at + 2 : at + 3].isalpha()
-        if quote == "'" and (within or '"' in body):
+        if quote == "'" and (within or doubled):
             return "'"
-        if quote == "'" or not within or body.count("'") > body.count("\\'"):
+        if quote == "'" or not within or bare:
             raise ReplyError("the reply holds an escape that is not JSON's")
         self.repairs[ESCAPE] = None
         return "'"

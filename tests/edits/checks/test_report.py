@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loom_jupyter.edits.checks import report
 from loom_jupyter.edits.checks.report import (
     Counts,
     Place,
@@ -222,3 +223,20 @@ def test_expected_failures_and_subtests_are_counted_as_they_are() -> None:
     assert counts(ran + "OK (expected failures=1)") == Counts(passed=2, skipped=1)
     assert counts(ran + "FAILED (failures=1, unexpected successes=1)") == Counts(passed=1, failed=2)
     assert counts("4 failed, 3 passed, 1 subtests passed in 2.84s\n") == Counts(passed=3, failed=4)
+
+
+def test_numbers_and_names_without_an_end_are_read_as_nothing(tmp_path: Path) -> None:
+    long = "1" * 8_000
+    assert report.counts(f"{long} passed in 0.1s") in (None, report.Counts())
+    assert report.duration(f"1 passed in {long}s") is None
+    assert report.places(f"at {'a' * 5_000}.py:1\n{'b/' * 600}c.py:{long}\n", tmp_path) == []
+    assert report.clean("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+
+
+def test_places_of_node_and_rust_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text("")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.rs").write_text("")
+    said = "Error\n    at fn (a.js:10:5)\n    at a.js:3:1\n  --> src/main.rs:7:2\n"
+    found = {(place.path, place.line) for place in report.places(said, tmp_path)}
+    assert found == {("a.js", 10), ("a.js", 3), ("src/main.rs", 7)}
