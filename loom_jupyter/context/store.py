@@ -107,6 +107,8 @@ class Store:
         """
         if not self.exists:
             return None
+        if self.file.is_dir():
+            raise Damaged(f"has a folder in its place, so nothing is kept: remove {self.file}")
         import duckdb
 
         try:
@@ -205,10 +207,7 @@ class Store:
 def _discard(file: Path) -> None:
     """Take away what is no index; what cannot be taken away is told when the index is to be saved."""
     try:
-        if file.is_dir() and not file.is_symlink():
-            shutil.rmtree(file)
-        else:
-            file.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("%s cannot be removed: %s", file, error)
 

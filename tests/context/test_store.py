@@ -205,12 +205,16 @@ def test_bad_sql_is_one_sentence(shop: Path, opened: Open) -> None:
     assert len(index.sql("select * from files")) == 5
 
 
-def test_a_folder_in_the_place_of_the_index_is_taken_away(shop: Path, tmp_path: Path, opened: Open) -> None:
+def test_a_folder_in_the_place_of_the_index_is_a_notice(shop: Path, tmp_path: Path, opened: Open) -> None:
     folder = tmp_path / "data"
     (folder / "index.duckdb" / "inner").mkdir(parents=True)
     report = opened(shop, folder).refresh()
     assert report.files == 5
-    assert any("rebuilt" in n for n in report.notices)
+    assert any("a folder in its place" in n for n in report.notices)
+    assert (folder / "index.duckdb" / "inner").is_dir()
+    (folder / "index.duckdb" / "inner").rmdir()
+    (folder / "index.duckdb").rmdir()
+    opened(shop, folder).refresh()
     assert opened(shop, folder).refresh().changed == 0
 
 
