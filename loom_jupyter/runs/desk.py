@@ -21,6 +21,7 @@ from loom_jupyter.context.context_map import (
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.context.pack import NoRoomError
+from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.check import CheckResult
@@ -377,7 +378,8 @@ def whole(offers: Sequence[Offer], root: Path) -> list[Offer]:
     kept: dict[tuple[str, str | None, int], Offer] = {}
     for offer in offers:
         known = offer.path.endswith((".py", *DATA))
-        text = (root / offer.path).read_text("utf-8", errors="replace") if known else ""
+        found = folder.read(root, offer.path) if known else None
+        text = "" if found is None else found.data.decode("utf-8", "replace")
         broken = offer.path.endswith(DATA) and problem(offer.path, "", text) is not None
         if short(text) and (broken or (offer.path.endswith(".py") and unwritten(text))):
             unit = {"symbol": None, "kind": "file", "start": 1, "end": max(1, len(text.splitlines()))}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loom_jupyter.context.context_map import ContextMap
+from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import digest
 from loom_jupyter.edits.errors import StaleFileError
 from loom_jupyter.errors import LoomError
@@ -181,11 +182,8 @@ def _recording(run: Run) -> list[Line]:
 
 def _require_unchanged(run: Run, context_map: ContextMap) -> None:
     for target in context_map.targets:
-        try:
-            now = digest((written.base(run) / target.path).read_bytes())
-        except FileNotFoundError:
-            now = None
-        if now != target.sha256:
+        now = folder.read(written.base(run), target.path)
+        if (None if now is None else digest(now.data)) != target.sha256:
             raise ReplayError(
                 f"{target.path} is no longer what run {run.id} read; undo the run or restore the file, "
                 "then replay it on another model."

@@ -15,6 +15,8 @@ from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.conflict import ThreeWay, three_way
 from loom_jupyter.edits.diff import select, unified_diff
 from loom_jupyter.edits.errors import EditError, StaleFileError
+from loom_jupyter.edits.folder import read
+from loom_jupyter.edits.paths import resolve
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs.written import change_digest
 
@@ -110,12 +112,13 @@ def _joined(
     folder: Path, root: Path, group: Sequence[Rewrite], hunks: Collection[int] | None, shown: str | None
 ) -> ThreeWay | None:
     """Put a change on top of its file as it is now; None where that, or what was read, is gone."""
-    file = root / group[0].target.path
     try:
-        change, present = _as_shown(_change(folder, group), shown), file.read_bytes()
-        mode = stat.S_IMODE(file.stat().st_mode)
+        change, present = _as_shown(_change(folder, group), shown), read(root, group[0].target.path)
+        if present is None:
+            return None
+        mode = stat.S_IMODE(present.info.st_mode)
         chosen = change if hunks is None else select(change, hunks)
-        return three_way(replace(chosen, mode=mode), present)
+        return three_way(replace(chosen, mode=mode), present.data)
     except (EditError, OSError):  # the caller tells why
         return None
 
@@ -165,10 +168,8 @@ def _view(folder: Path, root: Path, group: Sequence[Rewrite]) -> Told:
     """Return one file's three versions where they disagree."""
     path = group[0].target.path
     try:
-        present = (root / path).read_bytes()
-    except OSError:
-        present = None
-    try:
+        found_now = read(root, path)
+        present = None if found_now is None else found_now.data
         found = three_way(_change(folder, group), present)
     except (EditError, OSError) as error:
         return Told(f"{path} cannot be compared ({error}).", False)
@@ -179,7 +180,7 @@ def _change(folder: Path, group: Sequence[Rewrite]) -> FileChange:
     """Make the proposal's change again, from the file as it was read."""
     path, sha256 = group[0].target.path, group[0].target.sha256
     with tempfile.TemporaryDirectory(prefix="loom-read-") as copy:
-        file = Path(copy, path)
+        file = resolve(Path(copy), path)
         file.parent.mkdir(parents=True, exist_ok=True)
         if sha256 is not None:
             file.write_bytes((folder / READ / sha256).read_bytes())
