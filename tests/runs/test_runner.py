@@ -481,3 +481,16 @@ def test_a_unit_that_is_gone_while_a_run_works_is_not_written(sample: Path, lend
     assert run.proposal is None or "parcels/tariff.py" not in run.proposal.diff
     packed = json.loads((run.folder / "map.json").read_text())
     assert any(o["path"] == "parcels/tariff.py" and "not found" in o["reason"] for o in packed["omitted"])
+
+
+@pytest.mark.usefixtures("lend")
+@pytest.mark.parametrize("check", [CHECK, None])
+def test_a_check_without_a_sandbox_is_told_first(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, check: str | None
+) -> None:
+    monkeypatch.setattr("loom_jupyter.edits.checks.check.isolation", lambda: "none")
+    run = wait(Loom(sample).run(TASK, check=check))
+    told = [event.type for event in run.events()]
+    said = [event for event in run.events() if event.type == "notice" and event.text.startswith("not isolated: ")]
+    assert len(said) == (1 if check else 0)
+    assert not said or run.events().index(said[0]) < told.index("check_started")

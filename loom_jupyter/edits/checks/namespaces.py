@@ -105,6 +105,8 @@ def _mounts(plan: Plan) -> None:
     _hide(inner, f"{store}/inner", null)
     _dev(f"{store}/dev", devices)
     _mount("proc", "/proc", "proc", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
+    if os.path.exists("/proc/keys"):
+        _mount("/dev/null", "/proc/keys", None, _BIND)  # it names keys of the same user, whoever holds them
     for opened in [*devices.values(), *(file for _, file in writable), *(f for *_, f in held if f is not None)]:
         os.close(opened)
 

@@ -168,7 +168,7 @@ def plan(
         network=network,
         empty=bases,
         shown=[(place, shown[place]) for place in _outermost(p for p in shown if policy.covers(p))],
-        hidden=[*hidden, *(place for place in sockets() if not policy.covers(place))],
+        hidden=[*hidden, *sockets()],
         writable=[str(cwd)],
         size=size,
     )
