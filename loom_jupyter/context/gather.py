@@ -28,7 +28,7 @@ ALONE = 1_500_000
 CHUNK = 600_000
 MOST_WORKERS = 8
 BOOT = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "import pickle, sys; sys.path += pickle.load(sys.stdin.buffer); "
     "from loom_jupyter.context.gather_worker import main; main()"
 )
 
@@ -55,7 +55,7 @@ def gather(root: Path, files: Sequence[Found], cancel: threading.Event | None = 
     def work() -> None:
         alive = True
         while alive and not stop.is_set():
-            with _worker() as child:
+            with _worker(root) as child:
                 alive = serve(child)
 
     def serve(child: subprocess.Popen[bytes]) -> bool:
@@ -93,13 +93,23 @@ def _chunks(files: Sequence[Found]) -> list[list[Found]]:
     return out
 
 
+def import_places(root: Path) -> list[str]:
+    """List where a helper process imports from besides its own Python: nothing of the workspace, and Loom last."""
+    here = root.resolve()
+    own = Path(__file__).resolve().parents[2]
+    places = [Path(entry).resolve() for entry in sys.path if entry]
+    installed = [p for p in places if "site-packages" in p.parts or not p.is_relative_to(here)]
+    return [str(place) for place in dict.fromkeys([*(p for p in installed if p != Path.cwd()), own])]
+
+
 @contextmanager
-def _worker() -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen([sys.executable, "-P", "-c", BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def _worker(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-E", "-P", "-c", BOOT]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
     try:
-        pickle.dump([p for p in sys.path if p], child.stdin)
+        pickle.dump(import_places(root), child.stdin)
         child.stdin.flush()
         yield child
     finally:
@@ -145,7 +155,7 @@ def _halves(root: Path, chunk: Sequence[Found], stop: threading.Event) -> Iterat
     for half in (chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]):
         if stop.is_set():
             return
-        with _worker() as child:
+        with _worker(root) as child:
             batch = _ask(child, root, half, stop)
         if batch is not None:
             yield batch

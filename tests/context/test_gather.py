@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -68,3 +69,18 @@ def test_file_that_vanishes_is_left_out(tree: Path) -> None:
 def test_an_empty_file_alone_is_read(make: Make) -> None:
     root = make({"__init__.py": ""})
     assert Snapshot().merged((), gather(root, scan(root).files)).paths == ["__init__.py"]
+
+
+def test_helpers_import_nothing_of_the_workspace(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even what the user's own settings put on the import path."""
+    for name in ("pickle", "json", "sitecustomize", "usercustomize", "tree_sitter", "encodings", "loom_jupyter"):
+        (tree / f"{name}.py").write_text(f"open({str(tmp_path / 'OWNED')!r}, 'w')\n")
+    files = scan(tree).files
+    monkeypatch.chdir(tree)
+    monkeypatch.setenv("PYTHONPATH", f"{tree}:.:")
+    monkeypatch.setattr(sys, "path", ["", str(tree), *sys.path])
+    monkeypatch.setattr(module, "ALONE", 0)
+    assert len(gather(tree, files)) > 0
+    assert not (tmp_path / "OWNED").exists()
