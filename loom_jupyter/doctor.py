@@ -49,8 +49,7 @@ def _model(name: str | None) -> Row:
 
 
 def _checks() -> Row:
-    from loom_jupyter.edits.checks.check import isolation
+    from loom_jupyter.edits.checks.check import not_isolated
 
-    held = "without network, the workspace read-only"
-    loose = "with your network and files: this system lets no process be shut off from them (docs/checks.md)"
-    return "checks run", True, loose if isolation() == "none" else held
+    held = "isolated: without network, your files read-only or hidden (docs/checks.md)"
+    return "checks run", True, not_isolated() or held

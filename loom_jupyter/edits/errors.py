@@ -33,3 +33,7 @@ class NotTextError(EditError):
 
 class CheckCommandError(LoomError):
     """The check command itself cannot run (missing program, shell syntax, missing module)."""
+
+
+class SandboxError(LoomError):
+    """The sandbox of a check could not be set up, so the check was not run."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
-import shutil
 import stat
-import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
+from loom_jupyter.edits import temporary
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.paths import resolve
+from loom_jupyter.edits.tree import Tree, chmod, open_folder, remove
 from loom_jupyter.errors import Cancelled
 
 BIG_FILE = 50 * 2**20
@@ -40,30 +39,38 @@ _DROPPED = frozenset(
     }
 )
 _LINKED = frozenset({"node_modules", ".venv", "venv", ".conda", ".pixi"})
-# Caches and build outputs that a check may leave for the next one: their tools compare times or contents.
-_KEPT = frozenset({"__pycache__", "target", "build", "dist", "node_modules", ".cargo", ".gradle", ".mypy_cache"})
+# Build outputs that a check may leave for the next one: their tools compare times or contents. Python's bytecode
+# is not among them: it could run instead of the code that it says it was made of.
+_KEPT = frozenset({"target", "build", "dist", "node_modules", ".cargo", ".gradle"})
 
 Progress = Callable[[int, int], None]
+
+_log = logging.getLogger(__name__)
+_live: dict[str, StagedCopy] = {}
+_swept = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What tells that a staged file was touched."""
+    """What tells that a staged file was touched; the time of the last change cannot be set by a check."""
 
     size: int
     mtime_ns: int
+    ctime_ns: int
     mode: int
+    inode: int
 
     @classmethod
     def of(cls, found: os.stat_result) -> _Mark:
-        return cls(found.st_size, found.st_mtime_ns, found.st_mode)
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode, found.st_ino)
 
 
 @dataclass
 class StagedCopy:
     """A workspace's files in a private folder, put back to their originals between trials.
 
-    Use as a context manager: entering copies, leaving removes the folder.
+    Use as a context manager: entering copies, leaving removes the folder. If the process ends in between, the
+    folder is removed all the same (`temporary`).
 
     Parameters
     ----------
@@ -87,22 +94,35 @@ class StagedCopy:
     -----
     Not copied: ``.git`` and caches. Hard links are never used, so nothing written in the copy reaches the
     workspace; a check could write through the links to big data, unless its sandbox forbids that
-    (`check.run_check`).
+    (`check.run_check`). A check may do to the copy what it likes: putting it back follows no link (`Tree`).
     """
 
     workspace: Path
-    root: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="loom-")))
+    root: Path = field(default_factory=temporary.new_place)
     cancel: threading.Event | None = None
     progress: Progress | None = None
     linked: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     _marks: dict[str, _Mark] = field(default_factory=dict)
-    _folders: set[str] = field(default_factory=set)
+    _folders: dict[str, int] = field(default_factory=dict)
     _originals: dict[str, bytes | None] = field(default_factory=dict)
     _own: dict[str, bytes] = field(default_factory=dict)
-    _copier: _Copier = field(default_factory=lambda: _Copier())
+    _outward: list[str] = field(default_factory=list)
+    _private: tuple[str, ...] = ()
+    _tree: Tree = field(init=False)
+    _janitor: temporary.Janitor = field(init=False)
 
     def __enter__(self) -> StagedCopy:
+        if not _swept.is_set():
+            _swept.set()
+            temporary.sweep()
+        self.workspace = self.workspace.resolve()
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root = self.root.resolve()
+        self._tree = Tree(self.root)
+        temporary.lock(self._tree.fd)
+        self._janitor = temporary.Janitor(self.root)
+        _live[str(self.root)] = self
         try:
             self._copy()
         except BaseException:
@@ -119,9 +139,8 @@ class StagedCopy:
         """Write the changes' new bytes into the copy, after putting back what an earlier call wrote."""
         self._undo_puts()
         for change in changes:
-            file = resolve(self.root, change.path)
+            resolve(self.root, change.path)
             self._originals[change.path] = change.before
-            file.parent.mkdir(parents=True, exist_ok=True)
             self._write(change.path, change.after)
 
     def add(self, path: str, data: bytes) -> None:
@@ -136,98 +155,117 @@ class StagedCopy:
             raise EditError(f"{path} is a file of the workspace; the copy's own must have another name.")
         self._own[path] = data
         self._write(path, data)
-        self._marks[path] = _Mark.of((self.root / path).lstat())
+        self._mark(path)
 
     def drop(self, path: str) -> None:
         """Take back what `add` added."""
         del self._own[path], self._marks[path]
-        (self.root / path).unlink(missing_ok=True)
+        self._tree.remove(path)
 
-    def restore(self) -> None:
+    def restore(self, *, kept: bool = True) -> None:
         """Put everything back: what was put, and what a check changed, deleted or left lying about.
 
-        Caches and build outputs that a check made stay for the next one.
+        Parameters
+        ----------
+        kept
+            Leave build outputs that a check made for the next one. Without them no trial can see what an earlier
+            one left.
+
+        Raises
+        ------
+        EditError
+            If the copy cannot be put back; it is not fit for another trial then.
         """
-        self._undo_puts()
-        strange: list[str] = []
-
-        def enter(path: str) -> bool:
-            known = path in self._folders
-            if not known and not _kept(path):
-                strange.append(path)
-            return known or not _kept(path)
-
-        present = dict(_walk(str(self.root), "", enter))
-        for path in present.keys() - self._marks.keys():
-            if not _kept(path):
-                (self.root / path).unlink(missing_ok=True)
-        for path in reversed(strange):
-            with contextlib.suppress(OSError):
-                (self.root / path).rmdir()
-        for path, mark in list(self._marks.items()):
-            found = present.get(path)
-            if found is None or _Mark.of(found) != mark:
+        if not self._tree.in_place:
+            raise EditError("The check moved its copy of the workspace away; start the run again.")
+        try:
+            os.fchmod(self._tree.fd, 0o700)
+            intact = self._tidy(self._tree.fd, "", kept)
+            self._undo_puts()
+            for path in self._marks.keys() - intact - self._rewritten():
                 self._fetch(path)
+        except OSError as error:
+            raise EditError(f"The copy cannot be put back ({error}); start the run again.") from error
+        finally:
+            self._originals.clear()
+
+    def _rewritten(self) -> set[str]:
+        return {path for path, before in self._originals.items() if before is not None}
+
+    def _tidy(self, fd: int, prefix: str, kept: bool) -> set[str]:
+        """Remove what does not belong in an open folder of the copy; return the files that were not touched."""
+        intact: set[str] = set()
+        with os.scandir(fd) as entries:
+            found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        for name, info in found:
+            path = prefix + name
+            if stat.S_ISDIR(info.st_mode) and path in self._folders:
+                if stat.S_IMODE(info.st_mode) != self._folders[path]:
+                    chmod(fd, name, self._folders[path])
+                with open_folder(fd, name) as inner:
+                    intact |= self._tidy(inner, path + "/", kept)
+            elif path in self._marks:
+                if _Mark.of(info) == self._marks[path]:
+                    intact.add(path)
+            elif not (kept and _kept(path, info)):
+                remove(fd, name)
+        return intact
 
     def _undo_puts(self) -> None:
         for path, before in self._originals.items():
             if before is None:
-                (self.root / path).unlink(missing_ok=True)
-                _forget_bytecode(self.root / path)
+                self._tree.remove(path)
+                self._forget_bytecode(path)
             else:
                 self._write(path, before)
-        self._originals.clear()
 
     def _write(self, path: str, data: bytes) -> None:
-        file = self.root / path
-        mode = stat.S_IMODE(file.lstat().st_mode) if file.exists() else None
-        # Anew, for the file may be write-protected, or a check may have made it a link.
-        file.unlink(missing_ok=True)
-        file.write_bytes(data)
-        if mode is not None:
-            file.chmod(mode)
+        mode = stat.S_IMODE(self._marks[path].mode) if path in self._marks else None
+        self._tree.write(path, data, mode)
         # Python trusts bytecode whose source has the same size and the same second: candidates do.
-        _forget_bytecode(file)
+        self._forget_bytecode(path)
         if path in self._marks:
-            self._marks[path] = _Mark.of(file.lstat())
+            self._mark(path)
+
+    def _mark(self, path: str) -> None:
+        found = self._tree.stat(path)
+        if found is None:
+            raise OSError(f"{path} is not where it was put")
+        self._marks[path] = _Mark.of(found)
+
+    def _forget_bytecode(self, path: str) -> None:
+        file = PurePosixPath(path)
+        if file.suffix == ".py":
+            self._tree.remove((file.parent / "__pycache__").as_posix())
 
     def _fetch(self, path: str) -> None:
-        """Copy one file anew; the time of the copy is now, so that build tools see a change."""
-        file = self.root / path
-        if file.is_dir() and not file.is_symlink():
-            shutil.rmtree(file)
-        else:
-            file.unlink(missing_ok=True)
+        """Copy one file again; the time of the copy is now, so that build tools see a change."""
         del self._marks[path]
         if path in self._own:
             self.add(path, self._own[path])
-            return
-        self._place(path, linked=path in self.linked)
-        if path in self._marks and not file.is_symlink():
-            os.utime(file)
-            self._marks[path] = _Mark.of(file.lstat())
-        _forget_bytecode(file)
+        else:
+            self._place(path, linked=path in self.linked, now=True)
+        self._forget_bytecode(path)
 
-    def _place(self, path: str, *, linked: bool) -> None:
+    def _place(self, path: str, *, linked: bool, now: bool = False) -> None:
         """Bring one file or link of the workspace into the copy, and remember how it looks."""
-        source, file = self.workspace / path, self.root / path
+        source = self.workspace / path
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
             if linked:
-                file.symlink_to(source)
+                self._tree.link(path, str(source))
+                self._outward.append(str(source))
             elif source.is_symlink():
-                self._link_again(source, file)
+                self._tree.link(path, self._goal(source))
             else:
-                self._copier(source, file)
-            self._marks[path] = _Mark.of(file.lstat())
-        except OSError:
-            file.unlink(missing_ok=True)
+                self._tree.copy(source, path, now=now)
+            self._mark(path)
+        except OSError as error:
+            _log.info("%s is not in the copy: %s", path, error)
+            self._tree.remove(path)
             self.skipped.append(path)
 
     def _copy(self) -> None:
-        self.workspace = self.workspace.resolve()
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.root = self.root.resolve()
+        self._private = _private_places()
         found = self._found()
         ceiling = _ceiling(found.values())
         for number, (path, info) in enumerate(sorted(found.items())):
@@ -236,14 +274,18 @@ class StagedCopy:
             if big:
                 self.linked.append(path)
             self._place(path, linked=big)
-        self._folders = {parent.as_posix() for path in self._marks for parent in Path(path).parents}
+        folders = {parent.as_posix() for path in self._marks for parent in PurePosixPath(path).parents}
+        self._folders = {
+            path: stat.S_IMODE((self.root / path).lstat().st_mode) for path in folders - {".", *self.linked}
+        }
         self._tell(len(found), len(found))
 
     def _found(self) -> dict[str, os.stat_result]:
         """List what to copy; folders of thousands of files without any code are linked whole."""
         found: dict[str, os.stat_result] = {}
         for path, info in _walk(str(self.workspace), "", self._enter):
-            found[path] = info
+            if not self._is_private(path):
+                found[path] = info
             if len(found) > MOST_FILES:
                 raise EditError(
                     f"{self.workspace} holds more than {MOST_FILES:,} files, too many to copy for a check; "
@@ -269,7 +311,12 @@ class StagedCopy:
         """Decide whether a folder of the workspace is copied; some are linked instead."""
         self._stop_if_asked()
         folder = self.workspace / path
-        if folder == self.root or folder.name in _DROPPED or (folder / "CACHEDIR.TAG").exists():
+        if (
+            folder == self.root
+            or self._is_private(path)
+            or folder.name in _DROPPED
+            or (folder / "CACHEDIR.TAG").exists()
+        ):
             return False
         if folder.name in _LINKED or (folder / "pyvenv.cfg").exists():
             self.linked.append(path)
@@ -277,45 +324,46 @@ class StagedCopy:
             return False
         return True
 
-    def _link_again(self, source: Path, file: Path) -> None:
-        """Copy a link so that it leads into the copy where the original leads into the workspace."""
+    def _is_private(self, path: str) -> bool:
+        """Whether something never belongs in a copy: Jupyter's own files; in a home folder, what is hidden."""
+        place = str(self.workspace / path)
+        return place in self._private or (path.startswith(".") and str(self.workspace) == str(Path.home()))
+
+    def _goal(self, source: Path) -> str:
+        """Say where a link leads in the copy: into the copy where the original leads into the workspace."""
         goal = source.readlink()
         inside = (source.parent / goal).resolve().is_relative_to(self.workspace)
         if not goal.is_absolute() and inside:
-            file.symlink_to(goal)
-        elif inside:
-            file.symlink_to(self.root / goal.resolve().relative_to(self.workspace))
-        else:
-            file.symlink_to((source.parent / goal).resolve())
+            return str(goal)
+        if inside:
+            return str(self.root / goal.resolve().relative_to(self.workspace))
+        outside = str((source.parent / goal).resolve())
+        self._outward.append(outside)
+        return outside
 
     def _remove(self) -> None:
-        if sys.version_info >= (3, 12):
-            shutil.rmtree(self.root, onexc=_force)
-        else:
-            shutil.rmtree(self.root, onerror=_force)
+        _live.pop(str(self.root), None)
+        try:
+            self._tree.clear()
+            if self._tree.in_place:
+                self.root.rmdir()
+        except OSError as error:
+            raise EditError(f"{self.root} cannot be removed ({error.strerror}); delete it by hand.") from error
+        finally:
+            self._tree.close()
+            self._janitor.dismiss()
 
 
-class _Copier:
-    """Copy files, sharing their blocks where the file system can (reflink), else by value."""
+def outward(root: Path) -> list[str]:
+    """List the places outside a staged copy to which links of its workspace lead."""
+    copy = _live.get(str(root))
+    return [] if copy is None else list(dict.fromkeys(copy._outward))
 
-    def __init__(self) -> None:
-        self._reflink = os.name == "posix" and hasattr(os, "sendfile")
 
-    def __call__(self, source: Path, file: Path) -> None:
-        if not (self._reflink and self._clone(source, file)):
-            shutil.copyfile(source, file)
-        shutil.copystat(source, file)
+def _private_places() -> tuple[str, ...]:
+    from loom_jupyter.edits.checks.sandbox import jupyter_places
 
-    def _clone(self, source: Path, file: Path) -> bool:
-        import fcntl
-
-        ficlone = 0x40049409
-        with source.open("rb") as old, file.open("wb") as new:
-            try:
-                fcntl.ioctl(new.fileno(), ficlone, old.fileno())
-            except OSError:
-                self._reflink = False
-        return self._reflink
+    return tuple(jupyter_places())
 
 
 def _walk(folder: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[tuple[str, os.stat_result]]:
@@ -334,8 +382,11 @@ def _walk(folder: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[tu
             yield path, entry.stat(follow_symlinks=False)
 
 
-def _kept(path: str) -> bool:
-    return not _KEPT.isdisjoint(path.split("/")) or path.endswith((".o", ".so", ".pyc"))
+def _kept(path: str, info: os.stat_result) -> bool:
+    """Whether something that a check made stays: build outputs, never a link or what Python would import."""
+    *folders, name = path.split("/")
+    real = stat.S_ISDIR(info.st_mode) or (stat.S_ISREG(info.st_mode) and bool(_KEPT.intersection(folders)))
+    return real and name != "__pycache__" and not _KEPT.isdisjoint(path.split("/"))
 
 
 def _ceiling(infos: Iterable[os.stat_result]) -> int:
@@ -359,25 +410,3 @@ def _bulks(paths: Iterable[str]) -> list[str]:
             code.update(parents)
     bulky = {folder for folder, count in counts.items() if count >= BULK and folder not in code}
     return sorted(f for f in bulky if not any(p.as_posix() in bulky for p in PurePosixPath(f).parents))
-
-
-def _forget_bytecode(file: Path) -> None:
-    cache = file.parent / "__pycache__"
-    if file.suffix == ".py" and cache.is_dir():
-        for stale in cache.iterdir():
-            if stale.name.startswith(f"{file.stem}."):
-                stale.unlink(missing_ok=True)
-
-
-def _force(remove: Callable[..., object], path: str, _: object) -> None:
-    """Remove what a check left without write permission."""
-    if not os.path.lexists(path):
-        return
-    parent = Path(path).parent
-    try:
-        parent.chmod(0o700)
-        if not Path(path).is_symlink():
-            Path(path).chmod(0o700)
-        remove(path)
-    except OSError as failure:
-        raise EditError(f"{path} cannot be removed ({failure.strerror}); delete it by hand.") from failure

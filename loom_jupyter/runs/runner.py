@@ -129,6 +129,7 @@ def _fail(run: Run, text: str) -> None:
 
 
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
+    from loom_jupyter.edits.checks.check import not_isolated
     from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
@@ -147,6 +148,8 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         with ExitStack() as parts:
             staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
             checker = None
+            if run.request.check is not None and (loose := not_isolated()):
+                run.emit(Noticed(text=loose))
             check = settle(
                 run.request,
                 index,

@@ -244,3 +244,105 @@ def test_a_folder_without_write_permission_goes_away_too(workspace: Path, tmp_pa
         locked.chmod(0o500)
     assert not (tmp_path / "stage").exists()
     assert workspace.exists()
+
+
+@pytest.mark.parametrize("name", ["pkg", "target", "build"])
+def test_no_folder_that_became_a_link_is_followed(workspace: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mod.py").write_text("mine\n")
+    (workspace / "build").mkdir()
+    (workspace / "build" / "mod.py").write_text("x = 0\n")
+    outside.chmod(0o711)
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        pristine = tree(staged.root)
+        staged.put([FileChange("pkg/mod.py", b"x = 1\n", b"x = 2\n")])
+        if (staged.root / name).exists():
+            (staged.root / name).rename(staged.root / "moved")
+        (staged.root / name).symlink_to(outside)
+        staged.restore()
+        assert tree(staged.root) == pristine
+        assert not (staged.root / name).is_symlink()
+    assert {p.name: p.read_text() for p in outside.iterdir()} == {"mod.py": "mine\n"}
+    assert outside.stat().st_mode & 0o777 == 0o711
+
+
+def test_nothing_above_the_copy_changes_its_permissions(workspace: Path, tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    above.chmod(0o1777)
+    with StagedCopy(workspace, above / "stage") as staged:
+        for folder in (staged.root / "pkg", staged.root):
+            folder.chmod(0)
+        staged.restore()
+        assert (staged.root / "pkg" / "mod.py").read_text() == "x = 1\n"
+        staged.root.chmod(0)
+    assert above.stat().st_mode & 0o7777 == 0o1777
+    assert list(above.iterdir()) == []
+
+
+def test_a_file_with_its_old_time_and_size_is_still_seen_to_be_changed(workspace: Path, tmp_path: Path) -> None:
+    (workspace / "build").mkdir()
+    (workspace / "build" / "tool.py").write_text("x = 1\n")
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        for path in ("price.py", "build/tool.py"):
+            file = staged.root / path
+            was = file.stat()
+            file.write_bytes(b"!" * was.st_size)
+            os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+        staged.restore()
+        assert (staged.root / "price.py").read_text() == "RATE = 1\n"
+        assert (staged.root / "build/tool.py").read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        *("pkg/__pycache__/mod.cpython-311.pyc", "pkg/mod.so", "pkg/mod.pyc", "mod.abi3.so", "conftest.py"),
+        *("sitecustomize.py", "build/__pycache__/x.pyc", "pytest.ini", ".coverage", "pkg/other.o", "x.egg-link"),
+    ],
+)
+def test_no_candidate_leaves_what_a_later_one_would_import(workspace: Path, tmp_path: Path, plant: str) -> None:
+    (workspace / "build").mkdir()
+    (workspace / "build" / "x.py").touch()
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        (staged.root / plant).parent.mkdir(exist_ok=True)
+        (staged.root / plant).write_text("planted")
+        staged.restore()
+        assert not (staged.root / plant).exists()
+
+
+def test_build_outputs_go_too_where_nothing_may_be_left(workspace: Path, tmp_path: Path) -> None:
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        (staged.root / "target" / "deep").mkdir(parents=True)
+        (staged.root / "target" / "deep" / "lib").touch()
+        staged.restore()
+        assert (staged.root / "target" / "deep" / "lib").exists()
+        staged.restore(kept=False)
+        assert not (staged.root / "target").exists()
+
+
+def test_odd_things_in_place_of_files_and_folders_are_put_right(workspace: Path, tmp_path: Path) -> None:
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        pristine = tree(staged.root)
+        (staged.root / "price.py").unlink()
+        os.mkfifo(staged.root / "price.py")
+        (staged.root / "pkg" / "mod.py").unlink()
+        (staged.root / "pkg").rename(staged.root / "was")
+        os.mkfifo(staged.root / "pkg")
+        os.mkfifo(staged.root / "new")
+        os.link(staged.root / "was" / "__init__.py", staged.root / "hard")
+        staged.restore()
+        assert tree(staged.root) == pristine
+
+
+def test_a_copy_that_was_moved_away_ends_the_trials(workspace: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "price.py").write_text("mine")
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        staged.root.rename(tmp_path / "moved")
+        staged.root.symlink_to(outside)
+        with pytest.raises(EditError, match="start the run again"):
+            staged.restore()
+    assert (outside / "price.py").read_text() == "mine"

@@ -443,3 +443,16 @@ def test_a_run_whose_process_was_killed_is_told_and_not_stuck(sample: Path) -> N
     run.stop()
     assert run.state is RunState.FAILED
     assert "ended" in run.error
+
+
+@pytest.mark.usefixtures("lend")
+@pytest.mark.parametrize("check", [CHECK, None])
+def test_a_check_without_a_sandbox_is_told_first(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, check: str | None
+) -> None:
+    monkeypatch.setattr("loom_jupyter.edits.checks.check.isolation", lambda: "none")
+    run = wait(Loom(sample).run(TASK, check=check))
+    told = [event.type for event in run.events()]
+    said = [event for event in run.events() if event.type == "notice" and event.text.startswith("not isolated: ")]
+    assert len(said) == (1 if check else 0)
+    assert not said or run.events().index(said[0]) < told.index("check_started")

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from loom_jupyter.edits.checks import supervisor
 from loom_jupyter.edits.checks.environment import check_environment
 from loom_jupyter.edits.checks.report import Counts, clean, command_problem, counts, summarise, trim
+from loom_jupyter.edits.checks.sandbox import isolation as isolation
+from loom_jupyter.edits.checks.sandbox import memory_size, plan, start, why_none
+from loom_jupyter.edits.checks.supervisor import MARK, UNPROTECTED
 from loom_jupyter.edits.checks.watch import Output, attend
-from loom_jupyter.edits.errors import CheckCommandError
+from loom_jupyter.edits.errors import CheckCommandError, SandboxError
+from loom_jupyter.edits.staging import outward
 
 MEMORY = 8 * 2**30
 """Bytes that all processes of one check may hold together."""
 FILE_SIZE = 4 * 2**30
-# Below the home folder; no check needs them.
-_KEYS = (
-    *(".ssh", ".aws", ".azure", ".gnupg", ".kube", ".config/gcloud", ".config/gh", ".netrc", ".pypirc"),
-    *(".git-credentials", ".docker/config.json", ".huggingface/token", ".cache/huggingface/token"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ def run_check(
     on_output
         Called with pieces of cleaned output as they come.
     workspace
-        What `cwd` is a copy of: made read-only where the system offers a sandbox, and kept out of imports.
+        What `cwd` is a copy of: shown read-only, without ``.git``, and kept out of imports.
     network
         Leave the network on. It is off by default where the system offers a sandbox (`isolation`).
     memory
@@ -99,14 +95,17 @@ def run_check(
     ------
     CheckCommandError
         The command itself cannot run.
+    SandboxError
+        The system offers a sandbox and this one could not be made; nothing was run.
     """
     if not command.strip() or "\0" in command:
         raise CheckCommandError('The check command is empty; give one such as "pytest -q".')
-    env = check_environment(cwd, workspace) | dict(environ or {})
     begin = time.monotonic()
+    job = rules(cwd, timeout, workspace, network=network, memory=memory, command=command)
+    env = check_environment(cwd, workspace, sandboxed=job["plan"] is not None) | dict(environ or {})
     process = subprocess.Popen(
-        _argv({"command": command} | rules(cwd, timeout, workspace, network=network, memory=memory)),
-        cwd=cwd,
+        start(job | {"argv": ["/bin/sh", "-c", command]}),
+        cwd="/",
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -117,44 +116,50 @@ def run_check(
     output = Output(on_output)
     verdict = attend(process, process.stdout, output, deadline=begin + timeout, cancel=cancel, memory=memory)
     ended = Ended(verdict, process.returncode, time.monotonic() - begin, clean(output.text(), cwd))
+    if ended.code == UNPROTECTED and ended.text.startswith(MARK):
+        raise SandboxError(
+            f"The check was not run: its sandbox could not be set up ({ended.text.removeprefix(MARK).strip()}); "
+            "run it again, and report this if it happens again."
+        )
     if verdict is None and (problem := command_problem(command, ended.code, ended.text)):
         raise CheckCommandError(problem)
     return result(ended, timeout, memory)
 
 
 def rules(
-    cwd: Path, timeout: float, workspace: Path | None, *, network: bool = False, memory: int = MEMORY
-) -> dict[str, object]:
+    cwd: Path,
+    timeout: float,
+    workspace: Path | None,
+    *,
+    network: bool = False,
+    memory: int = MEMORY,
+    command: str = "",
+) -> dict[str, Any]:
     """Return the limits and the sandbox of a check, as `supervisor` takes them."""
+    level = isolation()
     return {
+        "cwd": str(cwd),
         "limits": _limits(timeout, memory),
-        "level": isolation(),
-        "network": network,
-        "read_only": [str(workspace)] if workspace is not None and _separable(workspace, cwd) else [],
-        "hidden": [str(place) for name in _KEYS if (place := Path.home() / name).exists()],
+        "plan": None
+        if level == "none"
+        else plan(
+            cwd,
+            workspace,
+            level=level,
+            network=network,
+            size=memory_size(memory),
+            command=command,
+            links=outward(cwd),
+        ),
     }
 
 
-@functools.cache
-def isolation() -> str:
-    """Find out what sandbox the system offers: ``root``, ``user`` or ``none`` (see `supervisor.sandbox`).
-
-    Measured, not guessed: a probe makes the namespaces, brings the loopback device up and mounts a folder
-    read-only. Containers and hardened kernels often forbid it.
-    """
-    if sys.platform != "linux":
-        return "none"
-    probe = str(Path(__file__).parent)
-    for level in ("root", "user"):
-        job: dict[str, object] = {"command": None, "limits": {}, "level": level, "read_only": [probe]}
-        done = subprocess.run(_argv(job), capture_output=True, check=False, timeout=20)
-        if done.returncode == 0:
-            return level
-    return "none"
-
-
-def _argv(job: Mapping[str, object]) -> list[str]:
-    return [sys.executable, "-I", "-S", str(supervisor.__file__), json.dumps(job)]
+def not_isolated() -> str:
+    """Say why checks run without a sandbox here, in one sentence; empty where they have one."""
+    if isolation() != "none":
+        return ""
+    why = why_none() or "this system allows no sandbox"
+    return f"not isolated: {why}. The check runs with your files and your network (docs/checks.md)."
 
 
 def _limits(timeout: float, memory: int) -> dict[str, int]:
@@ -177,13 +182,6 @@ def _tasks() -> int:
         return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
     except (OSError, IndexError, ValueError):
         return 4096
-
-
-def _separable(workspace: Path, cwd: Path) -> bool:
-    """Whether the workspace can be read-only without hindering the check: no home, no root, copy elsewhere."""
-    workspace = workspace.resolve()
-    needed = (cwd.resolve(), Path.home().resolve(), Path(os.environ.get("TMPDIR", "/tmp")).resolve())
-    return not any(place.is_relative_to(workspace) for place in needed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.check import CheckResult, Ended, result, run_check
-from loom_jupyter.edits.checks.evidence import PLUGIN, TRACING, Evidence, collect, trace_check, tracing
+from loom_jupyter.edits.checks.evidence import (
+    PLUGIN,
+    TRACING,
+    Evidence,
+    collect,
+    trace_check,
+    trace_folder,
+    tracing,
+)
 from loom_jupyter.edits.checks.report import duration, failing_tests
 from loom_jupyter.edits.checks.warm import Warm, warmable
 from loom_jupyter.edits.staging import StagedCopy
@@ -141,17 +147,17 @@ class Checker:
                 workspace=self._staged.workspace,
                 network=self._network,
             )
-        with tempfile.TemporaryDirectory(prefix="loom-trace-") as folder:
+        with trace_folder(root) as folder:
             self._warm.run(
                 timeout=limit,
                 cancel=self._cancel,
                 # Of a long suite, the failing tests are traced and, to compare them with, their neighbours.
                 args=None if self._whole else ["-q", *dict.fromkeys(t.partition("::")[0] for t in self._failing)],
                 more=PLUGIN,
-                environ=tracing(Path(folder), root),
+                environ=tracing(folder, root),
                 path=[TRACING],
             )
-            return collect(Path(folder))
+            return collect(folder)
 
     def attempt(self, changes: Sequence[FileChange]) -> CheckResult:
         """Check a candidate; the copy is pristine again afterwards."""

@@ -27,7 +27,11 @@ _FORGOTTEN = ("PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONI
 
 
 def check_environment(
-    cwd: Path, workspace: Path | None = None, environ: Mapping[str, str] | None = None
+    cwd: Path,
+    workspace: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    sandboxed: bool = False,
 ) -> dict[str, str]:
     """Build the environment in which a check runs.
 
@@ -40,6 +44,8 @@ def check_environment(
         answered by the same place in the copy, so that an editable install does not win over a candidate.
     environ
         Defaults to this process's.
+    sandboxed
+        Whether the check has a sandbox, with a temporary folder of its own.
 
     Returns
     -------
@@ -62,6 +68,10 @@ def check_environment(
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
     }
+    if sandboxed:
+        env["TMPDIR"] = "/tmp"
+        for name in ("TMP", "TEMP", "XDG_RUNTIME_DIR"):
+            env.pop(name, None)
     if env.get("MPLBACKEND", "").startswith("module://"):
         env["MPLBACKEND"] = "Agg"
     return env

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
-import tempfile
+import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loom_jupyter.edits import tree
 from loom_jupyter.edits.checks.check import run_check
 from loom_jupyter.edits.checks.environment import check_environment
 from loom_jupyter.edits.checks.report import Place
@@ -21,6 +23,7 @@ from loom_jupyter.edits.gate import is_test
 TRACING = str(Path(__file__).parent / "tracing")
 """Folder to put on the import path of a traced check."""
 PLUGIN = ("-p", "loom_tracer")
+_RECORD = 64 * 2**20
 
 
 class Executed(NamedTuple):
@@ -109,16 +112,27 @@ def trace_check(
     Evidence or None
         None where no test could be traced.
     """
-    with tempfile.TemporaryDirectory(prefix="loom-trace-") as folder:
+    with trace_folder(cwd) as folder:
         base = check_environment(cwd, workspace)
-        environ = tracing(Path(folder), cwd) | {
+        environ = tracing(folder, cwd) | {
             "PYTHONPATH": os.pathsep.join([base["PYTHONPATH"], TRACING]),
             "PYTEST_ADDOPTS": f"{base['PYTEST_ADDOPTS']} {' '.join(PLUGIN)}",
         }
         run_check(
             command, cwd, timeout=timeout, cancel=cancel, workspace=workspace, network=network, environ=environ
         )
-        return collect(Path(folder))
+        return collect(folder)
+
+
+@contextlib.contextmanager
+def trace_folder(cwd: Path) -> Iterator[Path]:
+    """Make a folder for a traced check's records where it may write: in its copy, for the time of the trace."""
+    folder = cwd / f".loom-trace-{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        tree.erase(str(folder))
 
 
 def tracing(folder: Path, cwd: Path) -> dict[str, str]:
@@ -127,8 +141,15 @@ def tracing(folder: Path, cwd: Path) -> dict[str, str]:
 
 
 def collect(folder: Path) -> Evidence | None:
-    """Read what a traced check's processes wrote into a folder."""
-    return _joined(json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*.json")))
+    """Read what a traced check's processes wrote into a folder; it is theirs, so it may hold anything."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        held = tree.Tree(folder)
+        try:
+            names = sorted(name for name in held.names() if name.endswith(".json"))
+            return _joined(json.loads(held.read(name, _RECORD)) for name in names)
+        finally:
+            held.close()
+    return None
 
 
 def _joined(found: Iterable[dict[str, Any]]) -> Evidence | None:

@@ -1,91 +1,36 @@
 """Runs one check as its supervisor: limits, a sandbox, and no process left behind.
 
-A script of its own, started by `check.run_check` with the standard library alone (``python -I -S``), so that it
-costs some 15 ms. On Linux it adopts processes that detach themselves from the check, so that ending the
-supervisor ends every one of them; and it works in a child, so that a check that kills its parent leaves nothing.
+A script of its own, started with the standard library alone (`BOOT`), so that nothing of the user's or of a
+workspace is imported before the sandbox is up, and the start costs little. With a sandbox it is two processes: one
+outside, which waits, and the first process inside (see `namespaces`), whose end ends all others there. Inside, or
+without a sandbox, it works in a child, so that a check that kills its parent leaves nothing; without a sandbox it
+adopts processes that detach themselves from the check (Linux).
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
+import marshal
 import os
 import signal
-import socket
-import struct
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-_NEWNS, _NEWUSER, _NEWNET = 0x00020000, 0x10000000, 0x40000000
-_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+TYPE_CHECKING = False  # typing itself takes its time to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
 _SUBREAPER, _PDEATHSIG = 36, 1
 _GRACE = 1.0
 _AWAITED = (signal.SIGTERM, signal.SIGCHLD)
+UNPROTECTED = 125
+"""Exit status of a supervisor that could not make the sandbox, and ran nothing."""
+MARK = "loom sandbox: "
+"""What it then puts before the reason, on standard error."""
+BOOT = "import sys; sys.path.append(sys.argv[1]); import supervisor; sys.exit(supervisor.main(sys.argv[2]))"
 
 _linux = sys.platform == "linux"
-
-
-def sandbox(level: str, read_only: list[str], hidden: list[str], network: bool = False) -> None:
-    """Cut the network off, make folders read-only and others empty, for this process and what it starts.
-
-    Parameters
-    ----------
-    level
-        ``root`` (namespaces made directly), ``user`` (inside a user namespace) or ``none``.
-    read_only, hidden
-        Existing folders, and files for `hidden`. One that the system does not let cover stays as it is: a check
-        without this protection is better than none.
-    network
-        Leave the network on.
-    """
-    if level == "none":
-        return
-    uid, gid = os.geteuid(), os.getegid()
-    flags = _NEWNS | (0 if network else _NEWNET) | (_NEWUSER if level == "user" else 0)
-    _libc("unshare", flags)
-    if level == "user":
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    if not network:
-        _loopback_up()
-    _libc("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
-    for folder in read_only:
-        with contextlib.suppress(OSError):
-            _protect(folder)
-    for place in hidden:
-        name = os.fsencode(place)
-        with contextlib.suppress(OSError):
-            if Path(place).is_dir():
-                _libc("mount", b"none", name, b"tmpfs", _MS_RDONLY, None)
-            else:
-                _libc("mount", b"/dev/null", name, None, _MS_BIND, None)
-
-
-def _protect(folder: str) -> None:
-    name = os.fsencode(folder)
-    _libc("mount", name, name, None, _MS_BIND | _MS_REC, None)
-    # Flags that the surrounding mount locks (nosuid, nodev, noexec) must be said again.
-    kept = os.statvfs(folder).f_flag & 0x0E
-    _libc("mount", name, name, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept, None)
-
-
-def _libc(name: str, *args: object) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    cast = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in args]
-    if getattr(libc, name)(*cast) != 0:
-        raise OSError(ctypes.get_errno(), f"{name} failed")
-
-
-def _loopback_up() -> None:
-    import fcntl
-
-    set_flags, up_running = 0x8914, 0x41
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
-        fcntl.ioctl(link, set_flags, struct.pack("16sh14x", b"lo", up_running))
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -99,17 +44,22 @@ def limit(limits: dict[str, int]) -> None:
         hard = resource.getrlimit(kind)[1]
         top = value if hard == resource.RLIM_INFINITY else min(value, hard)
         # macOS refuses some limits that it names; a check then runs without that one.
-        with contextlib.suppress(ValueError, OSError):
+        try:
             resource.setrlimit(kind, (top, top))
+        except (ValueError, OSError):
+            continue
 
 
 def children() -> list[int]:
     """Return the ids of every descendant process, adopted ones included (Linux; elsewhere none)."""
     parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(stat.parent.name))
+    for name in os.listdir("/proc") if _linux else ():
+        try:
+            with open(f"/proc/{int(name)}/stat", errors="replace") as stat:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):  # no process, or it ended just now
+            continue
+        parents.setdefault(parent, []).append(int(name))
     found, queue = [], [os.getpid()]
     while queue:
         for child in parents.get(queue.pop(), ()):
@@ -118,23 +68,39 @@ def children() -> list[int]:
     return found
 
 
-def end_all(group: int) -> None:
-    """End the check's process group and every descendant: politely, then for good."""
+def end_all(group: int, *, sandboxed: bool) -> None:
+    """End the check's processes: politely, then for good.
+
+    Parameters
+    ----------
+    group
+        Their process group; those that left it are found as descendants.
+    sandboxed
+        Whether all processes that this one can see are the check's, but for the namespaces' first.
+    """
     if _linux and not _reap():
         return
     for sign, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
-        _signal(group, sign)
+        if sandboxed:
+            _kill(os.kill, -1, sign)
+        else:
+            _signal(group, sign)
         until = time.monotonic() + patience
         while _reap() and time.monotonic() < until:
-            time.sleep(0.01)
+            time.sleep(0.005)
 
 
 def _signal(group: int, sign: int) -> None:
-    with contextlib.suppress(OSError):
-        os.killpg(group, sign)
+    _kill(os.killpg, group, sign)
     for child in children():
-        with contextlib.suppress(OSError):
-            os.kill(child, sign)
+        _kill(os.kill, child, sign)
+
+
+def _kill(kill: Callable[[int, int], None], whom: int, sign: int) -> None:
+    try:
+        kill(whom, sign)
+    except OSError:
+        return  # it has ended
 
 
 def _reap() -> bool:
@@ -147,13 +113,15 @@ def _reap() -> bool:
     return True
 
 
-def guard(shut: tuple[int, ...] = ()) -> int | None:
+def guard(shut: list[int], *, sandboxed: bool) -> int | None:
     """Go on in a child, and stay behind to end what it leaves if it is killed (Linux; elsewhere nothing is done).
 
     Parameters
     ----------
     shut
         File descriptors that are the child's alone.
+    sandboxed
+        Whether this is the first process of its namespaces, with which all others end.
 
     Returns
     -------
@@ -162,28 +130,51 @@ def guard(shut: tuple[int, ...] = ()) -> int | None:
     """
     if not _linux:
         return None
-    adopt()
-    # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    if not sandboxed:
+        adopt()
     parent, child = os.getpid(), os.fork()
     if child == 0:
         os.setpgid(0, 0)
         adopt()
         if os.getppid() != parent:  # it ended before it could be told to say so
             os._exit(128 + signal.SIGTERM)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
         return None
     for descriptor in shut:
         os.close(descriptor)
-    status, ended = 0, False
-    while not ended:
-        if signal.sigwait(_AWAITED) == signal.SIGTERM:
+    code = _wait(child)
+    if not sandboxed:
+        end_all(child, sandboxed=False)
+    return code
+
+
+def _wait(child: int, patience: float | None = None) -> int:
+    """Wait for a child, pass SIGTERM on to it, and return its exit code as a shell gives it.
+
+    Parameters
+    ----------
+    patience
+        Seconds after a SIGTERM until the child is killed; None gives it all the time that it takes.
+    """
+    deadline: float | None = None
+    while True:
+        if deadline is None:
+            caught: int | None = signal.sigwait(_AWAITED)
+        else:
+            told = signal.sigtimedwait(_AWAITED, max(0.0, deadline - time.monotonic()))
+            caught = None if told is None else told.si_signo
+        if caught is None:
+            os.kill(child, signal.SIGKILL)
+            deadline = None
+        elif caught == signal.SIGTERM:
             os.kill(child, signal.SIGTERM)
+            if patience is not None:
+                deadline = time.monotonic() + patience
         found, status = os.waitpid(child, os.WNOHANG)
-        ended = found == child
-    end_all(child)
+        if found:
+            return _shell_code(status)
+
+
+def _shell_code(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -194,44 +185,89 @@ def adopt() -> None:
     ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
 
 
-def run(command: str, limits: dict[str, int]) -> int:
-    """Run a shell command in a session of its own and return its exit code as a shell gives it."""
-
-    def prepare() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
-        limit(limits)
-        if _linux:
-            ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
-
-    # Waited for, as in `guard`.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    check = subprocess.Popen(
-        ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=prepare
-    )
+def run(job: dict[str, Any], *, sandboxed: bool) -> int:
+    """Run a program in a session of its own and return its exit code as a shell gives it."""
+    check = os.fork()
+    if check == 0:
+        _become(job)
+    for descriptor in job["keep"]:
+        os.close(descriptor)
     code: int | None = None
     while code is None:
-        stopped = signal.sigwait(_AWAITED) == signal.SIGTERM
-        code = -signal.SIGTERM if stopped else check.poll()
-    end_all(check.pid)
-    return code if code >= 0 else 128 - code
+        if signal.sigwait(_AWAITED) == signal.SIGTERM:
+            code = 128 + signal.SIGTERM
+            break
+        found = -1
+        while code is None and found:  # others were adopted; a check may look whether they have ended
+            found, status = os.waitpid(-1, os.WNOHANG)
+            code = _shell_code(status) if found == check else None
+    end_all(check, sandboxed=sandboxed)
+    return code
 
 
-def probe(level: str, folder: str) -> int:
-    """Try the sandbox out; 0 if all of it works."""
-    sandbox(level, [folder], [])
-    return 0 if os.statvfs(folder).f_flag & os.ST_RDONLY else 1
+def _become(job: dict[str, Any]) -> NoReturn:
+    """Be the check, in this process."""
+    try:
+        os.setsid()
+        if _linux:
+            ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        for sign in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+            signal.signal(sign, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+        for descriptor in job["keep"]:
+            os.set_inheritable(descriptor, True)
+        limit(job["limits"])
+        os.execv(job["argv"][0], job["argv"])
+    except OSError as error:
+        os.write(2, f"{job['argv'][0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(126)  # whatever happened: this fork must not go on as the supervisor
 
 
-def main() -> int:
-    """Entry: ``supervisor.py JOB``, with command, limits, level, read_only, hidden and network as JSON."""
-    job = json.loads(sys.argv[1])
-    if job["command"] is None:
-        return probe(job["level"], job["read_only"][0])
-    sandbox(job["level"], job["read_only"], job["hidden"], job["network"])
-    code = guard()
-    return run(job["command"], job["limits"]) if code is None else code
+def probe() -> int:
+    """Look whether the sandbox holds what it promises; 0 if it does."""
+    with open("/proc/self/status") as stream:
+        status = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
+    capable = any(int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb"))
+    locked = int(status.get("NoNewPrivs", "0")) == 1 and os.getpid() == 1
+    return 0 if locked and not capable and os.statvfs("/").f_flag & os.ST_RDONLY else 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def work(job: dict[str, Any], *, sandboxed: bool) -> int:
+    """Do the job here: in the sandbox, or where there is none."""
+    os.chdir(job["cwd"])
+    if not job["argv"]:
+        return probe()
+    code = guard(job["keep"], sandboxed=sandboxed)
+    return run(job, sandboxed=sandboxed) if code is None else code
+
+
+def main(text: str) -> int:
+    """Entry: the job, by `marshal` and in hexadecimal digits.
+
+    It has ``argv``, ``cwd``, ``limits``, ``plan``, ``keep`` and ``parent``. `argv` is what to run, nothing to try
+    the sandbox out; `plan` is a `sandbox.Plan` or None; `keep` are file descriptors for the program; `parent` is
+    the process that asks.
+    """
+    job = marshal.loads(bytes.fromhex(text))
+    # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    if _linux:
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != job["parent"]:
+            return 128 + signal.SIGTERM
+    if job["plan"] is None:
+        return work(job, sandboxed=False)
+    import namespaces  # type: ignore[import-not-found]
+
+    try:
+        first = namespaces.enter(job["plan"])
+    except OSError as error:
+        os.write(2, f"{MARK}{error.strerror or error}\n".encode())
+        return UNPROTECTED
+    if first is None:
+        return work(job, sandboxed=True)
+    for descriptor in job["keep"]:
+        os.close(descriptor)
+    return _wait(first, 2.5 * _GRACE)

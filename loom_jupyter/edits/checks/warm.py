@@ -20,6 +20,7 @@ from loom_jupyter.edits.checks import cells, warm_server
 from loom_jupyter.edits.checks.check import MEMORY, CheckResult, Ended, result, rules
 from loom_jupyter.edits.checks.environment import check_environment
 from loom_jupyter.edits.checks.report import clean
+from loom_jupyter.edits.checks.sandbox import start
 from loom_jupyter.edits.checks.watch import Output, attend
 
 _READY = 60.0
@@ -88,16 +89,25 @@ class Warm:
         self.selects = command != cells.COMMAND
         self._cwd, self._memory = cwd, memory
         self._socket, theirs = socket.socketpair()
-        job = rules(cwd, timeout, workspace, network=network, memory=memory) | {
-            "socket": theirs.fileno(),
-            "program": program,
-        }
-        job["cells"] = not self.selects
+        job = rules(cwd, timeout, workspace, network=network, memory=memory)
+        env = check_environment(cwd, workspace, sandboxed=job["plan"] is not None)
         with theirs:
+            server = {
+                "socket": theirs.fileno(),
+                "program": program,
+                "cells": not self.selects,
+                "limits": job["limits"],
+                "sandboxed": job["plan"] is not None,
+                # Only for the runs: the server itself imports nothing of the workspace.
+                "path": env.pop("PYTHONPATH").split(os.pathsep),
+                "strange": [str(cwd), *([str(workspace)] if workspace is not None else [])],
+            }
+            argv = [sys.executable, str(warm_server.__file__), json.dumps(server)]
+            job |= {"argv": argv, "limits": {}, "keep": [theirs.fileno()]}
             self._process = subprocess.Popen(
-                [sys.executable, str(warm_server.__file__), json.dumps(job)],
-                cwd=cwd,
-                env=check_environment(cwd, workspace),
+                start(job),
+                cwd="/",
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -1,9 +1,10 @@
 """Runs pytest, or a session's cells, again and again in forks of a process that has imported what they need.
 
-A script of its own, started by `warm.Warm` with the check's environment. Only pytest and its installed plugins (or
-IPython) are imported here, never a module of the workspace; each run is a fresh fork with its own session, under
-the check's limits, and all its processes are ended with it. It takes one JSON argument and is spoken to over the
-socket that the argument names: a line of JSON and a file descriptor for the output a run, ``stop`` to end it.
+A script of its own, started by `warm.Warm` in the check's sandbox, with the check's environment but for the import
+path. Only pytest and its installed plugins (or IPython) are imported here, never a module of the workspace; each
+run is a fresh fork with its own session, under the check's limits, and all its processes are ended with it. It
+takes one JSON argument and is spoken to over the socket that the argument names: for each run a line of JSON and a
+file descriptor for the output, ``stop`` to end it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import importlib.util
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
 import tempfile
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -78,11 +81,10 @@ class Server:
         self._socket = socket.socket(fileno=job["socket"])
         self._supervisor = supervisor
         self._worker = 0
+        self._temporary = ""
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
-        self._supervisor.sandbox(job["level"], job["read_only"], job["hidden"], job["network"])
-        # Again, for a new user namespace may forget it.
         supervisor.adopt()
         signal.signal(signal.SIGTERM, self._die)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -105,6 +107,9 @@ class Server:
                     continue
                 output = descriptors.pop(0)
                 request["report"] = report = os.memfd_create("modules")
+                if self._job["sandboxed"]:
+                    # Its own, for what runs leave would pile up in memory; the whole folder holds the copy itself.
+                    self._temporary = tempfile.mkdtemp(prefix="run-")
                 self._worker = os.fork()
                 if self._worker == 0:
                     self._become_worker(output)
@@ -127,13 +132,15 @@ class Server:
             found, status = os.waitpid(self._worker, os.WNOHANG)
             if found:
                 code = os.waitstatus_to_exitcode(status)
-        self._supervisor.end_all(self._worker)
+        self._supervisor.end_all(self._worker, sandboxed=self._job["sandboxed"])
         self._worker = 0
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
         return code if code >= 0 else 128 - code
 
     def _die(self, *_: object) -> NoReturn:
         if self._worker:
-            self._supervisor.end_all(self._worker)
+            self._supervisor.end_all(self._worker, sandboxed=self._job["sandboxed"])
         os._exit(128 + signal.SIGTERM)
 
     def _become_worker(self, output: int) -> None:
@@ -143,6 +150,9 @@ class Server:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
         os.setsid()
+        if self._temporary:
+            os.environ["TMPDIR"] = self._temporary
+            tempfile.tempdir = None
         self._socket.close()
         os.close(self._wake)
         for stream in (1, 2):
@@ -184,8 +194,9 @@ def run_pytest(program: list[str], request: dict[str, Any]) -> int:
     sys.path.insert(0, str(Path(program[0]).parent) if program else str(Path.cwd()))
     sys.path.extend(request["path"])
     known = set(sys.modules)
-    code = int(pytest.console_main())
-    _report(request["report"], known)
+    code = int(pytest.main())
+    sys.stdout.flush()
+    _report(request, known)
     return code
 
 
@@ -201,29 +212,55 @@ def run_cells(script: str, request: dict[str, Any]) -> int:
         runpy.run_path(script, run_name="__main__")
     except SystemExit as ended:
         code = int(ended.code or 0)
-    _report(request["report"], known)
+    _report(request, known)
     return code
 
 
-def _report(file: int, known: set[str]) -> None:
-    fresh = [name for name in sys.modules if name not in known and name.partition(".")[0] in LIBRARIES]
-    os.write(file, "\n".join(fresh).encode())
+def _report(request: dict[str, Any], known: set[str]) -> None:
+    """Tell what the run imported of well-known libraries; a candidate may be of one, so not what is its own."""
+    fresh = [
+        name
+        for name, module in list(sys.modules.items())
+        if name not in known and name.partition(".")[0] in LIBRARIES and not strange(module, request["strange"])
+    ]
+    os.write(request["report"], "\n".join(fresh).encode())
+
+
+def strange(module: object, folders: list[str]) -> bool:
+    """Whether a module comes from the workspace or its copy."""
+    places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
+    return any(
+        Path(place).is_relative_to(folder) and "site-packages" not in Path(place).relative_to(folder).parts
+        for place in places
+        if isinstance(place, str)
+        for folder in folders
+    )
+
+
+def import_from(path: list[str]) -> None:
+    """Let a run import as a Python that was started with this ``PYTHONPATH``."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    sys.path[:0] = path
+    for name in ("sitecustomize", "usercustomize"):
+        if PathFinder.find_spec(name, path) is not None:
+            sys.modules.pop(name, None)
+            importlib.import_module(name)
 
 
 def main() -> int:
-    """Entry: ``warm_server.py '{"socket": …, "program": […], "limits": {…}, "level": …, …}'``."""
+    """Entry: ``warm_server.py '{"socket": …, "program": […], "limits": {…}, "path": […], …}'``."""
     # Python puts this script's folder first; a check must not find Loom's modules there.
     sys.path.pop(0)
     job = json.loads(sys.argv[1])
-    supervisor = _supervisor()
-    code: int | None = supervisor.guard((job["socket"],))
-    if code is not None:
-        return code
-    server = Server(job, supervisor)
+    server = Server(job, _supervisor())
     warm_up_cells() if job["cells"] else warm_up()
+    if any(strange(module, job["strange"]) for module in list(sys.modules.values())):
+        return 1  # a plugin that is of the workspace: a candidate's would never be seen
     request = server.serve()
     if request is None:
         return 0
+    request["strange"] = job["strange"]
+    import_from(job["path"])
     return run_cells(job["program"][0], request) if job["cells"] else run_pytest(job["program"], request)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Protocol
 
 import psutil
@@ -138,17 +140,27 @@ def _drain(pipe: int, output: Output) -> None:
 
 
 def _weight(pid: int) -> int:
-    """Sum the resident bytes of a process tree."""
+    """Sum what the processes of a tree hold; memory that several share counts once."""
     total = 0
     try:
-        for child in psutil.Process(pid).children(recursive=True):
-            try:
-                total += child.memory_info().rss
-            except psutil.Error:
-                continue
+        found = psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         return total
+    for child in found:
+        with contextlib.suppress(psutil.Error):
+            held = _proportional(child.pid)
+            total += child.memory_info().rss if held is None else held
     return total
+
+
+def _proportional(pid: int) -> int | None:
+    """Return a process's proportional set size; None where the system does not tell it."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^Pss:\s+(\d+) kB", text, re.M)
+    return int(found[1]) * 1024 if found else None
 
 
 def _end(job: Job) -> None:
