@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +41,8 @@ _DROPPED = frozenset(
 )
 _LINKED = frozenset({"node_modules", ".venv", "venv", ".conda", ".pixi"})
 # Build outputs that a check may leave for the next one: their tools compare times or contents. Python's bytecode
-# is not among them: it could run instead of the code that it says it was made of.
+# is not among them: it could run instead of the code that it says it was made of. Only what was there before the
+# first change stays.
 _KEPT = frozenset({"target", "build", "dist", "node_modules", ".cargo", ".gradle"})
 
 Progress = Callable[[int, int], None]
@@ -107,6 +109,9 @@ class StagedCopy:
     _folders: dict[str, int] = field(default_factory=dict)
     _originals: dict[str, bytes | None] = field(default_factory=dict)
     _own: dict[str, bytes] = field(default_factory=dict)
+    # Bytecode of the code as it is: to compile a large package in each trial would take seconds.
+    _compiled: dict[str, _Mark] = field(default_factory=dict)
+    _pristine: bool = True
     _outward: list[str] = field(default_factory=list)
     _private: tuple[str, ...] = ()
     _tree: Tree = field(init=False)
@@ -137,6 +142,7 @@ class StagedCopy:
 
     def put(self, changes: Iterable[FileChange]) -> None:
         """Write the changes' new bytes into the copy, after putting back what an earlier call wrote."""
+        self._pristine = False
         self._undo_puts()
         for change in changes:
             resolve(self.root, change.path)
@@ -207,9 +213,37 @@ class StagedCopy:
             elif path in self._marks:
                 if _Mark.of(info) == self._marks[path]:
                     intact.add(path)
+            elif name == "__pycache__" and stat.S_ISDIR(info.st_mode):
+                self._tidy_bytecode(fd, path)
             elif not (kept and _kept(path, info)):
                 remove(fd, name)
         return intact
+
+    def _tidy_bytecode(self, fd: int, path: str) -> None:
+        """Remove bytecode but for what runs without any change have left, untouched since."""
+        chmod(fd, "__pycache__", 0o755)
+        with open_folder(fd, "__pycache__") as inner:
+            with os.scandir(inner) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+            for name, info in found:
+                file, mark = f"{path}/{name}", _Mark.of(info)
+                if self._pristine and stat.S_ISREG(info.st_mode) and self._is_bytecode(file):
+                    self._compiled[file] = mark
+                if self._compiled.get(file) != mark:
+                    remove(inner, name)
+
+    def _is_bytecode(self, file: str) -> bool:
+        """Whether a file says that it was compiled from its source as that is now (PEP 552: time and size)."""
+        cache, _, name = file.rpartition("/")
+        source = self._marks.get(f"{cache.removesuffix('__pycache__')}{name.partition('.')[0]}.py")
+        if source is None or not name.endswith(".pyc"):
+            return False
+        try:
+            _, flags, when, size = struct.unpack("<4sIII", self._tree.read(file, 16))
+        except (OSError, struct.error):
+            return False
+        now = (source.mtime_ns // 10**9 & 0xFFFFFFFF, source.size & 0xFFFFFFFF)
+        return flags == 0 and (when, size) == now
 
     def _undo_puts(self) -> None:
         for path, before in self._originals.items():
@@ -236,7 +270,7 @@ class StagedCopy:
     def _forget_bytecode(self, path: str) -> None:
         file = PurePosixPath(path)
         if file.suffix == ".py":
-            self._tree.remove((file.parent / "__pycache__").as_posix())
+            self._tree.remove_named((file.parent / "__pycache__").as_posix(), f"{file.stem}.")
 
     def _fetch(self, path: str) -> None:
         """Copy one file again; the time of the copy is now, so that build tools see a change."""

@@ -93,6 +93,20 @@ class Tree:
             if error.errno != errno.ELOOP:
                 raise
 
+    def remove_named(self, folder: str, beginning: str) -> None:
+        """Remove what a folder holds under names that begin so; anything but a real folder is removed itself."""
+        try:
+            with self.parent(f"{folder}/x") as (fd, _):
+                for name in os.listdir(fd):
+                    if name.startswith(beginning):
+                        remove(fd, name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            self.remove(folder)
+
     def names(self) -> list[str]:
         """List what the folder holds."""
         return os.listdir(self.fd)

@@ -312,6 +312,53 @@ def test_no_candidate_leaves_what_a_later_one_would_import(workspace: Path, tmp_
         assert not (staged.root / plant).exists()
 
 
+def compiled(staged: StagedCopy) -> dict[str, int]:
+    """Import both modules in the copy; return their bytecode files with their inodes."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    code = [sys.executable, "-c", "import price, pkg.mod"]
+    subprocess.run(code, cwd=staged.root, check=True, env=env)
+    return present(staged)
+
+
+def present(staged: StagedCopy) -> dict[str, int]:
+    found = sorted(staged.root.rglob("*.pyc"))
+    return {file.relative_to(staged.root).as_posix(): file.stat().st_ino for file in found}
+
+
+def test_bytecode_of_the_code_as_it_is_stays_and_that_of_candidates_goes(workspace: Path, tmp_path: Path) -> None:
+    (workspace / "pkg" / "__init__.py").touch()
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        first = compiled(staged)
+        staged.restore()
+        assert present(staged) == first
+        staged.put([FileChange("price.py", b"RATE = 1\n", b"RATE = 2\n")])
+        others = {path: inode for path, inode in first.items() if not path.startswith("__pycache__/price.")}
+        assert len(others) == len(first) - 1
+        assert present(staged) == others
+        compiled(staged)
+        staged.restore()
+        assert present(staged) == others
+
+
+@pytest.mark.parametrize("how", ["overwritten", "replaced", "added"])
+def test_bytecode_that_a_candidate_forges_is_removed(workspace: Path, tmp_path: Path, how: str) -> None:
+    (workspace / "pkg" / "__init__.py").touch()
+    with StagedCopy(workspace, tmp_path / "stage") as staged:
+        first = compiled(staged)
+        staged.restore()
+        staged.put([FileChange("price.py", b"RATE = 1\n", b"RATE = 2\n")])
+        victim = staged.root / next(path for path in first if path.startswith("pkg/__pycache__/mod."))
+        was = victim.stat()
+        if how == "added":
+            victim = victim.with_name("mod.cpython-399.pyc")
+        elif how == "replaced":
+            victim.unlink()
+        victim.write_bytes(b"planted")
+        os.utime(victim, ns=(was.st_atime_ns, was.st_mtime_ns))
+        staged.restore()
+        assert not victim.exists()
+
+
 def test_build_outputs_go_too_where_nothing_may_be_left(workspace: Path, tmp_path: Path) -> None:
     with StagedCopy(workspace, tmp_path / "stage") as staged:
         (staged.root / "target" / "deep").mkdir(parents=True)
