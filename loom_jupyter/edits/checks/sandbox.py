@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from loom_jupyter.edits import temporary
 from loom_jupyter.edits.checks import supervisor
 
 # Below the home folder. Shown read-only: what is installed there.
@@ -396,10 +397,10 @@ def _probed() -> tuple[str, str]:
     if sys.platform != "linux":
         return "none", "that needs Linux"
     said = ""
-    with tempfile.TemporaryDirectory(prefix="loom-probe-") as folder:
+    with temporary.folder() as folder:
         for level in _LEVELS if os.geteuid() == 0 else _LEVELS[:1]:
-            trial = plan(Path(folder), None, level=level, network=False, size=2**20)
-            job = {"argv": [], "cwd": folder, "limits": {}, "plan": trial}
+            trial = plan(folder, None, level=level, network=False, size=2**20)
+            job = {"argv": [], "cwd": str(folder), "limits": {}, "plan": trial}
             with start(job, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as probe:
                 try:
                     _, heard = probe.communicate(timeout=20)
