@@ -28,6 +28,8 @@ COPY_LIMIT = 2**30
 MANY_FILES, BULK = 5_000, 1_000
 """Above this many files, folders of so many files without code are linked."""
 MOST_FILES = 200_000
+DEEPEST = 100
+"""Folders in this many others are not copied: only a repository that means harm has them."""
 
 _CODE = (
     *(".py", ".pyi", ".pyx", ".ipynb", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".rs", ".go", ".c", ".h"),
@@ -348,6 +350,7 @@ class StagedCopy:
         if (
             folder == self.root
             or self._is_private(path)
+            or self._is_too_deep(path)
             or folder.name in _DROPPED
             or (folder / "CACHEDIR.TAG").exists()
         ):
@@ -358,6 +361,12 @@ class StagedCopy:
             return False
         return True
 
+    def _is_too_deep(self, path: str) -> bool:
+        if path.count("/") < DEEPEST:
+            return False
+        self.skipped.append(path)
+        return True
+
     def _is_private(self, path: str) -> bool:
         """Whether something never belongs in a copy: Jupyter's own files; in a home folder, what is hidden."""
         place = str(self.workspace / path)
@@ -366,14 +375,11 @@ class StagedCopy:
     def _goal(self, source: Path) -> str:
         """Say where a link leads in the copy: into the copy where the original leads into the workspace."""
         goal = source.readlink()
-        inside = (source.parent / goal).resolve().is_relative_to(self.workspace)
-        if not goal.is_absolute() and inside:
-            return str(goal)
-        if inside:
-            return str(self.root / goal.resolve().relative_to(self.workspace))
-        outside = str((source.parent / goal).resolve())
-        self._outward.append(outside)
-        return outside
+        real = Path(os.path.realpath(source.parent / goal))  # unlike Path.resolve, it takes links in a circle
+        if not real.is_relative_to(self.workspace):
+            self._outward.append(str(real))
+            return str(real)
+        return str(self.root / real.relative_to(self.workspace) if goal.is_absolute() else goal)
 
     def _remove(self) -> None:
         _live.pop(str(self.root), None)

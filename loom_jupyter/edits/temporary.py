@@ -15,6 +15,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -48,6 +49,21 @@ def lock(fd: int) -> bool:
     except (OSError, ImportError):
         return False
     return True
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Make a folder for a while; it goes even if this process is killed."""
+    place = new_place()
+    place.mkdir(mode=0o700)
+    janitor, held = Janitor(place), tree.Tree(place)
+    lock(held.fd)
+    try:
+        yield place
+    finally:
+        tree.erase(str(place))
+        held.close()
+        janitor.dismiss()
 
 
 def sweep() -> None:

@@ -114,3 +114,29 @@ def test_leaving_normally_ends_the_janitor(base: Path) -> None:
         assert len(psutil.Process().children()) == len(before) + 1
     assert not staged.root.exists()
     assert len(psutil.Process().children()) == len(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, None])
+def test_a_folder_for_a_while_goes_with_its_process(base: Path, sign: int | None) -> None:
+    code = (
+        "import sys; from loom_jupyter.edits import temporary\n"
+        "with temporary.folder() as place:\n"
+        "    (place / 'x').touch(); print(place, flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdin is not None
+        place = Path(owner.stdout.readline().strip())
+        assert place.is_relative_to((base / "tmp").resolve())
+        if sign is None:
+            owner.stdin.close()
+        else:
+            owner.send_signal(sign)
+        owner.wait()
+    until = time.monotonic() + 20
+    while place.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not place.exists()

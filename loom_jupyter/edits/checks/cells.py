@@ -224,7 +224,8 @@ def _failures(session: Session, found: CheckResult, timeout: float) -> dict[int,
     CheckCommandError
         If not all were run.
     """
-    rows = [json.loads(line.partition(MARK)[2]) for line in found.raw.splitlines() if line.startswith(MARK)]
+    told = (line.partition(MARK)[2] for line in found.raw.splitlines() if line.startswith(MARK))
+    rows = [row for line in told if (row := _row(line)) is not None]
     if found.timed_out:
         raise CheckCommandError(
             f"The cells take longer than {timeout:g} s in a fresh kernel; raise check_timeout in [tool.loom], "
@@ -235,6 +236,16 @@ def _failures(session: Session, found: CheckResult, timeout: float) -> dict[int,
             f"The cells cannot be run in a fresh kernel ({found.summary}); give another check (--check CMD)."
         )
     return {row["number"]: row for row in rows if "kind" in row}
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """Read how a cell ended; None for what something that it ran printed in this form."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(row, dict) and isinstance(row.get("number"), int)
+    return row if sound and ("kind" in row) == ("said" in row) else None
 
 
 def _judged(session: Session, failed: dict[int, dict[str, Any]]) -> list[str]:

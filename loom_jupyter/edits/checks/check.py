@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import subprocess
 import threading
 import time
@@ -18,7 +19,7 @@ from loom_jupyter.edits.checks.report import Counts, clean, command_problem, cou
 from loom_jupyter.edits.checks.sandbox import isolation as isolation
 from loom_jupyter.edits.checks.sandbox import memory_size, plan, start, why_none
 from loom_jupyter.edits.checks.supervisor import MARK, UNPROTECTED
-from loom_jupyter.edits.checks.watch import Output, attend
+from loom_jupyter.edits.checks.watch import MOST_TASKS, Output, attend
 from loom_jupyter.edits.errors import CheckCommandError, SandboxError
 from loom_jupyter.edits.staging import outward
 
@@ -106,23 +107,25 @@ def run_check(
         raise CheckCommandError('The check command is empty; give one such as "pytest -q".')
     begin = time.monotonic()
     job = rules(cwd, timeout, workspace, network=network, memory=memory, command=command)
+    mark = f"{MARK}{secrets.token_hex(8)}: "  # a check that prints the mark alone is not believed
     env = check_environment(cwd, workspace, sandboxed=job["plan"] is not None) | dict(environ or {})
-    process = subprocess.Popen(
-        start(job | {"argv": ["/bin/sh", "-c", command]}),
-        cwd="/",
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    argv = ["/bin/sh", "-c", command]
+    try:
+        process = start(
+            job | {"argv": argv, "mark": mark}, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except OSError as error:
+        raise SandboxError(
+            f"The check was not run: its process could not be started ({error.strerror}); "
+            "free memory or disk space and run it again."
+        ) from error
     assert process.stdout is not None
     output = Output(on_output)
     verdict = attend(process, process.stdout, output, deadline=begin + timeout, cancel=cancel, memory=memory)
     ended = Ended(verdict, process.returncode, time.monotonic() - begin, clean(output.text(), cwd))
-    if ended.code == UNPROTECTED and ended.text.startswith(MARK):
+    if ended.code == UNPROTECTED and ended.text.startswith(mark):
         raise SandboxError(
-            f"The check was not run: its sandbox could not be set up ({ended.text.removeprefix(MARK).strip()}); "
+            f"The check was not run: its sandbox could not be set up ({ended.text.removeprefix(mark).strip()}); "
             "run it again, and report this if it happens again."
         )
     if verdict is None and (problem := command_problem(command, ended.code, ended.text)):
@@ -212,6 +215,7 @@ def result(ended: Ended, timeout: float, memory: int = MEMORY) -> CheckResult:
         "timed out": f"timed out after {timeout:g} s",
         "cancelled": "stopped",
         "out of memory": f"needed more than {memory / 2**30:.3g} GiB of memory",
+        "too many processes": f"had more than {MOST_TASKS:,} processes and threads at once",
     }
     tests = counts(ended.text)
     summary = reasons[ended.verdict] if ended.verdict else summarise(ended.code, ended.text, tests)

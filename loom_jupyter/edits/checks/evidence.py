@@ -140,9 +140,13 @@ def tracing(folder: Path, cwd: Path) -> dict[str, str]:
     return {"LOOM_TRACE_DIR": str(folder), "LOOM_TRACE_ROOT": str(cwd.resolve())}
 
 
+# Numbers out of all bounds, and lists in lists without end.
+_ODD = (ArithmeticError, RecursionError)
+
+
 def collect(folder: Path) -> Evidence | None:
     """Read what a traced check's processes wrote into a folder; it is theirs, so it may hold anything."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, *_ODD):
         held = tree.Tree(folder)
         try:
             names = sorted(name for name in held.names() if name.endswith(".json"))

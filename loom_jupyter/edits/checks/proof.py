@@ -140,7 +140,7 @@ def _reports(found: CheckResult) -> list[dict[str, Any]]:
     for line in lines:
         try:
             report = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(report, dict):
             reports.append(report)

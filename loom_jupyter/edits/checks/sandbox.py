@@ -7,6 +7,7 @@ changes to caches go to a layer that ends with the check. Everything else of the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import marshal
 import os
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from loom_jupyter.edits import temporary
 from loom_jupyter.edits.checks import supervisor
 
 # Below the home folder. Shown read-only: what is installed there.
@@ -168,7 +170,7 @@ def plan(
         network=network,
         empty=bases,
         shown=[(place, shown[place]) for place in _outermost(p for p in shown if policy.covers(p))],
-        hidden=[*hidden, *sockets()],
+        hidden=[*hidden, *sockets([str(cwd if workspace is None else workspace)])],
         writable=[str(cwd)],
         size=size,
     )
@@ -185,8 +187,8 @@ class _Policy:
     def covers(self, place: str) -> bool:
         """Whether a place lies in a folder that is emptied; where its last name is a link, the link itself."""
         folder, name = os.path.split(place)
-        real = os.path.join(os.path.realpath(folder), name)
-        return any(_inside(real, base) for base in self._bases)
+        real = _real(folder)
+        return real is not None and any(_inside(os.path.join(real, name), base) for base in self._bases)
 
     def allows(self, place: str, *, strictly: bool = False) -> bool:
         """Whether to show a place: nothing private, and no folder that holds a whole home.
@@ -196,8 +198,8 @@ class _Policy:
         strictly
             A repository could have chosen the place: nothing whose name below the home begins with a dot.
         """
-        real = os.path.realpath(place)
-        if any(_inside(base, real) for base in (*self._bases, *self._homes)):
+        real = _real(place)
+        if real is None or any(_inside(base, real) for base in (*self._bases, *self._homes)):
             return False
         if any(_inside(real, secret) for secret in self._hidden):
             return False
@@ -208,6 +210,14 @@ class _Policy:
                 if dotted or any(_inside(below, name) for name in _PRIVATE):
                     return False
         return os.path.lexists(place)
+
+
+def _real(place: str) -> str | None:
+    """Return where a place really lies; None if this user may not know (a link below ``/proc/1``)."""
+    try:
+        return os.path.realpath(place)
+    except OSError:
+        return None
 
 
 def _homes() -> list[str]:
@@ -295,21 +305,42 @@ def _holds(place: str, needed: Iterable[Path]) -> bool:
 
 def _outermost(places: Iterable[str]) -> list[str]:
     """Leave out places that lie in others."""
-    kept: list[str] = []
+    kept: dict[str, None] = {}
     for place in sorted(dict.fromkeys(os.path.abspath(one) for one in places), key=lambda one: one.count("/")):
-        if not any(_inside(place, outer) for outer in kept):
-            kept.append(place)
-    return kept
+        above = (place[:end] for end, sign in enumerate(place) if sign == "/")
+        if "/" not in kept and not any(outer in kept for outer in above):
+            kept[place] = None
+    return list(kept)
 
 
-def sockets() -> list[str]:
-    """List the sockets of this machine that have a place among the files: a read-only mount lets one connect."""
+def sockets(folders: Iterable[str] = ()) -> list[str]:
+    """List the sockets of this machine that have a place among the files: a read-only mount lets one connect.
+
+    Parameters
+    ----------
+    folders
+        Where those may lie of which the system knows a relative name only.
+    """
     try:
         lines = Path("/proc/net/unix").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return []
-    found = {line.split(None, 7)[7] for line in lines[1:] if len(line.split(None, 7)) == 8}
-    return sorted(place for place in found if place.startswith("/") and _is_socket(place))
+    names = {line.split(None, 7)[7] for line in lines[1:] if len(line.split(None, 7)) == 8}
+    found = {name for name in names if name.startswith("/")}
+    if near := [name for name in names if not name.startswith(("/", "@"))]:
+        # Such a name is relative to where its server was; most servers are there still.
+        around = {*folders, *_working_folders()}
+        found |= {os.path.normpath(f"{folder}/{name}") for folder in around for name in near}
+    return sorted(place for place in found if _is_socket(place))
+
+
+def _working_folders() -> set[str]:
+    """List the working folders of this user's processes; of root, everybody's."""
+    found = set()
+    for process in (name for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(f"/proc/{process}/cwd"))
+    return found
 
 
 def _is_socket(place: str) -> bool:
@@ -319,21 +350,32 @@ def _is_socket(place: str) -> bool:
         return False
 
 
-def start(job: Mapping[str, object]) -> list[str]:
-    """Return the command line of a supervisor, which needs nothing but the standard library.
+def start(
+    job: Mapping[str, object],
+    *,
+    stdout: int,
+    stderr: int,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Iterable[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a supervisor, which needs nothing but the standard library.
 
-    The job goes along in Python's own format: reading JSON would take the supervisor longer than all its mounts.
+    The job is its standard input, for an argument holds 128 KiB at most and can be read by the check. It goes
+    along in Python's own format: reading JSON would take the supervisor longer than all its mounts.
     """
-    whole = {"keep": [], "parent": os.getpid(), **job}
-    return [
-        sys.executable,
-        "-I",
-        "-S",
-        "-c",
-        supervisor.BOOT,
-        str(Path(__file__).parent),
-        marshal.dumps(whole).hex(),
-    ]
+    with tempfile.TemporaryFile() as order:
+        order.write(marshal.dumps({"keep": [], "parent": os.getpid(), "mark": supervisor.MARK, **job}))
+        order.seek(0)
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", supervisor.BOOT, str(Path(__file__).parent)],
+            cwd="/",
+            env=None if env is None else dict(env),
+            stdin=order,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
 
 
 def isolation() -> str:
@@ -355,14 +397,19 @@ def _probed() -> tuple[str, str]:
     if sys.platform != "linux":
         return "none", "that needs Linux"
     said = ""
-    with tempfile.TemporaryDirectory(prefix="loom-probe-") as folder:
+    with temporary.folder() as folder:
         for level in _LEVELS if os.geteuid() == 0 else _LEVELS[:1]:
-            trial = plan(Path(folder), None, level=level, network=False, size=2**20)
-            job = {"argv": [], "cwd": folder, "limits": {}, "plan": trial}
-            done = subprocess.run(start(job), capture_output=True, check=False, timeout=20)
-            if done.returncode == 0:
+            trial = plan(folder, None, level=level, network=False, size=2**20)
+            job = {"argv": [], "cwd": str(folder), "limits": {}, "plan": trial}
+            with start(job, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as probe:
+                try:
+                    _, heard = probe.communicate(timeout=20)
+                except subprocess.TimeoutExpired:
+                    probe.kill()
+                    raise
+            if probe.returncode == 0:
                 return level, ""
-            said = said or done.stderr.decode("utf-8", "replace").strip()
+            said = said or heard.decode("utf-8", "replace").strip()
     return "none", _reason(said.rpartition(supervisor.MARK)[2].splitlines()[0] if said else "")
 
 

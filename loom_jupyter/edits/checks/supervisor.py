@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-_SUBREAPER, _PDEATHSIG = 36, 1
+_SUBREAPER, _PDEATHSIG, _DUMPABLE = 36, 1, 4
 _GRACE = 1.0
+_LOOK = 0.5
 _AWAITED = (signal.SIGTERM, signal.SIGCHLD)
 UNPROTECTED = 125
 """Exit status of a supervisor that could not make the sandbox, and ran nothing."""
 MARK = "loom sandbox: "
-"""What it then puts before the reason, on standard error."""
-BOOT = "import sys; sys.path.append(sys.argv[1]); import supervisor; sys.exit(supervisor.main(sys.argv[2]))"
+"""What it then puts before the reason, on standard error, if the job has no mark of its own."""
+BOOT = "import sys; sys.path.append(sys.argv[1]); import supervisor; sys.exit(supervisor.main())"
 
 _linux = sys.platform == "linux"
 
@@ -68,8 +69,8 @@ def children() -> list[int]:
     return found
 
 
-def end_all(group: int, *, sandboxed: bool) -> None:
-    """End the check's processes: politely, then for good.
+def end_all(group: int, *, sandboxed: bool) -> bool:
+    """End the check's processes: politely, then for good; False if some are left.
 
     Parameters
     ----------
@@ -79,15 +80,16 @@ def end_all(group: int, *, sandboxed: bool) -> None:
         Whether all processes that this one can see are the check's, but for the namespaces' first.
     """
     if _linux and not _reap():
-        return
+        return True
     for sign, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
         if sandboxed:
             _kill(os.kill, -1, sign)
         else:
             _signal(group, sign)
         until = time.monotonic() + patience
-        while _reap() and time.monotonic() < until:
+        while (left := _reap()) and time.monotonic() < until:
             time.sleep(0.005)
+    return not left
 
 
 def _signal(group: int, sign: int) -> None:
@@ -193,8 +195,14 @@ def run(job: dict[str, Any], *, sandboxed: bool) -> int:
     for descriptor in job["keep"]:
         os.close(descriptor)
     code: int | None = None
+    most = job["plan"]["size"] if sandboxed else 0
     while code is None:
-        if signal.sigwait(_AWAITED) == signal.SIGTERM:
+        told = signal.sigtimedwait(_AWAITED, _LOOK) if sandboxed else signal.sigwaitinfo(_AWAITED)
+        if told is None:
+            if _shared_memory() > most:
+                os.write(2, b"The check holds too much shared memory.\n")
+                code = 128 + signal.SIGKILL
+        elif told.si_signo == signal.SIGTERM:
             code = 128 + signal.SIGTERM
             break
         found = -1
@@ -203,6 +211,15 @@ def run(job: dict[str, Any], *, sandboxed: bool) -> int:
             code = _shell_code(status) if found == check else None
     end_all(check, sandboxed=sandboxed)
     return code
+
+
+def _shared_memory() -> int:
+    """Return the bytes of System V shared memory that these namespaces hold, attached or not."""
+    try:
+        with open("/proc/sysvipc/shm") as table:
+            return sum(int(line.split()[-2]) for line in list(table)[1:])
+    except OSError:  # a kernel without it
+        return 0
 
 
 def _become(job: dict[str, Any]) -> NoReturn:
@@ -242,14 +259,24 @@ def work(job: dict[str, Any], *, sandboxed: bool) -> int:
     return run(job, sandboxed=sandboxed) if code is None else code
 
 
-def main(text: str) -> int:
-    """Entry: the job, by `marshal` and in hexadecimal digits.
+def _read_job() -> dict[str, Any]:
+    """Read the job from standard input, which is empty from then on."""
+    with open(0, "rb", closefd=False) as order:
+        job: dict[str, Any] = marshal.load(order)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return job
 
-    It has ``argv``, ``cwd``, ``limits``, ``plan``, ``keep`` and ``parent``. `argv` is what to run, nothing to try
-    the sandbox out; `plan` is a `sandbox.Plan` or None; `keep` are file descriptors for the program; `parent` is
-    the process that asks.
+
+def main() -> int:
+    """Entry: the job is the standard input, by `marshal`.
+
+    It has ``argv``, ``cwd``, ``limits``, ``plan``, ``keep``, ``parent`` and ``mark``. `argv` is what to run,
+    nothing if the sandbox is only tried out; `plan` is a `sandbox.Plan` or None; `keep` are file descriptors for
+    the program; `parent` is the process that asks; `mark` goes before the reason why there is no sandbox.
     """
-    job = marshal.loads(bytes.fromhex(text))
+    job = _read_job()
     # Waited for, not handled: no moment exists in which SIGTERM could leave a process behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -264,9 +291,10 @@ def main(text: str) -> int:
     try:
         first = namespaces.enter(job["plan"])
     except OSError as error:
-        os.write(2, f"{MARK}{error.strerror or error}\n".encode())
+        os.write(2, f"{job['mark']}{error.strerror or error}\n".encode())
         return UNPROTECTED
     if first is None:
+        ctypes.CDLL(None).prctl(_DUMPABLE, 0)  # or the check could trace this process, and answer for it
         return work(job, sandboxed=True)
     for descriptor in job["keep"]:
         os.close(descriptor)

@@ -24,6 +24,8 @@ from loom_jupyter.edits.checks.sandbox import start
 from loom_jupyter.edits.checks.watch import Output, attend
 
 _READY = 60.0
+# Bytes of one answer, which lists modules.
+_LONGEST = 1 << 20
 _SHELL_SIGNS = frozenset("|&;<>()$`\\*?[]#~=%!{}\n")
 
 
@@ -98,21 +100,19 @@ class Warm:
                 "cells": not self.selects,
                 "limits": job["limits"],
                 "sandboxed": job["plan"] is not None,
+                "private": [*job["plan"]["empty"], *job["plan"]["hidden"], "/dev/shm"] if job["plan"] else [],
                 # Only for the runs: the server itself imports nothing of the workspace.
                 "path": env.pop("PYTHONPATH").split(os.pathsep),
                 "strange": [str(cwd), *([str(workspace)] if workspace is not None else [])],
             }
             argv = [sys.executable, str(warm_server.__file__), json.dumps(server)]
             job |= {"argv": argv, "limits": {}, "keep": [theirs.fileno()]}
-            self._process = subprocess.Popen(
-                start(job),
-                cwd="/",
+            self._process = start(
+                job,
                 env=env,
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
             )
         self._answers = _Answers(self._socket)
         self.modules: list[str] = []
@@ -211,13 +211,27 @@ class _Answers:
             except OSError:
                 data = b""
             self._buffer += data
-            self.closed = not data
+            self.closed = not data or len(self._buffer) > _LONGEST
         line, end, rest = self._buffer.partition(b"\n")
         if not end:
             return None
         self._buffer = rest
-        answer: dict[str, Any] = json.loads(line)
+        answer = _parsed(line)
+        self.closed = self.closed or answer is None
         return answer
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Read an answer; None for anything else, for a run may have got hold of the server."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    modules = found.get("modules", [])
+    sound = isinstance(modules, list) and all(isinstance(name, str) for name in modules)
+    return found if "ready" in found or (sound and isinstance(found.get("code"), int)) else None
 
 
 class _Run:
@@ -251,8 +265,8 @@ class _Run:
         if self._code is None:
             answer = self._answers.get(timeout)
             if answer is not None:
-                self._code = answer["code"]
-                self.modules = answer["modules"]
+                self._code = answer.get("code", 137)
+                self.modules = answer.get("modules", [])
             elif self._answers.closed:
                 self._code = 137
         return self._code

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import importlib
 import importlib.util
 import json
 import os
 import select
-import shutil
 import signal
 import socket
+import stat
 import sys
 import tempfile
 from importlib.machinery import PathFinder
@@ -27,7 +28,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-_PDEATHSIG = 1
+_PDEATHSIG, _DUMPABLE = 1, 4
+# Bytes of the list of modules that a run writes.
+_MOST_NAMES = 1 << 18
 STOP = b"stop\n"
 # Slow to import, and safe to be forked afterwards. What a check imports of them is imported once.
 LIBRARIES = frozenset(
@@ -39,9 +42,9 @@ LIBRARIES = frozenset(
 )
 
 
-def _supervisor() -> ModuleType:
-    """Load the sibling script without leaving its name in `sys.modules`, where a workspace may have its own."""
-    spec = importlib.util.spec_from_file_location("_loom_supervisor", Path(__file__).with_name("supervisor.py"))
+def _own(file: str) -> ModuleType:
+    """Load a script of Loom's without leaving its name in `sys.modules`, where a workspace may have its own."""
+    spec = importlib.util.spec_from_file_location("_loom_part", Path(__file__).parent / file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -73,6 +76,53 @@ def warm_up() -> None:
     gc.freeze()
 
 
+class Private:
+    """The folders of the sandbox's own: what a run leaves in them goes before the next.
+
+    Parameters
+    ----------
+    folders
+        What lies in another file system does not belong to them: it is mounted there to be shown.
+    tree
+        The module `loom_jupyter.edits.tree`.
+    """
+
+    def __init__(self, folders: list[str], tree: ModuleType) -> None:
+        self._tree = tree
+        self._held: dict[str, tuple[os.stat_result, frozenset[str]]] = {}
+        queue = [folder for folder in folders if Path(folder).is_dir() and not Path(folder).is_symlink()]
+        while queue:
+            folder = queue.pop()
+            info = os.lstat(folder)
+            with os.scandir(folder) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+            self._held[folder] = info, frozenset(name for name, _ in found)
+            queue += [
+                f"{folder}/{name}"
+                for name, inner in found
+                if stat.S_ISDIR(inner.st_mode) and inner.st_dev == info.st_dev
+            ]
+
+    def restore(self) -> None:
+        """Remove what was not there at first.
+
+        Raises
+        ------
+        OSError
+            If a folder is not where it was.
+        """
+        for folder, (info, names) in self._held.items():
+            now = os.lstat(folder)
+            if (now.st_dev, now.st_ino) != (info.st_dev, info.st_ino):
+                raise OSError(errno.ENOTDIR, "not the folder that it was", folder)
+            if now.st_mode != info.st_mode:
+                Path(folder).chmod(stat.S_IMODE(info.st_mode))
+            with os.scandir(folder) as entries:
+                fresh = [entry.path for entry in entries if entry.name not in names]
+            for path in fresh:
+                self._tree.erase(path)
+
+
 class Server:
     """One run at a time, asked for over a socket."""
 
@@ -82,10 +132,12 @@ class Server:
         self._supervisor = supervisor
         self._worker = 0
         self._temporary = ""
+        self._private = Private(job["private"], _own("../tree.py"))
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
         supervisor.adopt()
+        ctypes.CDLL(None).prctl(_DUMPABLE, 0)  # or a run could trace this process, and answer for it
         signal.signal(signal.SIGTERM, self._die)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -132,11 +184,20 @@ class Server:
             found, status = os.waitpid(self._worker, os.WNOHANG)
             if found:
                 code = os.waitstatus_to_exitcode(status)
-        self._supervisor.end_all(self._worker, sandboxed=self._job["sandboxed"])
-        self._worker = 0
-        if self._temporary:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        self._end()
         return code if code >= 0 else 128 - code
+
+    def _end(self) -> None:
+        """End what the run left, or everything, with this process, if that cannot be done."""
+        # All of it descends from this process. To signal "all" would end the supervisors above as well.
+        ended = self._supervisor.end_all(self._worker, sandboxed=False)
+        self._worker = 0
+        try:
+            self._private.restore()
+        except OSError:
+            ended = False
+        if not ended:
+            os._exit(128 + signal.SIGKILL)
 
     def _die(self, *_: object) -> NoReturn:
         if self._worker:
@@ -149,6 +210,7 @@ class Server:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_DUMPABLE, 1)
         os.setsid()
         if self._temporary:
             os.environ["TMPDIR"] = self._temporary
@@ -164,6 +226,8 @@ class Server:
 def preload(names: list[str]) -> None:
     """Import libraries here, so that no run has to; one that cannot be imported is left to the runs."""
     for name in names:
+        if name.partition(".")[0] not in LIBRARIES:
+            continue  # what lists them is open to the run
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     gc.collect()
@@ -171,10 +235,9 @@ def preload(names: list[str]) -> None:
 
 
 def _read(report: int) -> list[str]:
-    size = os.lseek(report, 0, os.SEEK_END)
-    names = os.pread(report, size, 0).decode().split()
+    names = os.pread(report, _MOST_NAMES, 0).decode("ascii", "ignore").split()
     os.close(report)
-    return names
+    return [name for name in names if name.partition(".")[0] in LIBRARIES]
 
 
 def run_pytest(program: list[str], request: dict[str, Any]) -> int:
@@ -252,7 +315,7 @@ def main() -> int:
     # Python puts this script's folder first; a check must not find Loom's modules there.
     sys.path.pop(0)
     job = json.loads(sys.argv[1])
-    server = Server(job, _supervisor())
+    server = Server(job, _own("supervisor.py"))
     warm_up_cells() if job["cells"] else warm_up()
     if any(strange(module, job["strange"]) for module in list(sys.modules.values())):
         return 1  # a plugin that is of the workspace: a candidate's would never be seen

@@ -9,6 +9,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ _HEAD, _TAIL = 64 * 1024, 192 * 1024
 _POLL = 0.05
 _PATIENCE = 5.0
 _MEMORY_POLL = 0.5
+MOST_TASKS = 4096
+"""Processes and threads that a check may have at once; the system's own limit exempts root."""
 
 
 class Job(Protocol):
@@ -96,7 +99,7 @@ def attend(
     Returns
     -------
     str or None
-        ``timed out``, ``cancelled`` or ``out of memory``, if it was ended from here.
+        ``timed out``, ``cancelled``, ``out of memory`` or ``too many processes``, if it was ended from here.
     """
     verdict: str | None = None
     weigh_at = time.monotonic() + _MEMORY_POLL
@@ -111,8 +114,11 @@ def attend(
                 verdict = "cancelled"
             elif now > weigh_at:
                 weigh_at = now + _MEMORY_POLL
-                if _weight(job.pid) > memory:
+                held, tasks = _use(job.pid)
+                if held > memory:
                     verdict = "out of memory"
+                elif tasks > MOST_TASKS:
+                    verdict = "too many processes"
         _end(job)
         _drain(pipe.fileno(), output)
     return verdict
@@ -139,28 +145,45 @@ def _drain(pipe: int, output: Output) -> None:
         return
 
 
-def _weight(pid: int) -> int:
-    """Sum what the processes of a tree hold; memory that several share counts once."""
-    total = 0
+def _use(pid: int) -> tuple[int, int]:
+    """Sum the bytes and the threads of a tree's processes; memory that several share counts once."""
+    total = tasks = mapped = 0
+    files: dict[int, int] = {}
     try:
         found = psutil.Process(pid).children(recursive=True)
     except psutil.Error:
-        return total
+        return 0, 0
     for child in found:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             held = _proportional(child.pid)
-            total += child.memory_info().rss if held is None else held
-    return total
+            total += child.memory_info().rss if held is None else held[0]
+            mapped += 0 if held is None else held[1]
+            files |= _memory_files(child.pid)
+            tasks += Path(f"/proc/{child.pid}/task").stat().st_nlink - 2 if sys.platform == "linux" else 1
+    # Of files in memory, what is mapped counts with its processes.
+    return total + max(0, sum(files.values()) - mapped), tasks
 
 
-def _proportional(pid: int) -> int | None:
-    """Return a process's proportional set size; None where the system does not tell it."""
+def _proportional(pid: int) -> tuple[int, int] | None:
+    """Return a process's proportional set size, and what of it is shared memory; None if that is not told."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return None
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.M)
-    return int(found[1]) * 1024 if found else None
+    found = {name: int(size) * 1024 for name, size in re.findall(r"^(Pss|Pss_Shmem):\s+(\d+) kB", text, re.M)}
+    return (found["Pss"], found.get("Pss_Shmem", 0)) if "Pss" in found else None
+
+
+def _memory_files(pid: int) -> dict[int, int]:
+    """Return the sizes of the files in memory (``memfd_create``) that a process has open, by their numbers."""
+    found: dict[int, int] = {}
+    with contextlib.suppress(OSError):
+        for opened in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if str(opened.readlink()).startswith("/memfd:"):
+                    info = opened.stat()
+                    found[info.st_ino] = info.st_blocks * 512
+    return found
 
 
 def _end(job: Job) -> None:
@@ -169,9 +192,10 @@ def _end(job: Job) -> None:
     try:
         job.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
-        strays = psutil.Process(job.pid).children(recursive=True)
-        os.killpg(job.pid, signal.SIGKILL)
-        for stray in strays:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                stray.kill()
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            strays = psutil.Process(job.pid).children(recursive=True)
+            os.killpg(job.pid, signal.SIGKILL)
+            for stray in strays:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    stray.kill()
         job.wait(_PATIENCE)
