@@ -10,8 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# What is looked for, in lower case: few words, for each is looked for in all text.
-HINTS = ("passw", "passphrase", "_pass", "pwd", "secret", "token", "apikey", "accesskey", "_key", "-key", '"auth"')
+# What is looked for, in lower case: few words, for each is looked for in all text. Where a word is common, only
+# with one of these before it, or after it.
+HINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "pass": (("_", "-"), ("w", "phrase", "=", ":", '"', "'", " =", " :")),
+    "pwd": (("",), ()),
+    "secret": (("",), ()),
+    "token": (("",), ()),
+    "key": (
+        (
+            *("_", "-", "api", "access", "account", "auth", "encryption", "signing", "private", "secret"),
+            *("master", "license", "shared"),
+        ),
+        (),
+    ),
+    "auth": (("_",), ('"', "'")),
+}
 PASSWORD = ("password", "passwd", "passphrase", "passwort", "pwd", "_pass", "-pass")
 SECRET = (
     *(
@@ -74,13 +88,15 @@ _CURL = re.compile(r"\bcurl\b[^\n]{0,500}+")
 _USER = re.compile(r"(?<!\S)(?:--user|-u)[ =]{0,4}+[\"']?[\w.@+-]{1,80}+:([^\s\"'$<{]{5,100}+)")
 
 
-def assigned(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where literals stand that a name calls a secret."""
-    low = lower(text)
+def assigned(text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Yield where literals stand that a name calls a secret; `low` is the text in `lower` case."""
     done: set[int] = set()
-    for hint in HINTS:
+    for hint, (before, after) in HINTS.items():
         at = low.find(hint)
         while at >= 0:
+            if not (low.endswith(before, 0, at) or low.startswith(after, at + len(hint))):
+                at = low.find(hint, at + len(hint))
+                continue
             start, end = _name(text, at)
             if end not in done:
                 done.add(end)
@@ -92,9 +108,8 @@ def assigned(text: str) -> Iterator[tuple[int, int]]:
 
 
 def lower(text: str) -> str:
-    """Return a text in lower case, letter for letter; a few letters have no single lower-case form."""
-    low = text.lower()
-    return low if len(low) == len(text) else text.encode("ascii", "replace").decode("ascii").lower()
+    """Return a text in lower case, letter for letter; what is not ASCII is replaced."""
+    return (text if text.isascii() else text.encode("ascii", "replace").decode("ascii")).lower()
 
 
 def is_placeholder(value: str) -> bool:
@@ -104,8 +119,6 @@ def is_placeholder(value: str) -> bool:
 
 def _name(text: str, at: int) -> tuple[int, int]:
     """Return where the name begins and ends that this place is part of."""
-    if text[at] == '"':
-        return at + 1, at + 5
     start = at
     while start > 0 and at - start < _BEFORE and (text[start - 1].isalnum() or text[start - 1] in "_-"):
         start -= 1
@@ -117,7 +130,10 @@ def _given(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     name = text[start:end].lower().strip("-").rstrip("_0123456789")
     underlined = name.replace("-", "_")
     password = name in ("pass", "password") or name.endswith(PASSWORD)
-    if not (password or underlined.endswith(SECRET) or name == "auth") or "public" in name:
+    if (
+        not (password or underlined.endswith(SECRET) or name == "auth" or name.endswith("_auth"))
+        or "public" in name
+    ):
         return
     if text.endswith("::", 0, start):  # a type: AWS::IAM::AccessKey
         return

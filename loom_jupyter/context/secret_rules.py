@@ -182,8 +182,26 @@ RULES = (
 )  # fmt: skip
 
 
+def rules_for(text: str) -> list[re.Pattern[str]]:
+    """Return the rules of which a mark is in the text; no token begins in the middle of a word."""
+    beginnings = _beginnings()
+    found: set[int] = set()
+    for pair in beginnings.keys() & {(), *zip(text, text[1:], strict=False)}:
+        found.update(number for mark, number in beginnings[pair] if mark in text)
+    return [_pattern(number) for number in sorted(found)]
+
+
 @cache
-def rules() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
-    """Return marks and compiled pattern of each rule; no token begins in the middle of a word."""
+def _beginnings() -> dict[tuple[str, ...], list[tuple[str, int]]]:
+    """Return the marks and the numbers of their rules by the first two characters of the mark, if it has two."""
+    found: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+    for number, rule in enumerate(RULES):
+        for mark in rule.marks:
+            found.setdefault(tuple(mark[:2]) if len(mark) > 1 else (), []).append((mark, number))
+    return found
+
+
+@cache
+def _pattern(number: int) -> re.Pattern[str]:
     begin = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"  # a line end may be written as an escape
-    return tuple((rule.marks, re.compile(f"{begin}(?:{rule.pattern})")) for rule in RULES)
+    return re.compile(f"{begin}(?:{RULES[number].pattern})")

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from loom_jupyter.context.assigned_secrets import assigned, is_placeholder, lower
-from loom_jupyter.context.secret_rules import rules
+from loom_jupyter.context.secret_rules import rules_for
 
 MASK = "<***>"
 KEY_FILE = "holds a private key"
@@ -31,7 +31,7 @@ TAIL = re.compile(r"[A-Za-z0-9_+/=.-]*")
 # Who is asked for what in an address: a name may be empty, a template's is left.
 ADDRESS = re.compile(r"://([^\s/:@\"'<>{}$%]{0,100}+)(?::([^\s/:@\"'<>{}]{3,200}+))?@")
 HEX_KEY = re.compile(r"[a-f0-9]{32,}")
-HEADERS = ("bearer ", "basic ", "authorization")
+HEADERS = ("bearer", "basic", "authorization")
 HEADER = re.compile(
     r"(?:bearer|(basic)|authorization[\"']?[ \t]{0,9}+[:=][ \t]{0,9}+[\"']?token)[ \t]{1,9}+"
     r"([\w.~+/-]{8,2000}={0,2})",
@@ -57,7 +57,8 @@ def private_key_file(text: str) -> bool:
 
 def masked(text: str) -> str:
     """Return `text` with a mask in place of every key, token and password; lines stay lines."""
-    spans = [*_keys(text), *_places(text), *_tokens(text), *assigned(text)]
+    low = lower(text)
+    spans = [*_keys(text), *_places(text, low), *_tokens(text), *assigned(text, low)]
     if not spans:
         return text
     out: list[str] = []
@@ -93,7 +94,7 @@ def _keys(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _places(text: str) -> Iterator[tuple[int, int]]:
+def _places(text: str, low: str) -> Iterator[tuple[int, int]]:
     """Find what its place tells: passwords in addresses, headers, encrypted files."""
     if "://" in text and "@" in text:
         for who in ADDRESS.finditer(text):
@@ -101,7 +102,6 @@ def _places(text: str) -> Iterator[tuple[int, int]]:
                 yield who.span(2)
             elif not who[2] and HEX_KEY.fullmatch(who[1]):
                 yield who.span(1)
-    low = lower(text)
     for name in HEADERS:
         at = low.find(name)
         while at >= 0:
@@ -135,9 +135,7 @@ def _tokens(text: str) -> list[tuple[int, int]]:
     for start, end in windows:
         starts.append(starts[-1] + end - start + 1)
     spans: list[tuple[int, int]] = []
-    for marks, rule in rules():
-        if not any(mark in near for mark in marks):
-            continue
+    for rule in rules_for(near):
         done = 0
         for match in rule.finditer(near):
             place = bisect_right(starts, match.start()) - 1
@@ -175,6 +173,8 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
 def _noisy(run: bytes) -> bool:
     """Whether there is a digit among letters, or many or irregular capitals: no ruler, no plain name."""
     letters = run.translate(None, DIGITS)
+    if len(letters) == len(run) and run.islower():  # most long runs are names in lower case
+        return False
     mixed = len(letters) < len(run) and letters.strip(b"_-+/=") != b""
     return mixed or len(run) - len(run.translate(None, UPPER)) >= CAPITALS or len(HUMPS.findall(run)) >= FEW_HUMPS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,19 @@ class EventLog:
         LogError
             If the file cannot be written.
         """
+        return self.write(cleaned(event))
+
+    def write(self, told: Mapping[str, Any]) -> Event:
+        """Append an event that was `cleaned` before, and return it as `emit` does: who holds a lock writes so.
+
+        Raises
+        ------
+        LogError
+            If the file cannot be written.
+        """
         with self._lock:
             stamp = {"seq": self._seq + 1, "ts": round(time.time(), 4), "run": self._run}
-            told = event.model_dump()
-            digests = {key: told[key] for key in ("digests",) if key in told}  # noise, but no secret
-            written = EVENT.validate_python({**_masked(told), **whole(digests), **stamp})
+            written = EVENT.validate_python({**told, **stamp})
             try:
                 self._lines.write(EVENT.dump_json(written))
             except OSError as error:
@@ -82,6 +90,13 @@ class EventLog:
             f"The run's log {self.file} cannot be written ({error.strerror or error}); "
             "free some space or mend the folder's permissions, then run again."
         )
+
+
+def cleaned(event: Event) -> dict[str, Any]:
+    """Return the data of an event without secrets and half characters; it takes time with the event's length."""
+    told = event.model_dump()
+    digests = {key: told[key] for key in ("digests",) if key in told}  # noise, but no secret
+    return {**_masked(told), **whole(digests)}
 
 
 def _masked(value: Any) -> Any:

@@ -30,7 +30,7 @@ from loom_jupyter.runs.events import (
     TaskPlanned,
 )
 from loom_jupyter.runs.evidence import LEDGER
-from loom_jupyter.runs.log import PROGRESS, EventLog, read_events
+from loom_jupyter.runs.log import PROGRESS, EventLog, cleaned, read_events
 from loom_jupyter.runs.request import RUN, Request, ReviewedProposal
 from loom_jupyter.runs.review import PROPOSAL, RunError, carry_out, settle
 
@@ -422,12 +422,13 @@ class Run:
         Cancelled
             If the run was stopped while its work hung: what it still does comes too late.
         """
+        told = cleaned(event)  # before the lock: a check may print megabytes
         with self._changed:
             if self.abandoned and not isinstance(event, ControlHandled):
                 raise Cancelled
             if self._log is None:
                 raise RuntimeError(f"run {self.id} is not owned by this handle")
-            self._tell(self._log.emit(event))
+            self._tell(self._log.write(told))
 
     def lose(self, text: str) -> None:
         """Fail a run whose log cannot be written: tell the listeners at least."""

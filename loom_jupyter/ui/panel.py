@@ -95,7 +95,8 @@ class Panel:
         self._view = RunView(task=task)
         self._reloading = reloading
         self._cwd = Path.cwd()  # the notebook's folder, as a rule
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # held for what is shown, by the thread that works on the run too
+        self._drawing = threading.RLock()  # held while pages are made, which takes time with their length
         self._dirty = threading.Event()
         self._thread: threading.Thread | None = None
         self._widgets: Widgets | None = None
@@ -112,7 +113,7 @@ class Panel:
         from loom_jupyter.ui.widgets import Widgets  # takes its time
 
         widgets = Widgets(self._press, self._reload)
-        with self._lock:
+        with self._drawing:
             self._place.update({**self._page(), **widgets.content_view()}, raw=True)
             self._bar = display(widgets.bar_view(), raw=True, display_id=True)
             self._widgets = widgets
@@ -150,18 +151,20 @@ class Panel:
             time.sleep(FRAME)
 
     def _draw(self) -> None:
-        with self._lock:
+        with self._drawing:
             if self._widgets is None:
                 return
-            if not self._view.at_work:
+            with self._lock:
+                view = self._view
+            if not view.at_work:
                 # Widgets end with their kernel; what stays in the notebook is plain HTML. It comes before the
                 # buttons, and once: what the user has opened in it would close.
                 page = self._page()
                 if page != self._kept:
                     self._place.update(page, raw=True)
                     self._kept = page
-            self._widgets.show(self._view, time.time(), self._reloadable())
-            if not self._view.at_work and not self._widgets.can_act:
+            self._widgets.show(view, time.time(), self._reloadable())
+            if not view.at_work and not self._widgets.can_act:
                 self._bar.update({"text/html": "", "text/plain": ""}, raw=True)
                 self._widgets.close_bar()
 

@@ -28,6 +28,8 @@ from loom_jupyter.runs.events import (
     schema,
 )
 from loom_jupyter.runs.log import EventLog, LogError, LogReader, read_events, tail
+from loom_jupyter.runs.request import Request
+from loom_jupyter.runs.run import Run
 
 
 def test_events_come_back_as_written_with_number_time_and_run(tmp_path: Path) -> None:
@@ -199,3 +201,27 @@ def test_any_bytes_in_any_pieces_give_the_same_lines(data: bytes, cuts: list[int
             got += reader.read()
     complete = data.split(b"\n")[:-1]
     assert got == [line for line in complete if line.strip()]
+
+
+def test_nothing_waits_while_a_long_text_is_cleaned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(text: str) -> str:
+        if text == "long":
+            begun.set()
+            assert go_on.wait(20)
+        return text
+
+    monkeypatch.setattr("loom_jupyter.runs.log.masked", slow)
+    run = Run(tmp_path / "r1", Request(id="r1", task="x", root=str(tmp_path)))
+    assert run.own()
+    working = threading.Thread(target=run.emit, args=(Noticed(text="long"),))
+    working.start()
+    try:
+        assert begun.wait(20)
+        run.emit(Noticed(text="short"))  # needs the run's lock and the log's
+    finally:
+        go_on.set()
+        working.join()
+    assert [e.text for e in run.events() if isinstance(e, Noticed)] == ["short", "long"]
+    run.release()
