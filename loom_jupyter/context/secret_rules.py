@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -186,7 +187,7 @@ def rules_for(text: str) -> list[re.Pattern[str]]:
     """Return the rules of which a mark is in the text; no token begins in the middle of a word."""
     beginnings = _beginnings()
     found: set[int] = set()
-    for pair in beginnings.keys() & {(), *zip(text, text[1:], strict=False)}:
+    for pair in beginnings.keys() & {(), *pairwise(text)}:
         found.update(number for mark, number in beginnings[pair] if mark in text)
     return [_pattern(number) for number in sorted(found)]
 
