@@ -87,6 +87,12 @@ _INSTALLED = (
     "PYENV_ROOT",
     "RUSTUP_HOME",
 )
+# What is private of a folder of Jupyter's, IPython's or Loom's.
+_KEPT_BY_JUPYTER = (
+    *("loom", "runtime", "security", "serverconfig", "profile_default", "nbsignatures.db", "notebook_secret"),
+    *("jupyter_server_config.json", "jupyter_server_config.py", "jupyter_notebook_config.json"),
+    *("jupyter_notebook_config.py", "jupyter_cookie_secret"),
+)
 _SYSTEM = ("/", "/usr", "/etc", "/bin", "/lib", "/dev", "/proc", "/sys")
 _LEVELS = ("user", "root")
 
@@ -245,7 +251,9 @@ def jupyter_places() -> list[str]:
 
     places = [paths.jupyter_data_dir(), paths.jupyter_runtime_dir(), paths.jupyter_config_dir()]
     places += [os.environ.get("IPYTHONDIR") or "~/.ipython", "/etc/jupyter", f"{sys.prefix}/etc/jupyter"]
-    return [os.path.realpath(os.path.expanduser(place)) for place in places]
+    found = [os.path.realpath(os.path.expanduser(place)) for place in places]
+    # By name too, for a place that holds the workspace cannot be hidden as a whole.
+    return found + [f"{place}/{name}" for place in found for name in _KEPT_BY_JUPYTER]
 
 
 def _python() -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import evidence, watch
+from loom_jupyter.edits.checks import evidence, sandbox, watch
 from loom_jupyter.edits.checks.check import CheckResult, isolation, not_isolated, run_check
 from loom_jupyter.edits.checks.warm import Warm
 from loom_jupyter.edits.staging import DEEPEST, StagedCopy
@@ -283,3 +283,29 @@ def test_no_process_of_a_check_is_left_in_the_list_of_children(workspace: Path) 
         run_check("true", workspace, timeout=20)
     after = set(os.listdir("/proc/self/fd")) if sys.platform == "linux" else set()
     assert len(after) <= len(before)
+
+
+@pytest.mark.parametrize("data", ["", "project", "project/data"])
+def test_runs_and_tokens_are_hidden_where_the_data_folder_holds_the_workspace(
+    isolated: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    for name in ("TMPDIR", "XDG_RUNTIME_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    workspace, kept = tmp_path / "project", tmp_path / data
+    for name in ("loom/w/runs/r/map.json", "runtime/kernel.json"):
+        (kept / name).parent.mkdir(parents=True)
+        (kept / name).write_text("sesame")
+    workspace.mkdir(exist_ok=True)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(kept))
+    monkeypatch.setattr(sandbox, "_temporary", list)  # as if all of it lay outside of temporary folders
+    found = cold(
+        f"""
+        import os
+        print([os.path.join(*x) for x in os.walk("{tmp_path}") for x in [(x[0], y) for y in x[2]]])
+        print([os.path.join(*x) for x in os.walk(".") for x in [(x[0], y) for y in x[2]]])
+        """,
+        workspace,
+    )
+    assert found.passed, found.raw
+    assert "map.json" not in found.raw
+    assert "kernel.json" not in found.raw

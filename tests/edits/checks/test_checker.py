@@ -78,7 +78,7 @@ def test_candidates_are_tried_warm_and_confirmed_cold(checker: Open, workspace: 
         assert (right.passed, right.tests) == (True, Counts(3))
         assert bench.attempt(change(WRONG)).summary == "1 failed"
         assert bench.tally == Tally(cold=2, warm=2, screened=4)
-        assert len(servers()) == 2  # it, and what ends what it would leave
+        assert len(servers()) == 1
     assert servers() == []
     assert (workspace / "tariff.py").read_bytes() == TARIFF
 
