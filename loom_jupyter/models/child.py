@@ -11,6 +11,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +32,20 @@ CRASHES = frozenset({"SIGILL", "SIGSEGV", "SIGBUS"})  # how a build ends that do
 
 Answer = dict[str, Any]
 _logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def passing_file(name: str) -> Iterator[Path]:
+    """Lend a file that is gone when this process ends, however it ends; outside of Linux a temporary one."""
+    if sys.platform == "linux":
+        handle = os.memfd_create(name)
+        try:
+            yield Path(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+    else:
+        with tempfile.TemporaryDirectory(prefix="loom-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder) / name
 
 
 class Child:

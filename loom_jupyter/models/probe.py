@@ -17,7 +17,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.child import Child
+from loom_jupyter.models.child import Child, passing_file
 from loom_jupyter.models.protocol import BrokenBuildError, ModelDiedError, ModelError, broken_build
 from loom_jupyter.settings import data_dir
 
@@ -261,8 +260,8 @@ class _Deadline(threading.Event):
 
 @contextmanager
 def _child() -> Iterator[Child]:
-    with tempfile.TemporaryDirectory(prefix="loom-probe-", ignore_cleanup_errors=True) as folder:
-        child = Child(Path(folder) / "probe.log")
+    with passing_file("probe.log") as log:
+        child = Child(log)
         try:
             yield child
         finally:

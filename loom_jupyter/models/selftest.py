@@ -8,7 +8,6 @@ multiple of 32, columns of 256), so that it takes the code path of a real one.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loom_jupyter.models import gguf_writer
+from loom_jupyter.models.child import passing_file
 from loom_jupyter.models.engine import Engine, takes_extra_buffers
 from loom_jupyter.models.gguf_writer import TYPES, Tensor
 from loom_jupyter.models.stop import Stop
@@ -73,9 +73,9 @@ def decode(extra_buffers: bool, threads: int, stop: Stop) -> dict[str, Any]:
     ModelError
         If this version cannot be told not to repack.
     """
-    with tempfile.TemporaryDirectory(prefix="loom-selftest-") as folder:
+    with passing_file("selftest.gguf") as file:
         params = {
-            "model_path": str(write_model(Path(folder) / "selftest.gguf")),
+            "model_path": str(write_model(file)),
             "n_ctx": 2 * PROMPT,
             "n_batch": PROMPT,
             "n_ubatch": PROMPT,
