@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Set
 
 from loom_jupyter.context.languages import is_test
 from loom_jupyter.edits import names, statements, syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.magics import plain
+from loom_jupyter.edits.python_tests import good_ends
 from loom_jupyter.edits.syntax import canonical
 from loom_jupyter.edits.text import decode
 from loom_jupyter.edits.weakening import weakened
@@ -35,8 +36,6 @@ _PLACEHOLDER = re.compile(
     re.I | re.M,
 )
 _BARE_DOTS = ("...", "…")
-# Leave at once, or become another program: no test runner can report any more.
-_EXITS = frozenset({"_exit", "execv", "execve", "execvp", "execvpe", "execl", "execle", "execlp", "execlpe"})
 
 
 def gate_change(
@@ -115,23 +114,11 @@ def _undefined(path: str, before: str, after: str, known: Set[str]) -> str | Non
 def _ends_well(before: str, after: str) -> str | None:
     """Say that a program ends its process as if all were well: whatever checks it would then pass."""
     try:
-        old, new = (Counter(_good_ends(statements.parsed(text))) for text in (before, after))
+        old, new = (Counter(good_ends(statements.parsed(text))) for text in (before, after))
     except (SyntaxError, ValueError):
         return None
     added = next(iter(new - old), None)
     return f"ends the process as if it had passed: {added[:60]}" if added else None
-
-
-def _good_ends(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _EXITS and ast.unparse(node.value) in ("os", "posix"):
-            yield ast.unparse(node)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit", "quit", "SystemExit"):
-            status = node.args[0] if node.args else None
-            if status is None or (isinstance(status, ast.Constant) and not status.value):
-                yield ast.unparse(node)
-        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id == "SystemExit":
-            yield ast.unparse(node)
 
 
 def other_assertion(before: str, after: str) -> str | None:
