@@ -333,6 +333,11 @@ def good_ends(tree: ast.AST) -> Iterator[str]:
             status = node.args[0] if node.args else None
             if status is None or (isinstance(status, ast.Constant) and not status.value):
                 yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and node.module in ("os", "posix"):
+            yield from (f"import of {alias.name}" for alias in node.names if alias.name in _EXITS)
+        elif isinstance(node, ast.Call) and _last(node.func) == "getattr" and len(node.args) > 1:
+            if isinstance(node.args[1], ast.Constant) and node.args[1].value in _EXITS:
+                yield ast.unparse(node)
         elif (isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.exit") or (
             isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id == "SystemExit"
         ):
@@ -544,7 +549,7 @@ class _Known:
             node.name for node in ast.walk(tree) if isinstance(node, (*Function, ast.ClassDef)) and _quiet(node)
         )
         known.equal = frozenset(
-            node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and _equals_all(node)
+            node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and equals_all(node)
         )
         return known
 
@@ -575,7 +580,8 @@ def _swallows(node: ast.Try | ast.TryStar) -> bool:
     return caught or any(isinstance(s, ast.Return | ast.Break | ast.Continue) for s in node.finalbody)
 
 
-def _equals_all(node: ast.ClassDef) -> bool:
+def equals_all(node: ast.ClassDef) -> bool:
+    """Whether a class says that it equals everything."""
     for member in node.body:
         if isinstance(member, Function) and member.name in ("__eq__", "__ne__"):
             returned = [r.value for r in ast.walk(member) if isinstance(r, ast.Return)]

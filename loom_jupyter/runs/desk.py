@@ -73,6 +73,10 @@ _FILE = re.compile(
 )
 # Words that may ask for a program to end.
 _ENDS = re.compile(r"\b(?:exit|quit|terminat|abort|status|return code|systemexit)|\bends?\b", re.I)
+# Words that may ask for a program to know of tests: of a plugin, a mock, an equality of its own.
+_TESTING = re.compile(
+    r"pytest|unittest|pluggy|\bplugin|\bmock|\b(?:gc|garbage)\b|__eq__|\bequal|\bmatcher|builtins", re.I
+)
 MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
@@ -366,6 +370,7 @@ class WorkspaceDesk:
                 self.names,
                 judges=change.path in self.judges,
                 may_end=self.checker is None or _ENDS.search(self.run.request.asked) is not None,
+                may_know=self.checker is None or _TESTING.search(self.run.request.asked) is not None,
             )
             if reason:
                 return reason
