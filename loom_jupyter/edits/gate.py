@@ -43,7 +43,7 @@ _REACHES = frozenset({"gc.get_objects", "gc.get_referrers"})
 
 
 class _Kind(NamedTuple):
-    """What a program may not newly do, and words without which it does not: reading them is quicker than parsing."""
+    """What a program may not newly do, and words without which it does not, to be read before it is parsed."""
 
     told: str
     words: re.Pattern[str]
