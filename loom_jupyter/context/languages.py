@@ -44,9 +44,11 @@ DOC_SUFFIXES = frozenset(
 DOC_FOLDERS = words("doc docs documentation changelog changelogs newsfragments")
 # What a folder of tests, or of what tests read, is called.
 TEST_FOLDERS = words(
-    "test tests __tests__ spec specs testdata ui-tests testutils e2e galata fixtures __mocks__ benches benchmarks "
-    "__fixtures__ __snapshots__ golden goldens unittests step_definitions cypress"
+    "test tests __tests__ spec specs testdata ui-tests testutils e2e galata fixtures __mocks__ testthat "
+    "__test__ __fixtures__ __snapshots__ golden goldens unittests step_definitions cypress"
 )
+# Not the program, and not what judges it either: ranked as tests are, and may be changed.
+_BESIDE = words("benches benchmarks")
 # `testing` is no such folder: packages keep helpers for their users' tests there.
 TEST_FOLDER = re.compile(r"tests?[-_.].*|.*[-_.]tests?|testsuites?")
 # As Gradle, Xcode and .NET write it: androidTest, testFixtures, AppUITests.
@@ -55,7 +57,7 @@ _TEST_NAME = re.compile(
     r"(?:tests?|conftest|(?:run|all|self|smoke)[-_]?tests?|(?:unit|doc|integration|functional|system)[-_]?tests"
     r"|test[-_]?(?:suite|case)s?)(?:\.[^/]*)?"
     r"|tests?[-_][^/]*"
-    r"|[^./]*[-_](?:tests?|specs?)(?:\.[^/]*)?"
+    r"|[^./]*[-_](?:(?:unit)?tests?|specs?)(?:\.[^/]*)?"
     r"|[^/]*\.(?:tests?|specs?|cy|e2e|test-d|bench|approved|received|verified)\.[^/]*"
     r"|[^/]*\.(?:snap|ambr|golden|snapshot|feature|bats|robot|t)"
 )
@@ -130,7 +132,7 @@ def role_of(path: str) -> Role:
     suffix = suffix_of(path)
     if base in GENERATED_NAMES or ".min." in base or suffix == "map":
         return "generated"
-    if is_test(path):
+    if is_test(path) or any(folder in _BESIDE for folder in folders):
         return "test"
     if suffix in DOC_SUFFIXES or any(f in DOC_FOLDERS for f in folders):
         return "doc"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import NamedTuple
 
 from loom_jupyter.context.languages import is_test
 from loom_jupyter.edits import names, statements, syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.magics import plain
+from loom_jupyter.edits.python_tests import equals_all, good_ends
 from loom_jupyter.edits.syntax import canonical
 from loom_jupyter.edits.text import decode
 from loom_jupyter.edits.weakening import weakened
@@ -35,16 +37,37 @@ _PLACEHOLDER = re.compile(
     re.I | re.M,
 )
 _BARE_DOTS = ("...", "…")
-# Leave at once, or become another program: no test runner can report any more.
-_EXITS = frozenset({"_exit", "execv", "execve", "execvp", "execvpe", "execl", "execle", "execlp", "execlpe"})
+_TESTERS = frozenset({"pytest", "_pytest", "pluggy", "unittest", "nose2"})
+_REPORTING = re.compile(r"\bPYTEST_|junit-?xml|\.loom-report")
+_REACHES = frozenset({"gc.get_objects", "gc.get_referrers"})
+
+
+class _Kind(NamedTuple):
+    """What a program may not newly do, and words without which it does not, to be read before it is parsed."""
+
+    told: str
+    words: re.Pattern[str]
+
+
+_ENDS = _Kind("ends the process as if it had passed", re.compile(r"exit|exec|quit|SystemExit"))
+_DEALS = _Kind(
+    "deals with what tests it",
+    re.compile(r"pytest|unittest|pluggy|nose2|PYTEST_|junit|loom-report|gc\.get_|builtins|getattr|__(?:eq|ne)__"),
+)
 
 
 def gate_change(
-    change: FileChange, known: Set[str] = frozenset(), *, judges: bool = False, may_end: bool = False
+    change: FileChange,
+    known: Set[str] = frozenset(),
+    *,
+    judges: bool = False,
+    may_end: bool = False,
+    may_know: bool = False,
 ) -> str | None:
     """Judge one change as :func:`gate` does, decoding its bytes as they are encoded."""
     before = None if change.before is None else decode(change.path, change.before)[0]
-    return gate(change.path, before, decode(change.path, change.after)[0], known, judges=judges, may_end=may_end)
+    after = decode(change.path, change.after)[0]
+    return gate(change.path, before, after, known, judges=judges, may_end=may_end, may_know=may_know)
 
 
 def gate(
@@ -55,6 +78,7 @@ def gate(
     *,
     judges: bool = False,
     may_end: bool = False,
+    may_know: bool = False,
 ) -> str | None:
     """Say in one line why a new text is refused, or None if a check may judge it.
 
@@ -70,15 +94,18 @@ def gate(
         Whether the file judges although its path does not say so: a script that the check runs.
     may_end
         Whether code that newly ends its process with a good status is let through.
+    may_know
+        Whether a program that newly asks for, or changes, what tests it is let through.
     """
     old = before or ""
     reason = syntax.problem(path, old, after)
     for rule in (_placeholder, _unchanged):
         reason = reason or rule(path, old, after)
-    if old and (judges or is_test(path)):
-        reason = reason or weakened(path, old, after)
-    elif not may_end and path.endswith(syntax.PYTHON):
-        reason = reason or _ends_well(old, after)
+    if judges or is_test(path):
+        reason = reason or (weakened(path, old, after) if old else None)
+    elif path.endswith(syntax.PYTHON):
+        reason = reason or (None if may_end else _fresh(_ENDS, good_ends, old, after))
+        reason = reason or (None if may_know else _fresh(_DEALS, _knows, old, after))
     return reason or _undefined(path, old, after, known)
 
 
@@ -112,26 +139,41 @@ def _undefined(path: str, before: str, after: str, known: Set[str]) -> str | Non
     return f"uses undefined {', '.join(sorted(fresh))}" if fresh else None
 
 
-def _ends_well(before: str, after: str) -> str | None:
-    """Say that a program ends its process as if all were well: whatever checks it would then pass."""
+def _fresh(what: _Kind, signs: Callable[[ast.AST], Iterable[str]], before: str, after: str) -> str | None:
+    """Say that a program newly has one of some signs; None if it has none, or does not parse."""
+    if not what.words.search(after):
+        return None
     try:
-        old, new = (Counter(_good_ends(statements.parsed(text))) for text in (before, after))
+        old, new = (Counter(signs(statements.parsed(text))) for text in (before, after))
     except (SyntaxError, ValueError):
         return None
     added = next(iter(new - old), None)
-    return f"ends the process as if it had passed: {added[:60]}" if added else None
+    return f"{what.told}: {added[:60]}" if added else None
 
 
-def _good_ends(tree: ast.AST) -> Iterator[str]:
+def _knows(tree: ast.AST) -> Iterator[str]:
+    """Yield how a program tells that it is tested, or gets at what tests it: no check sees through that."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _EXITS and ast.unparse(node.value) in ("os", "posix"):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            named = (name for name in modules if name.partition(".")[0] in _TESTERS)
+            yield from (f"import {name}" for name in named if not getattr(node, "level", 0))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if node.value in _TESTERS or ("\n" not in node.value and _REPORTING.search(node.value)):
+                yield repr(node.value)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in _REACHES:
             yield ast.unparse(node)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit", "quit", "SystemExit"):
-            status = node.args[0] if node.args else None
-            if status is None or (isinstance(status, ast.Constant) and not status.value):
+        elif isinstance(node, ast.Assign):
+            targets = (t for t in node.targets if isinstance(t, ast.Attribute))
+            yield from (
+                text for t in targets if (text := ast.unparse(t)).startswith(("builtins.", "__builtins__."))
+            )
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr" and len(node.args) > 1:
+            plain = isinstance(node.args[1], ast.Constant | ast.Name)
+            if not plain and ast.unparse(node.args[0]) in ("os", "sys", "builtins", "posix"):
                 yield ast.unparse(node)
-        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id == "SystemExit":
-            yield ast.unparse(node)
+        elif isinstance(node, ast.ClassDef) and equals_all(node):
+            yield f"{node.name} equals everything"
 
 
 def other_assertion(before: str, after: str) -> str | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import math
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from loom_jupyter.context.languages import is_test
 
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SKIPS = frozenset(
@@ -39,6 +43,20 @@ _CLOSE: dict[str, tuple[int, tuple[str, ...]]] = {
     "isclose": (2, ("rtol", "atol")),
     "round": (1, ("ndigits",)),
 }
+# Leave at once, or become another program: no test runner can report any more.
+_EXITS = frozenset({"_exit", "execv", "execve", "execvp", "execvpe", "execl", "execle", "execlp", "execlpe"})
+# What changes a module while it is read; in a test's own function it may be what is tested.
+_DYNAMIC = frozenset({"globals", "locals", "vars", "setattr", "delattr", "exec", "eval", "__import__"})
+_PATCHES = frozenset({"setattr", "delattr", "setitem", "delitem", "patch", "object", "multiple"})
+_SETUPS = frozenset(
+    f"{word}{sign}{what}"
+    for word in ("setup", "teardown")
+    for sign in ("", "_")
+    for what in ("", "module", "class", "method")
+)
+_SCOPES = (*Function, ast.ClassDef)
+# Replacing these does not replace the program.
+_NOT_TESTED = frozenset({*sys.stdlib_module_names, "pytest", "mock", "hypothesis", "freezegun", "responses"})
 # What exact comparisons may be replaced by: the tolerance that pytest.approx has by default.
 _USUAL_TOLERANCE = 1e-6
 _MOST_CASES = 1000
@@ -58,6 +76,16 @@ class Unit:
         Returns before the end.
     calls
         How often it calls something that is not an assertion.
+    texts
+        What each strength stands for, in the same order.
+    asks
+        Functions of the module that it calls, each with the doubt and the number of times.
+    takes
+        Its parameters, and the fixtures that it uses.
+    uses, binds, fakes
+        Names that it reads, those that it gives another value for itself, and those that it patches.
+    automatic
+        Whether it is a fixture that every test uses.
     """
 
     name: str
@@ -69,6 +97,13 @@ class Unit:
     waits: bool = False
     params: int = 1
     decorators: frozenset[str] = frozenset()
+    texts: list[str] = field(default_factory=list)
+    asks: list[tuple[str, float, int]] = field(default_factory=list)
+    takes: set[str] = field(default_factory=set)
+    uses: set[str] = field(default_factory=set)
+    binds: set[str] = field(default_factory=set)
+    fakes: set[str] = field(default_factory=set)
+    automatic: bool = False
 
     @property
     def is_test(self) -> bool:
@@ -81,7 +116,10 @@ class Tests:
     """What a module holds."""
 
     units: dict[str, Unit] = field(default_factory=dict)
-    skips: Counter[str] = field(default_factory=Counter)
+    skips: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tricks: Counter[str] = field(default_factory=Counter)
+    programs: dict[str, str] = field(default_factory=dict)
+    attributes: set[str] = field(default_factory=set)
     hooks: dict[str, str] = field(default_factory=dict)
     classes: dict[str, frozenset[str]] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
@@ -98,20 +136,120 @@ def weaker(before: ast.Module, after: ast.Module) -> str | None:
     old, new = _read(before), _read(after)
     if gone := sorted(old.names - new.names):
         return f"{gone[0]} is gone or renamed"
-    if skipped := next(iter(new.skips - old.skips), None):
+    fresh = new.names - old.names
+    if skipped := next((text for (name, text) in new.skips - old.skips if name not in fresh), None):
         return f"skips it by {skipped[:60]}"
+    if trick := next(iter(new.tricks - old.tricks), None):
+        return f"it is changed while it runs by {trick[:60]}"
     if hooks := sorted(name for name, text in new.hooks.items() if old.hooks.get(name) != text):
         return f"{hooks[0]} decides what is run"
-    if faked := sorted((old.imported - new.imported) & new.bound):
-        return f"{faked[0]} is no longer the program's"
+    if faked := _faked(old, new):
+        return f"{faked} is no longer the program's"
     for name, bases in old.classes.items():
         if name in new.classes and not bases <= new.classes[name]:
             return f"{name} is no longer run"
-    for name, unit in old.units.items():
-        if name in new.units and (why := _less(unit, new.units[name], new.bound)):
+    was, now = _with_helpers(old), _with_helpers(new)
+    moved = Counter(one for name in fresh for one in _asserted(now[name]))
+    for name, unit in was.items():
+        if name in now and (why := _less(unit, _with_moved(unit, now[name], moved), new.bound)):
             return f"{name or 'the module'} {why}"
-    total = [sum(len(unit.strengths) for unit in tests.units.values()) for tests in (old, new)]
+    total = [_total(tests, units) for tests, units in ((old, was), (new, now))]
     return f"{total[0] - total[1]} assertions fewer" if total[1] < total[0] else None
+
+
+def _with_moved(old: Unit, new: Unit, moved: Counter[tuple[str, float]]) -> Unit:
+    """Count what a test no longer asserts, but one that is new does: it was split."""
+    lost = Counter(_asserted(old)) - Counter(_asserted(new))
+    found = []
+    for one in lost.elements():
+        if moved[one]:
+            moved[one] -= 1
+            found.append(one[1])
+    return replace(new, strengths=[*new.strengths, *found])
+
+
+def _asserted(unit: Unit) -> list[tuple[str, float]]:
+    return list(zip(unit.texts, unit.strengths, strict=True))
+
+
+def _with_helpers(tests: Tests) -> dict[str, Unit]:
+    """Return the units, with what functions of the module that a test calls assert for it."""
+    found = {}
+    for name, unit in tests.units.items():
+        strengths, texts = list(unit.strengths), list(unit.texts)
+        for strength, text in _lent(tests, unit, {name}) if unit.is_test or not name else ():
+            strengths.append(strength)
+            texts.append(text)
+        found[name] = replace(unit, strengths=strengths[:_MOST_CASES], texts=texts[:_MOST_CASES])
+    return found
+
+
+def _total(tests: Tests, units: Mapping[str, Unit]) -> int:
+    """Return the number of assertions; those of a helper count where it is called."""
+    called = {ask.removeprefix("self.") for unit in tests.units.values() for ask, _, _ in unit.asks}
+    return sum(len(u.strengths) for n, u in units.items() if u.is_test or n.rpartition(".")[2] not in called)
+
+
+def _lent(tests: Tests, unit: Unit, seen: set[str]) -> Iterator[tuple[float, str]]:
+    for ask, doubt, times in unit.asks[:_MOST_CASES]:
+        inside = unit.name.rpartition(".")[0]
+        name = f"{inside}.{ask[5:]}" if ask.startswith("self.") else ask
+        helper = tests.units.get(name)
+        if helper is None or helper.is_test or name in seen or doubt == math.inf:
+            continue
+        own = [(strength, text) for text, strength in _asserted(helper)]
+        for strength, text in [*own, *_lent(tests, helper, seen | {name})]:
+            yield from [(strength - doubt, text)] * min(times, _MOST_CASES)
+
+
+def _faked(old: Tests, new: Tests) -> str | None:
+    """Return what the tests no longer take from the program: bound, patched or handed in by the test itself."""
+    if gone := (old.imported - new.imported) & new.bound:
+        return min(gone)
+    if bound := (old.imported | new.imported) & (new.bound - old.bound):
+        return min(bound)
+    for name in old.imported & new.imported:
+        module = new.programs.get(name, "")
+        if module != old.programs.get(name, "") and is_test(f"{module.replace('.', '/')}.py"):
+            return name
+    program = {n for n in old.imported if old.programs.get(n, "").partition(".")[0] not in _NOT_TESTED}
+    program |= old.attributes | {old.programs[n].rpartition(".")[2] for n in program if n in old.programs}
+    for name, unit in new.units.items():
+        if unit.is_test and name not in old.names:
+            continue  # a new test may replace what it likes
+        if not unit.is_test and name and not unit.automatic:
+            continue  # a fixture or a helper counts where it is used
+        known = old.units.get(name, Unit(name))
+        used = program & _uses(old, known) if unit.is_test else program
+        if faked := sorted((_fakes(new, unit) - _fakes(old, known)) & used):
+            return faked[0]
+        if own := sorted((unit.binds - known.binds) & old.imported & new.imported):
+            return own[0]
+    return None
+
+
+def _uses(tests: Tests, unit: Unit) -> set[str]:
+    """Return the names that a test reads, itself or by functions of its module and fixtures."""
+    found, queue, seen = set(unit.uses), [*unit.uses], {unit.name}
+    while queue:
+        name = queue.pop()
+        if name not in seen and (helper := tests.units.get(name)) is not None:
+            seen.add(name)
+            found |= helper.uses
+            queue += helper.uses
+    return found
+
+
+def _fakes(tests: Tests, unit: Unit) -> set[str]:
+    """Return the names that a unit and the fixtures that it takes bind or patch."""
+    found, queue, seen = set(unit.fakes), list(unit.takes), set()
+    while queue:
+        name = queue.pop()
+        if name not in seen and (fixture := tests.units.get(name)) is not None and not fixture.is_test:
+            seen.add(name)
+            found |= fixture.fakes
+            queue += fixture.takes
+    return found
 
 
 def _less(old: Unit, new: Unit, local: set[str]) -> str | None:
@@ -140,31 +278,123 @@ def _less(old: Unit, new: Unit, local: set[str]) -> str | None:
 
 def _read(tree: ast.Module) -> Tests:
     tests = Tests()
-    literals = _literals(tree.body)
-    own = _Reader(Unit(""), literals)
+    known = _Known.of(tree)
+    own = _Reader(Unit(""), known)
     own.block(tree.body)
+    own.unit.fakes = {name for node in tree.body if not isinstance(node, _SCOPES) for name in _patched(node)}
     tests.units[""] = own.unit
-    _members(tree.body, "", tests, literals, 1)
+    _members(tree.body, "", tests, known, 1)
+    tests.skips = Counter(_skipped(tree.body, ""))
+    tests.tricks = Counter(_tricks(tree))
+    ours = {n for n in tests.imported if tests.programs.get(n, "").partition(".")[0] not in _NOT_TESTED}
     for node in ast.walk(tree):
-        if (text := _skip(node)) is not None:
-            tests.skips[text] += 1
+        if isinstance(node, ast.Attribute) and _root(node) in ours:
+            tests.attributes.add(node.attr)
     return tests
 
 
-def _members(body: Sequence[ast.stmt], inside: str, tests: Tests, literals: dict[str, int], times: int) -> None:
+def _skipped(body: Sequence[ast.AST], inside: str) -> Iterator[tuple[str, str]]:
+    """Yield what skips a test, with the name of the function that it stands in or above."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _skipped([*node.decorator_list, *node.bases], inside)
+            yield from _skipped(node.body, f"{inside}{node.name}.")
+            continue
+        name = inside + node.name if isinstance(node, Function) else inside
+        for part in ast.walk(node):
+            if (text := _skip(part)) is not None:
+                yield name, text
+
+
+def _tricks(tree: ast.Module) -> Iterator[str]:
+    """Yield what changes the module, or ends its tests, while it runs: reading it does not tell what is left."""
+    yield from good_ends(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _last(node.func) == "getattr" and node.args:
+            if _root(node.args[0]) in ("pytest", "unittest"):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Assign):
+            yield from (ast.unparse(t) for t in node.targets if _root(t) in ("builtins", "__builtins__"))
+    queue: list[ast.AST] = list(tree.body)
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DYNAMIC:
+            yield ast.unparse(node)
+        if not isinstance(node, (*Function, ast.Lambda)):
+            queue += ast.iter_child_nodes(node)
+
+
+def good_ends(tree: ast.AST) -> Iterator[str]:
+    """Yield what ends the process as if all were well, as text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _EXITS and ast.unparse(node.value) in ("os", "posix"):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit", "quit", "SystemExit"):
+            status = node.args[0] if node.args else None
+            if status is None or (isinstance(status, ast.Constant) and not status.value):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and node.module in ("os", "posix"):
+            yield from (f"import of {alias.name}" for alias in node.names if alias.name in _EXITS)
+        elif isinstance(node, ast.Call) and _last(node.func) == "getattr" and len(node.args) > 1:
+            if isinstance(node.args[1], ast.Constant) and node.args[1].value in _EXITS:
+                yield ast.unparse(node)
+        elif (isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.exit") or (
+            isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id == "SystemExit"
+        ):
+            yield ast.unparse(node)
+
+
+def _patched(node: ast.AST) -> Iterator[str]:
+    """Yield the names of what is replaced below a node, by assignment or by what mocks and patches."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Delete):
+            targets = part.targets if isinstance(part, ast.Assign | ast.Delete) else [part.target]
+            for target in targets:
+                if isinstance(target, ast.Attribute):
+                    yield target.attr
+                elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+                    yield str(target.slice.value).rpartition(".")[2]
+        elif isinstance(part, ast.Call) and _last(part.func) in _PATCHES:
+            yield from (
+                str(a.value).rpartition(".")[2] for a in part.args if isinstance(a, ast.Constant) and a.value
+            )
+            yield from (k.arg for k in part.keywords if k.arg and _last(part.func) == "multiple")
+
+
+def _stored(node: ast.AST) -> set[str]:
+    """Return the names that statements bind; those of comprehensions are their own."""
+    found: set[str] = set()
+    queue = [node]
+    while queue:
+        part = queue.pop()
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store | ast.Del):
+            found.add(part.id)
+        elif isinstance(part, (*Function, ast.ClassDef)) and part is not node:
+            found.add(part.name)
+            continue
+        if not isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda):
+            queue += ast.iter_child_nodes(part)
+    return found
+
+
+def _members(body: Sequence[ast.stmt], inside: str, tests: Tests, known: _Known, times: int) -> None:
     """Read functions and classes in the order in which they are bound: the last of a name counts."""
     for node in body:
         if isinstance(node, Function):
             name = inside + node.name
-            reader = _Reader(Unit(name), literals, times * _repeated(node.decorator_list, literals))
+            reader = _Reader(Unit(name), known, times * _repeated(node.decorator_list, known.sizes))
             reader.function(node)
             tests.units[name] = reader.unit
             if _HOOKS.fullmatch(node.name):
                 tests.hooks[name] = ast.unparse(node)
         elif isinstance(node, ast.ClassDef):
-            _class(node, inside, tests, literals, times)
+            _class(node, inside, tests, known, times)
         elif isinstance(node, ast.Import | ast.ImportFrom) and not inside:
-            tests.imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+            module = f"{'.' * node.level}{node.module or ''}" if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                name = alias.asname or alias.name.partition(".")[0]
+                tests.imported.add(name)
+                tests.programs[name] = module or alias.name
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.Delete):
             for name in _targets(node):
                 tests.units.pop(inside + name, None)
@@ -172,11 +402,11 @@ def _members(body: Sequence[ast.stmt], inside: str, tests: Tests, literals: dict
             tests.bound |= set(_bound(node))
 
 
-def _class(node: ast.ClassDef, inside: str, tests: Tests, literals: dict[str, int], times: int) -> None:
+def _class(node: ast.ClassDef, inside: str, tests: Tests, known: _Known, times: int) -> None:
     name = f"{inside}{node.name}."
-    for known in [known for known in tests.units if known.startswith(name)]:
-        del tests.units[known]
-    _members(node.body, name, tests, literals, times * _repeated(node.decorator_list, literals))
+    for earlier in [unit for unit in tests.units if unit.startswith(name)]:
+        del tests.units[earlier]
+    _members(node.body, name, tests, known, times * _repeated(node.decorator_list, known.sizes))
     inner = [unit for unit in tests.units if unit.startswith(name)]
     if any(tests.units[unit].is_test for unit in inner):
         bases = {ast.unparse(base) for base in node.bases}
@@ -203,6 +433,8 @@ def _skip(node: ast.AST) -> str | None:
         return ast.unparse(node)
     if isinstance(node, ast.Attribute | ast.Name) and _last(node) in _SKIPS:
         return ast.unparse(node)
+    if isinstance(node, ast.Constant) and node.value == "__test__":
+        return "__test__"
     if isinstance(node, ast.ImportFrom) and (names := [a.name for a in node.names if a.name in _SKIPS]):
         return f"import of {names[0]}"
     return None
@@ -282,11 +514,111 @@ def _keyword(node: ast.Call, name: str) -> ast.expr | None:
 # --- what is asserted -------------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Known:
+    """What the module says of names that its tests use.
+
+    Attributes
+    ----------
+    sizes
+        Of literals.
+    values
+        Of names that are bound once, where the value cannot change.
+    quiet
+        Context managers that swallow a failed assertion.
+    equal
+        Classes whose instances equal everything.
+    """
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    values: dict[str, ast.expr] = field(default_factory=dict)
+    quiet: frozenset[str] = frozenset()
+    equal: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, tree: ast.Module) -> _Known:
+        """Read a module."""
+        known = cls(_literals(tree.body))
+        times = Counter(name for node in tree.body if isinstance(node, ast.stmt) for name in _stored(node))
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                if times[name] == 1 and _plain(node.value):
+                    known.values[name] = node.value
+        known.quiet = frozenset(
+            node.name for node in ast.walk(tree) if isinstance(node, (*Function, ast.ClassDef)) and _quiet(node)
+        )
+        known.equal = frozenset(
+            node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and equals_all(node)
+        )
+        return known
+
+
+def _plain(node: ast.expr) -> bool:
+    """Whether a value is the same wherever its name is read."""
+    if isinstance(node, ast.Tuple):
+        return bool(node.elts) and all(isinstance(e, ast.Name | ast.Attribute) for e in node.elts)
+    return isinstance(node, ast.Constant | ast.Name) or (
+        isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)
+    )
+
+
+def _quiet(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    if isinstance(node, ast.ClassDef):
+        leaving = [n for n in node.body if isinstance(n, Function) and n.name in ("__exit__", "__aexit__")]
+        returns = [r.value for n in leaving for r in ast.walk(n) if isinstance(r, ast.Return)]
+        return any(v is not None and not (isinstance(v, ast.Constant) and not v.value) for v in returns)
+    for part in ast.walk(node):
+        if isinstance(part, ast.Try) and any(isinstance(y, ast.Yield) for s in part.body for y in ast.walk(s)):
+            return _swallows(part)
+    return False
+
+
+def _swallows(node: ast.Try | ast.TryStar) -> bool:
+    """Whether a failed assertion does not leave a ``try``."""
+    caught = any(_catches(h.type) and not any(isinstance(s, ast.Raise) for s in h.body) for h in node.handlers)
+    return caught or any(isinstance(s, ast.Return | ast.Break | ast.Continue) for s in node.finalbody)
+
+
+def equals_all(node: ast.ClassDef) -> bool:
+    """Whether a class says that it equals everything."""
+    for member in node.body:
+        if isinstance(member, Function) and member.name in ("__eq__", "__ne__"):
+            returned = [r.value for r in ast.walk(member) if isinstance(r, ast.Return)]
+            return bool(returned) and all(isinstance(v, ast.Constant) and v.value is True for v in returned)
+    return False
+
+
+class _Filled(ast.NodeTransformer):
+    """Puts known values in the place of names."""
+
+    def __init__(self, values: Mapping[str, ast.expr], equal: frozenset[str]) -> None:
+        self._values, self._equal = values, equal
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._values.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if isinstance(node.func, ast.Name) and node.func.id in self._equal:
+            return ast.Name("ANY", ast.Load())
+        # What is called keeps its name: it tells an assertion from other calls.
+        filled = ast.Call(
+            node.func if isinstance(node.func, ast.Name) else self.visit(node.func),
+            [self.visit(arg) for arg in node.args],
+            [ast.keyword(k.arg, self.visit(k.value)) for k in node.keywords],
+        )
+        return ast.copy_location(filled, node)
+
+
 class _Reader:
     """Walks the statements of one unit that can be reached, and notes what they assert."""
 
-    def __init__(self, unit: Unit, literals: dict[str, int], times: int = 1) -> None:
-        self.unit, self._literals, self._times = unit, dict(literals), times
+    def __init__(self, unit: Unit, known: _Known, times: int = 1) -> None:
+        self.unit, self._literals, self._times = unit, dict(known.sizes), times
+        self._known, self._values = known, dict(known.values)
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Read a function."""
@@ -295,28 +627,70 @@ class _Reader:
         plain = (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list)
         unit.decorators = frozenset(map(ast.unparse, plain))
         for call in node.decorator_list:
-            if isinstance(call, ast.Call) and (params := _keyword(call, "params")) is not None:
-                unit.params = _size(params, self._literals) or 1
+            if isinstance(call, ast.Call):
+                if (params := _keyword(call, "params")) is not None:
+                    unit.params = _size(params, self._literals) or 1
+                automatic = _keyword(call, "autouse")
+                unit.automatic = unit.automatic or not (automatic is None or ast.unparse(automatic) == "False")
+                if _last(call.func) == "usefixtures":
+                    unit.takes |= {str(a.value) for a in call.args if isinstance(a, ast.Constant)}
+        names = {arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        unit.automatic = unit.automatic or node.name.lower() in _SETUPS
+        unit.takes |= names
+        unit.binds = names | _stored(node)
+        unit.fakes = set(_patched(node))
+        unit.uses = {*names, *(_last(p) for p in ast.walk(node) if isinstance(p, ast.Name | ast.Attribute))}
+        self._values = {name: value for name, value in self._values.items() if name not in unit.binds}
         self._literals |= _literals(node.body)
         self.block(node.body)
         for part in ast.walk(node):
             unit.yields = unit.yields or isinstance(part, ast.Yield | ast.YieldFrom)
 
+    def _fill(self, node: Any) -> Any:
+        """Return a copy of an expression in which known values stand in the place of names."""
+        known = self._values.keys() | self._known.equal
+        if not any(isinstance(part, ast.Name) and part.id in known for part in ast.walk(node)):
+            return node
+        return _Filled(self._values, self._known.equal).visit(copy.deepcopy(node))
+
+    def _learn(self, node: ast.stmt) -> None:
+        """Note what a name stands for after a statement."""
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            value = self._fill(node.value)
+            self._forget(node)
+            if self.unit.name and (_plain(value) or isinstance(value, ast.Call)):
+                self._values[node.targets[0].id] = value
+        else:
+            self._forget(node)
+
+    def _forget(self, node: ast.stmt) -> None:
+        stored = _stored(node)
+        acts = isinstance(node, ast.Expr | ast.With | ast.AsyncWith | ast.For | ast.While)
+        for name, value in list(self._values.items()):
+            used = {part.id for part in ast.walk(value) if isinstance(part, ast.Name)}
+            # A call may give something else once something was done.
+            if name in stored or used & stored or (acts and isinstance(value, ast.Call)):
+                del self._values[name]
+
     def block(self, body: Sequence[ast.stmt], doubt: float = 0.0) -> None:
         """Read statements up to the first behind which nothing is reached."""
         for number, node in enumerate(body):
             self._statement(node, doubt)
+            self._learn(node)
             if _leaves(node):
                 last = isinstance(node, ast.Return) and number == len(body) - 1 and not doubt
                 self.unit.ends += isinstance(node, ast.Return) and not last
                 return
 
-    def _note(self, strengths: Sequence[float], doubt: float, times: int | None = None) -> None:
+    def _note(self, strengths: Sequence[float], doubt: float, node: ast.AST) -> None:
         if doubt < math.inf:
-            fresh = [s - doubt for s in strengths if s > 0] * max(0, self._times if times is None else times)
-            self.unit.strengths += fresh[:_MOST_CASES]
+            fresh = ([s - doubt for s in strengths if s > 0] * max(0, self._times))[:_MOST_CASES]
+            self.unit.strengths += fresh
+            self.unit.texts += [ast.dump(node)] * len(fresh)
 
     def _statement(self, node: ast.stmt, doubt: float) -> None:
+        if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Assert | ast.Expr | ast.Return):
+            self._forget(node)
         if isinstance(node, ast.If):
             self._if(node, doubt)
         elif isinstance(node, ast.For | ast.AsyncFor | ast.While):
@@ -336,11 +710,12 @@ class _Reader:
 
     def _simple(self, node: ast.stmt, doubt: float) -> None:
         if isinstance(node, ast.Assert):
-            self._note(_atoms(node.test), doubt)
+            test = self._fill(node.test)
+            self._note(_atoms(test), doubt, test)
         elif isinstance(node, ast.Raise):
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if raised is None or _last(raised) not in _SKIPS:
-                self._note([1.0], 0.0 if doubt < math.inf else doubt)
+                self._note([1.0], 0.0 if doubt < math.inf else doubt, node)
         self._expressions(node, doubt, asserted=isinstance(node, ast.Assert))
 
     def _if(self, node: ast.If, doubt: float) -> None:
@@ -349,7 +724,9 @@ class _Reader:
         main = ast.unparse(node.test).replace("'", '"') == '__name__ == "__main__"'
         inner = doubt if main or known is not None else doubt + 0.5
         if isinstance(node.test, ast.Compare) and any(_rejects(part) for part in node.body):
-            self._note(_denied(node.test), doubt)  # "if f(2) != 5: raise …" asserts what it compares
+            self._note(
+                _denied(self._fill(node.test)), doubt, node.test
+            )  # "if f(2) != 5: raise …" asserts what it compares
         if known is None or known:
             self.block(node.body, inner)
         if not known:
@@ -369,8 +746,9 @@ class _Reader:
         self.block(node.orelse, doubt + 0.5)
 
     def _try(self, node: ast.Try | ast.TryStar, doubt: float) -> None:
-        caught = any(_catches(h.type) and not any(isinstance(s, ast.Raise) for s in h.body) for h in node.handlers)
-        self.block(node.body, math.inf if caught else doubt)
+        handlers = [ast.ExceptHandler(h.type and self._fill(h.type), h.name, h.body) for h in node.handlers]
+        filled = ast.Try(node.body, handlers, node.orelse, node.finalbody)
+        self.block(node.body, math.inf if _swallows(filled) else doubt)
         for handler in node.handlers:
             self.block(handler.body, doubt + 0.5)
         self.block(node.orelse, doubt)
@@ -384,14 +762,14 @@ class _Reader:
             if isinstance(call, ast.Call):
                 name = _last(call.func)
                 catching = name in ("suppress", "raises", "assertRaises")
-                swallowed = swallowed or (
-                    catching and any(_catches(a, wide=name == "suppress") for a in call.args)
-                )
+                caught = (self._fill(arg) for arg in call.args)
+                swallowed = swallowed or name in self._known.quiet
+                swallowed = swallowed or (catching and any(_catches(a, wide=name == "suppress") for a in caught))
         self.block(node.body, math.inf if swallowed else doubt)
 
     def _expressions(self, node: ast.AST, doubt: float, *, asserted: bool = False) -> None:
         """Note assertions that are calls, tolerances, and what else is called."""
-        for part in ast.walk(node):
+        for part in ast.walk(self._fill(node)):
             if isinstance(part, ast.Compare):
                 self.unit.tolerances += _window(part)
             if not isinstance(part, ast.Call):
@@ -400,9 +778,16 @@ class _Reader:
             strengths = _asserting(part)
             if strengths is not None:
                 if not asserted:
-                    self._note(strengths, doubt)
+                    self._note(strengths, doubt, part)
             elif _root(part.func) not in _NOT_THE_PROGRAM:
                 self.unit.calls += 1
+                self._ask(part, doubt)
+
+    def _ask(self, call: ast.Call, doubt: float) -> None:
+        if isinstance(call.func, ast.Name):
+            self.unit.asks.append((call.func.id, doubt, self._times))
+        elif isinstance(call.func, ast.Attribute) and _last(call.func.value) == "self":
+            self.unit.asks.append((f"self.{call.func.attr}", doubt, self._times))
 
 
 _NOT_THE_PROGRAM = frozenset({*dir(builtins), "pytest", "unittest", "mock", "approx", "math", ""})
@@ -541,6 +926,8 @@ def _looseness(call: ast.Call) -> list[float]:
         value = _number(node)
         if value is not None:
             found.append(10.0**-value if name in _DIGITS else value)
+        elif not (isinstance(node, ast.Constant) and node.value is None):
+            found.append(math.inf)  # only running it tells
     return found
 
 

@@ -187,9 +187,10 @@ def _python(path: str, before: str, after: str) -> str | None:
     except (SyntaxError, ValueError):
         return None  # It could not run before; nothing can be weakened.
     try:
-        return python_tests.weaker(old, statements.parsed(after))
+        new = statements.parsed(after)
     except (SyntaxError, ValueError):
         return "it no longer parses"
+    return python_tests.weaker(old, new)
 
 
 def _counted(path: str, before: str, after: str) -> str | None:

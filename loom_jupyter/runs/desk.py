@@ -33,6 +33,7 @@ from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.gate import canonical, gate_change
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.edits.syntax import problem
+from loom_jupyter.edits.text import decode
 from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
@@ -49,7 +50,7 @@ from loom_jupyter.runs.events import (
 )
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.files import store
-from loom_jupyter.runs.judging import asks_for_tests
+from loom_jupyter.runs.judging import asks_for_tests, only_renames, renamed
 from loom_jupyter.runs.operations import Operation, named, readable, settled, targeted
 from loom_jupyter.runs.refusals import refusal
 from loom_jupyter.runs.review import MAP
@@ -73,6 +74,10 @@ _FILE = re.compile(
 )
 # Words that may ask for a program to end.
 _ENDS = re.compile(r"\b(?:exit|quit|terminat|abort|status|return code|systemexit)|\bends?\b", re.I)
+# Words that may ask for a program to know of tests: of a plugin, a mock, an equality of its own.
+_TESTING = re.compile(
+    r"pytest|unittest|pluggy|\bplugin|\bmock|\b(?:gc|garbage)\b|__eq__|\bequal|\bmatcher|builtins", re.I
+)
 MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
@@ -203,11 +208,28 @@ class WorkspaceDesk:
 
     def _fixed(self, path: str, *, new: bool = False) -> bool:
         """Whether a file is not to be changed: it judges, and the words do not ask for the tests."""
-        if self._tests_asked:
+        if self._tests_asked or self._follows(path):
             return False
         if self.checker is None:
             return path in self.judges and path not in self.run.request.tagged
         return path in self.judges or (new and shadows(path))
+
+    @cached_property
+    def _renamed(self) -> tuple[str, str] | None:
+        return renamed(self.run.request.asked)
+
+    def _follows(self, path: str) -> bool:
+        """Whether a file uses a name that is to be renamed: tests may follow, and change in nothing else."""
+        if self._renamed is None or not (self.root / path).is_file():
+            return False
+        text = (self.root / path).read_text("utf-8", errors="replace")
+        return re.search(rf"\b{re.escape(self._renamed[0])}\b", text) is not None
+
+    def _only_follows(self, change: FileChange) -> bool:
+        if self._renamed is None or change.before is None:
+            return False
+        before, after = (decode(change.path, data)[0] for data in (change.before, change.after))
+        return only_renames(before, after, self._renamed)
 
     def _changeable(self, offers: Sequence[Offer]) -> list[Offer]:
         """Leave out what judges: what a check asks for is not to be changed, unless the user asks for that."""
@@ -342,12 +364,14 @@ class WorkspaceDesk:
 
     def _gate(self, changes: Sequence[FileChange]) -> str | None:
         for change in changes:
-            reason = self.judges.refusal(change, asked=self._tests_asked) if self.checker is not None else None
+            asked = self._tests_asked or self._only_follows(change)
+            reason = self.judges.refusal(change, asked=asked) if self.checker is not None else None
             reason = reason or gate_change(
                 change,
                 self.names,
                 judges=change.path in self.judges,
                 may_end=self.checker is None or _ENDS.search(self.run.request.asked) is not None,
+                may_know=self.checker is None or _TESTING.search(self.run.request.asked) is not None,
             )
             if reason:
                 return reason

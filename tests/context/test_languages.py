@@ -14,7 +14,8 @@ Foo.Tests/Bar.cs FooSpec.scala FooIT.java TestFoo.java src/test/java/a/Helper.ja
 tests/__snapshots__/x.ambr src/__snapshots__/a.js.snap a.snap tests/fixtures/a.json fixtures/orders.csv
 testdata/in.txt internal/testdata/x golden/out.txt cypress/e2e/login.cy.js features/login.feature
 features/steps/login.py t/basic.t test-foo.R tests/testthat/test-foo.R test/runtests.jl tests/it.rs
-benches/b.rs src/tests.rs src/lib_tests.rs unit-tests/a.c run_tests.sh run-tests.sh runtests.py
+price_unittest.cc testthat/a.R src/__test__/a.js
+src/tests.rs src/lib_tests.rs unit-tests/a.c run_tests.sh run-tests.sh runtests.py
 tests/data/prices.csv pytest.ini .pytest.ini pytest.toml tox.ini noxfile.py .coveragerc jest.config.js
 vitest.config.ts karma.conf.js .mocharc.json phpunit.xml phpunit.xml.dist .rspec playwright.config.ts
 setupTests.ts androidTest/a.kt src/androidTest/java/A.kt MyAppUITests/A.swift PriceTests.swift
@@ -29,6 +30,7 @@ src/special.py setup.py pyproject.toml package.json Makefile README.md docs/test
 src/features/cart/Cart.tsx greatest/app.js detest.rb app/models/user.rb src/attestation.go Cargo.toml
 src/lib.rs main.go manage.py fastest.ts unittest_tools.py request.py setup.cfg src/inspector.js testbed.py
 transit.java src/Biotest.py aspect.js respect.rb prospects/a.py snapshots.py tsconfig.json src/it.js
+spec.py shop/fixtures.py shop/spec.py fixture.py tested.py benchmark.py
 """
 
 
@@ -40,6 +42,12 @@ def test_a_path_that_judges(path: str) -> None:
 @pytest.mark.parametrize("path", OTHERS.split())
 def test_a_path_that_does_not_judge(path: str) -> None:
     assert not is_test(path)
+
+
+@pytest.mark.parametrize("path", ["benches/b.rs", "benchmarks/speed.py", "src/benchmarks/io.js"])
+def test_a_benchmark_is_no_part_of_the_program_and_judges_nothing(path: str) -> None:
+    assert not is_test(path)
+    assert role_of(path) == "test"
 
 
 def test_index_targets_and_gate_ask_the_same() -> None:
@@ -61,6 +69,8 @@ def test_index_targets_and_gate_ask_the_same() -> None:
         ("pkg/app_test.go", "test"),
         ("src/app.spec.ts", "test"),
         ("conftest.py", "test"),
+        ("benches/b.rs", "test"),
+        ("benchmarks/speed.py", "test"),
         ("README.md", "doc"),
         ("docs/conf.py", "doc"),
         ("package.json", "config"),

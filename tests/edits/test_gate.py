@@ -260,3 +260,41 @@ def test_a_program_that_newly_ends_well_is_refused(line: str, ends: bool) -> Non
     assert ("ends the process" in reason if reason else False) is ends
     assert gate("a.py", before, after, may_end=True) is None
     assert gate("a.py", after, after.replace("    return", "    print(1)\n    return")) is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\n\nSLOW = 'PYTEST_CURRENT_TEST' in os.environ\n",
+        "import sys\n\nif 'pytest' in sys.modules:\n    print('tested')\n",
+        "import _pytest.python\n\n_pytest.python.Function.runtest = lambda self: None\n",
+        "from unittest import case\n\ncase.TestCase.run = print\n",
+        "import gc\n\nfound = gc.get_objects()\n",
+        "import builtins\n\nbuiltins.AssertionError = ValueError\n",
+        "import os\n\ngetattr(os, '_ex' + 'it')(0)\n",
+        "import os\n\ngetattr(os, '_exit')(0)\n",
+        "from os import _exit\n\n_exit(0)\n",
+        "class Price(float):\n    def __eq__(self, other):\n        return True\n",
+        "def report():\n    return open('.loom-report.xml', 'w')\n",
+    ],
+)
+def test_a_program_may_not_deal_with_what_tests_it(code: str) -> None:
+    assert gate("prices.py", "x = 1\n", f"x = 1\n{code}")
+    assert gate("prices.py", f"x = 1\n{code}", f"x = 2\n{code}") is None
+    assert gate("prices.py", "x = 1\n", f"x = 1\n{code}", may_end=True, may_know=True) is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\n\nNAME = getattr(os, 'name')\n",
+        "import doctest\n\nif __name__ == '__main__':\n    doctest.testmod()\n",
+        "import gc\n\ngc.collect()\n",
+        "class Price(float):\n    def __eq__(self, other):\n        return float(self) == other\n",
+        "HELP = 'run the tests with pytest -q'\n",
+        'def price():\n    """Tested by pytest; see PYTEST_ADDOPTS.\n\n    More.\n    """\n',
+        "import contextlib\n",
+    ],
+)
+def test_what_only_looks_like_dealing_with_tests(code: str) -> None:
+    assert gate("prices.py", "x = 1\n", f"x = 1\n{code}") is None

@@ -253,3 +253,234 @@ def test_no_test_of_this_project_is_weaker_than_itself() -> None:
             weakened(str(file), text, f"{text}\n\ndef test_one_more():\n    assert {len(text)} == len('x')\n")
             is None
         )
+
+
+SMALL = "import pytest\nfrom prices import price\n\n\n"
+BOUND = "def test_bound():\n    assert price(2) == 4.9\n"
+MORE = "\n\ndef test_more():\n    assert price(3) == 7.2\n"
+
+
+def small(test: str) -> str:
+    return SMALL + (test.replace("\n\n# more\n", MORE) if "# more" in test else test + MORE)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_bound():\n    assert price(2) == 4.9 or True\n",
+        "def test_bound():\n    assert price(2) == 4.9 or price(2)\n",
+        "def test_bound():\n    assert price(2) in (4.9, 7.2)\n",
+        "def test_bound():\n    assert price(2) == price(2)\n",
+        "def test_bound():\n    x = price(2)\n    assert x == x\n",
+        "def test_bound():\n    want = price(2)\n    assert price(2) == want\n",
+        "def test_bound():\n    price(2)\n    got = 4.9\n    assert got == 4.9\n",
+        ("def price(w):\n    return 4.9 if w <= 2 else 7.2\n\n\ndef test_bound():\n    assert price(2) == 4.9\n"),
+        "price = lambda w: 4.9 if w <= 2 else 7.2\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    price = {2: 4.9}.get\n    assert price(2) == 4.9\n",
+        "def test_bound(price=lambda w: 4.9):\n    assert price(2) == 4.9\n",
+        "import prices\nprices.price = lambda w: 4.9\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        (
+            "def test_bound(monkeypatch):\n    monkeypatch.setattr('test_p.price', lambda w: 4.9)\n"
+            "    assert price(2) == 4.9\n"
+        ),
+        (
+            "from unittest import mock\n\n\n@mock.patch('prices.price', return_value=4.9)\n"
+            "def test_bound(p):\n    assert p(2) == 4.9\n"
+        ),
+        (
+            "from unittest.mock import patch\n\n\ndef test_bound():\n"
+            "    with patch('test_p.price', return_value=4.9) as price:\n        assert price(2) == 4.9\n"
+        ),
+        "globals()['price'] = lambda w: 4.9\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    assert price(2) == 4.9\n\n\ndel test_bound\n",
+        "def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\nglobals().pop('test_bound')\n",
+        "def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\ntest_bound.__test__ = False\n",
+        (
+            "def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\n"
+            "setattr(test_bound, '__test__', False)\n"
+        ),
+        ("def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\nvars(test_bound)['__test__'] = False\n"),
+        "pytestmark = pytest.mark.skip\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "pytestmark = getattr(pytest.mark, 'sk' + 'ip')\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        (
+            "@pytest.fixture(autouse=True)\ndef nope():\n    pytest.skip('x')\n\n\ndef test_bound():\n"
+            "    assert price(2) == 4.9\n"
+        ),
+        (
+            "@pytest.fixture(autouse=True)\ndef nope(monkeypatch):\n"
+            "    monkeypatch.setitem(globals(), 'price', lambda w: 4.9)\n\n\ndef test_bound():\n"
+            "    assert price(2) == 4.9\n"
+        ),
+        (
+            "def test_bound():\n    try:\n        assert price(2) == 4.9\n    except AssertionError:\n"
+            "        pass\n"
+        ),
+        "def test_bound():\n    try:\n        assert price(2) == 4.9\n    finally:\n        return\n",
+        (
+            "E = AssertionError\n\n\ndef test_bound():\n    try:\n        assert price(2) == 4.9\n"
+            "    except E:\n        pass\n"
+        ),
+        (
+            "import contextlib\n\n\ndef test_bound():\n    with contextlib.suppress(AssertionError):\n"
+            "        assert price(2) == 4.9\n"
+        ),
+        (
+            "import contextlib\n\n\ndef test_bound():\n    with contextlib.suppress(Exception):\n"
+            "        assert price(2) == 4.9\n"
+        ),
+        "def test_bound():\n    with pytest.raises(AssertionError):\n        assert price(2) == 4.9\n",
+        (
+            "import contextlib\n\n\n@contextlib.contextmanager\ndef quiet():\n    try:\n        yield\n"
+            "    except AssertionError:\n        pass\n\n\ndef test_bound():\n    with quiet():\n"
+            "        assert price(2) == 4.9\n"
+        ),
+        (
+            "class Quiet:\n    def __enter__(self):\n        return self\n\n    def __exit__(self, *a):\n"
+            "        return True\n\n\ndef test_bound():\n    with Quiet():\n"
+            "        assert price(2) == 4.9\n"
+        ),
+        "def test_bound():\n    assert (price(2) == 4.9, 'x')\n",
+        "def test_bound():\n    assert price(2) == pytest.approx(4.9, abs=5)\n",
+        "TOL = 5\n\n\ndef test_bound():\n    assert price(2) == pytest.approx(4.9, abs=TOL)\n",
+        "def test_bound():\n    assert round(price(2), -1) == round(4.9, -1)\n",
+        "def test_bound():\n    assert int(price(2)) >= 4\n",
+        "def test_bound():\n    assert price(2) > 0\n",
+        "def test_bound():\n    assert price(2) is not None\n",
+        "def test_bound():\n    assert isinstance(price(2), float)\n",
+        "def test_bound():\n    for w in []:\n        assert price(w) == 4.9\n",
+        "CASES = []\n\n\ndef test_bound():\n    for w in CASES:\n        assert price(w) == 4.9\n",
+        "def test_bound():\n    if price(2) == 4.9:\n        assert price(2) == 4.9\n",
+        "def test_bound():\n    return\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    lambda: price(2) == 4.9\n",
+        "def test_bound():\n    def inner():\n        assert price(2) == 4.9\n",
+        "async def test_bound():\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    yield\n    assert price(2) == 4.9\n",
+        "@pytest.fixture\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "def noop(f):\n    return lambda: None\n\n\n@noop\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "class Foo:\n    def test_bound(self):\n        assert price(2) == 4.9\n",
+        "if False:\n    def test_bound():\n        assert price(2) == 4.9\n",
+        "import os\nif os.environ.get('X'):\n    def test_bound():\n        assert price(2) == 4.9\n",
+        "@pytest.mark.parametrize('w', [])\ndef test_bound(w):\n    assert price(w) == 4.9\n",
+        "from unittest.mock import ANY\n\n\ndef test_bound():\n    assert price(2) == ANY\n",
+        "import unittest\nraise unittest.SkipTest('x')\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "import sys\nsys.exit(0)\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "import os\nos._exit(0)\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "pytest.exit('ok', 0)\n\n\ndef test_bound():\n    assert price(2) == 4.9\n",
+        "import os\n\n\ndef test_bound():\n    os._exit(0)\n    assert price(2) == 4.9\n",
+        (
+            "import os\n\n\ndef test_bound():\n    if price(2) != 4.9:\n        os._exit(0)\n"
+            "    assert price(2) == 4.9\n"
+        ),
+        "def test_bound():\n    if price(2) != 4.9:\n        return\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\ndef test_bound():\n    pass\n",
+        "def test_bound():\n    assert str(price(2))\n",
+        "def test_bound():\n    assert abs(price(2) - 4.9) < 10\n",
+        "def test_bound():\n    assert 'price(2) == 4.9'\n",
+        (
+            "import builtins\nbuiltins.AssertionError = ValueError\n\n\ndef test_bound():\n"
+            "    assert price(2) == 4.9\n"
+        ),
+        "def test_bound():\n    if __debug__ is None:\n        assert price(2) == 4.9\n",
+        "def test_bound():\n    False and price(2) == 4.9\n",
+        (
+            "class Any:\n    def __eq__(self, o):\n        return True\n\n\ndef test_bound():\n"
+            "    assert price(2) == Any()\n"
+        ),
+    ],
+)
+def test_no_way_round_an_assertion(test: str) -> None:
+    after = small(test)
+    ast.parse(after)
+    assert weakened("test_prices.py", small(BOUND), after)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_bound():\n    assert price(2) == 5.1\n",
+        "def test_bound():\n    assert price(2) == pytest.approx(4.9)\n",
+        "def test_bound():\n    assert price(2) == pytest.approx(4.9, abs=1e-9)\n",
+        (
+            "def test_bound():\n    assert price(2) == 4.9\n    with pytest.raises(ValueError):\n"
+            "        price(-1)\n"
+        ),
+        (
+            "def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\ndef test_neg():\n"
+            "    with pytest.raises(ValueError, match='neg'):\n        price(-1)\n"
+        ),
+        "def test_bound():\n    assert price(2) == 4.9, 'two kilograms are small'\n",
+        (
+            "@pytest.mark.parametrize('w, want', [(2, 4.9), (1, 4.9)])\ndef test_bound(w, want):\n"
+            "    assert price(w) == want\n"
+        ),
+        "def test_bound():\n    for w in (1, 2):\n        assert price(w) == 4.9\n",
+        "@pytest.fixture\ndef two():\n    return 2\n\n\ndef test_bound(two):\n    assert price(two) == 4.9\n",
+        "def test_bound():\n    got = price(2)\n    assert got == 4.9\n",
+        'def test_bound():\n    """Two kilograms."""\n    assert price(2) == 4.9\n',
+        "def test_bound() -> None:\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    assert price(2) == 4.9\n\n\ndef test_below():\n    assert price(1) == 4.9\n",
+        "@pytest.mark.slow\ndef test_bound():\n    assert price(2) == 4.9\n",
+        (
+            "import prices\n\n\ndef test_bound(monkeypatch):\n"
+            "    monkeypatch.setattr(prices, 'rate', lambda: 1)\n    assert price(2) == 4.9\n"
+        ),
+        "def test_bound(monkeypatch):\n    monkeypatch.setenv('X', '1')\n    assert price(2) == 4.9\n",
+        "from decimal import Decimal\n\n\ndef test_bound():\n    assert price(2) == Decimal('4.9')\n",
+        "def test_bound():\n    assert price(2) is None\n",
+        "def test_bound():\n    assert len(price(2)) == 2\n",
+        "def test_bound():\n    with pytest.raises(ValueError):\n        price(2)\n",
+        (
+            "import unittest\n\n\ndef test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\n"
+            "class TestX(unittest.TestCase):\n    def test_a(self):\n        with self.subTest(1):\n"
+            "            self.assertEqual(price(1), 4.9)\n"
+        ),
+        "def test_bound(tmp_path):\n    (tmp_path / 'a').write_text('x')\n    assert price(2) == 4.9\n",
+        "def test_bound():\n    assert price(2) == 4.9\n",
+        (
+            "class TestMore:\n    def test_a(self):\n        assert price(9) == 7.2\n\n\n"
+            "def test_bound():\n    assert price(2) == 4.9\n"
+        ),
+        (
+            "def test_bound():\n    assert price(2) == 4.9\n\n\n# more\n\n\n"
+            "@pytest.mark.xfail(reason='later')\ndef test_new():\n    assert price(0) == 0\n"
+        ),
+    ],
+)
+def test_a_test_may_be_written_better(test: str) -> None:
+    assert weakened("test_prices.py", small(BOUND), small(test)) is None
+
+
+HELPED = (
+    "def check(weight, wanted):\n    assert price(weight) == wanted\n\n\ndef test_bound():\n    check(2, 4.9)\n"
+    "\n\ndef test_more():\n    check(3, 7.2)\n"
+)
+BOTH = "def test_bound():\n    assert price(2) == 4.9\n    assert price(3) == 7.2\n"
+CASES_TEST = "def test_bound(w, wanted):\n    assert price(w) == wanted\n"
+ROWS = "[pytest.param(2, 4.9, id='two'), pytest.param(3, 7.2, id='three')]"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BOUND + MORE, HELPED),
+        (HELPED, BOUND + MORE),
+        (BOTH, BOUND + MORE),
+        (
+            BOTH,
+            f"@pytest.mark.parametrize('w, wanted', {ROWS})\n{CASES_TEST}",
+        ),
+    ],
+)
+def test_assertions_may_move_within_a_module(before: str, after: str) -> None:
+    assert weakened("test_prices.py", SMALL + before, SMALL + after) is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        HELPED.replace("    assert price(weight) == wanted\n", "    price(weight)\n"),
+        HELPED.replace("    check(3, 7.2)\n", "    price(3)\n"),
+    ],
+)
+def test_a_helper_asserts_for_its_tests(after: str) -> None:
+    assert weakened("test_prices.py", SMALL + HELPED, SMALL + after)

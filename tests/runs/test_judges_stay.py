@@ -175,6 +175,42 @@ def test_a_run_is_not_applied_on_tests_that_changed_meanwhile(tmp_path: Path, an
     assert any("test_prices.py has changed" in e.text for e in run.events() if e.type == "notice")
 
 
+@pytest.mark.parametrize("value", ["4.9", "7.2"])
+def test_tests_follow_a_rename_and_change_in_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Any, value: str
+) -> None:
+    root = project(
+        tmp_path / "work", {"prices.py": MENDED, "test_prices.py": TEST.partition("\n\n\ndef test_more")[0]}
+    )
+    cost = MENDED.replace("price", "cost")
+    test = f"from prices import cost\n\n\ndef test_bound():\n    assert cost(2) == {value}\n"
+
+    def reply(messages: list[Message]) -> str:
+        asked = messages[1]["content"]
+        if "```" not in asked:
+            return json.dumps({"targets": ["s1", "s2"]})
+        unit = asked.rpartition("Rewrite ")[0].rpartition("```")[0].rpartition("```")[2]
+        if "def price" in unit:
+            return f"{cost}```"
+        return f"{test if 'import' in unit else test.partition(chr(10) * 3)[2]}```"
+
+    model = scripted([PLAN.replace("2 kg is small", "rename price to cost"), *[reply] * 100])
+
+    @contextmanager
+    def acquire(*_: Any, **__: Any) -> Iterator[Any]:
+        yield model
+
+    monkeypatch.setattr("loom_jupyter.models.host.acquire", acquire)
+    run = Loom(root).run(
+        "rename price to cost everywhere", check="python -m pytest -q", tagged=["test_prices.py"], budget=8
+    )
+    assert run.wait(90)
+    made = json.loads((run.folder / "map.json").read_text())
+    assert {target["path"] for target in made["targets"]} == {"prices.py", "test_prices.py"}
+    assert run.state is RunState.REVIEW
+    assert "assert cost(2) == 7.2" not in (run.proposal.diff if run.proposal else "")
+
+
 @pytest.mark.parametrize("path", ["conftest.py", "sitecustomize.py", "pytest.toml"])
 def test_nothing_that_judges_is_created_unasked(tmp_path: Path, answers: Answers, path: str) -> None:
     root = project(tmp_path / "work", {"test_prices.py": TEST})

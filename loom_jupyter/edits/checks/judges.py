@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ _WRAPPERS = frozenset(
             "dotenv",
             "sudo",
         ),
-        *("stdbuf", "strace", "coverage", "kernprof", "bundle", "dlx", "--"),
+        *("xargs", "stdbuf", "strace", "coverage", "kernprof", "bundle", "dlx", "--"),
     }
 )
 # Programs whose arguments are tests, and that read every one of them.
@@ -47,6 +48,8 @@ _RUNNERS = frozenset(
     }
 )
 _DOCTESTS = ("doctest", "xdoctest")
+# Words of a shell that stand before a command.
+_KEYWORDS = frozenset({"if", "then", "elif", "else", "while", "until", "do", "!", "{"})
 _SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "fish", "source", ".", "pwsh"})
 _INTERPRETERS = re.compile(
     r"(?:python[\d.]*|pypy[\d.]*|py|ipython|node|deno|bun|tsx|ts-node|ruby|perl|php|lua|luajit|rscript|julia|swift|dart"
@@ -360,6 +363,15 @@ class _Reader:
         elif name in _PACKAGERS:
             self._package(args, folder, depth)
         else:
+            self._other(name, words, folder, depth)
+
+    def _other(self, name: str, words: Sequence[str], folder: str, depth: int) -> None:
+        if name == "cat":
+            for arg in words[1:]:
+                self._script(arg, folder, depth)
+        elif name in ("grep", "egrep", "fgrep"):
+            self._add([b for a, b in itertools.pairwise(words) if re.fullmatch(r"-\w*f|--file", a)], folder)
+        else:
             self._script(words[0], folder, depth)
 
     def _tests(self, runner: str, args: Sequence[str], folder: str) -> None:
@@ -396,12 +408,19 @@ class _Reader:
                 self._run_module(args[number + 1], args[number + 2 :], folder, depth)
                 return
             elif arg in ("-c", "-e", "-E", "--eval"):
+                self._inline(args[number + 1] if arg == "-c" and number + 1 < len(args) else "", folder, depth)
                 return
             elif arg.startswith("-"):
                 skip = arg in _TAKES_ONE
             else:
                 self._script(arg, folder, depth)
                 return
+
+    def _inline(self, code: str, folder: str, depth: int) -> None:
+        """Read the modules that ``python -c`` imports: one that asserts is run by that."""
+        for match in re.finditer(r"\b(?:import|from)\s+([\w.]+)", code):
+            if (path := self._module(match[1], folder)) is not None:
+                self._script(path, "", depth)
 
     def _run_module(self, name: str, args: Sequence[str], folder: str, depth: int) -> None:
         if name in _RUNNERS or name in _DOCTESTS:
@@ -434,10 +453,20 @@ class _Reader:
         for number, arg in enumerate(args[:-1]):
             if arg in ("-C", "--directory"):
                 folder = PurePosixPath(folder, args[number + 1]).as_posix()
-        for file in _MAKES[name]:
-            path = self._path(file, folder)
-            if path is not None:
+        given = [b for a, b in itertools.pairwise(args) if a in ("-f", "--file", "--makefile", "-c", "--justfile")]
+        given += [
+            arg.partition("=")[2] for arg in args if arg.startswith(("--file=", "--makefile=", "--justfile="))
+        ]
+        queue = given or list(_MAKES[name])
+        while queue:
+            path = self._path(queue.pop(), folder)
+            if path is not None and path not in self._files:
                 self._files.add(path)
+                queue += re.findall(r"^-?(?:s?include|import)\s+[\"']?([\w./-]+)", self._text(path), re.M)
+                # A task file in a language of its own names its scripts in strings.
+                tasks = self._text(path) if path.endswith((".py", ".ini", ".toml", ".yml", ".yaml")) else ""
+                for script in re.findall(r"[\w./-]+\.(?:py|sh|js|mjs|ts|rb|R)\b", tasks):
+                    self._script(script, folder, depth)
                 wanted = [arg for arg in args if re.fullmatch(r"[\w./-]+", arg) and not arg.startswith("-")]
                 for line in _recipes(self._text(path), wanted):
                     self.command(line, folder, depth + 1)
@@ -492,6 +521,9 @@ class _Reader:
 def _segments(command: str) -> Iterator[list[str]]:
     """Cut a shell command into simple ones; a file that one reads from is a segment of its own, after ``<``."""
     command = re.sub(r"(^|\s)#[^\n]*", r"\1", command.replace("\\\n", " "))
+    for inner in re.findall(r"[<>]\(([^()]*)\)", command):
+        yield from _segments(inner)
+    command = re.sub(r"[<>]\([^()]*\)", " /dev/fd/63 ", command)
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()<>\n")
     lexer.whitespace = " \t\r"
     lexer.whitespace_split = True
@@ -516,9 +548,11 @@ def _unwrapped(words: Sequence[str]) -> list[str]:
     left = list(words)
     wrapped = False
     while left:
-        word = PurePosixPath(left[0]).name
+        word = PurePosixPath(left[0]).name if not left[0].startswith(".") else left[0]
         number = wrapped and re.fullmatch(r"[\d.]+[smh]?", word)
-        if re.fullmatch(r"\w+=.*", left[0]) or word in _WRAPPERS or number or (wrapped and word.startswith("-")):
+        if not wrapped and left[0] in _KEYWORDS:
+            left.pop(0)
+        elif re.fullmatch(r"\w+=.*", left[0]) or word in _WRAPPERS or number or (wrapped and word.startswith("-")):
             wrapped = wrapped or word in _WRAPPERS
             left.pop(0)
         else:
@@ -560,7 +594,7 @@ def _has_tests(text: str) -> bool:
 
 def _asserts(path: str, text: str) -> bool:
     """Whether a script holds what fails a check: assertions, tests, or an end with a status that is not 0."""
-    if not path.endswith((".py", ".pyw")):
+    if not path.endswith((".py", ".pyw")) and "python" not in text.partition("\n")[0]:
         return _ASSERTING.search(text) is not None
     try:
         tree = ast.parse(text)

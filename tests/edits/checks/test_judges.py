@@ -95,6 +95,34 @@ def test_what_a_command_names(root: Path, command: str, files: list[str]) -> Non
     assert sorted(of_command(command, root).files) == files
 
 
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        ("python -c 'import run'", ["run.py"]),
+        ("python -c 'import app; app.main()'", []),
+        ("if python run.py; then exit 0; else exit 1; fi", ["run.py"]),
+        ("! python run.py", ["run.py"]),
+        ("for i in 1 2; do python run.py; done", ["run.py"]),
+        ("cat run.py | python", ["run.py"]),
+        ("python app.py | grep -qf expected.txt", ["expected.txt"]),
+        ("python app.py | grep -q x app.py", []),
+        ("diff <(python app.py) expected.txt", ["expected.txt"]),
+        ("make -f rules.mk check", ["rules.mk", "run.py"]),
+        ("make -f outer.mk check", ["outer.mk", "rules.mk", "run.py"]),
+        ("tox -e py", ["run.py", "tox.ini"]),
+        ("inv test", ["run.py", "tasks.py"]),
+        ("./run", ["run"]),
+    ],
+)
+def test_what_a_command_reads_in_other_ways(root: Path, command: str, files: list[str]) -> None:
+    (root / "rules.mk").write_text("check:\n\tpython run.py\n")
+    (root / "outer.mk").write_text("include rules.mk\n")
+    (root / "tox.ini").write_text("[testenv]\ncommands = python run.py\n")
+    (root / "tasks.py").write_text("def test(c):\n    c.run('python run.py')\n")
+    (root / "run").write_text(f"#!/usr/bin/env python\n{ASSERTS}")
+    assert sorted(of_command(command, root).files) == files
+
+
 def test_what_lies_beside_a_check_judges_too(root: Path) -> None:
     judges = of_command("python checks/verify.py", root)
     assert "checks/common.py" in judges
