@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -176,6 +177,25 @@ RULES = (
     Rule("Yandex Cloud", ("AQVN", "t1."),
          r"AQVN[A-Za-z0-9_-]{35,38}|t1\.[A-Z0-9a-z_-]+={0,2}\.[A-Z0-9a-z_-]{86}={0,2}",
          "yandex.cloud/docs"),
+    Rule("Vercel", ("vcp_", "vci_", "vca_", "vcr_", "vck_"), r"vc[piark]_[A-Za-z0-9]{24,}",
+         "vercel.com/docs/rest-api"),
+    Rule("Cloudflare", ("cfut_", "cfat_", "cfk_"), r"cf(?:ut|at|k)_[A-Za-z0-9_-]{30,}",
+         "developers.cloudflare.com/fundamentals/api"),
+    Rule("Asana", ("1/", "2/"), r"[12]/\d{12,}(?:/\d{12,})?:[a-f0-9]{32}",
+         "developers.asana.com/docs/personal-access-token"),
+    Rule("ElevenLabs", ("sk_",), r"sk_[a-f0-9]{48}(?![A-Za-z0-9])", "elevenlabs.io/docs/api-reference/authentication"),
+    Rule("Fireworks", ("fw_",), r"fw_(?=[A-Za-z]*\d)[A-Za-z0-9]{22,40}(?![A-Za-z0-9_])", "docs.fireworks.ai"),
+    Rule("Together", ("tgp_v1_",), r"tgp_v1_[A-Za-z0-9_-]{40,}", "docs.together.ai"),
+    Rule("Cerebras", ("csk-",), r"csk-[a-z0-9]{40,}", "inference-docs.cerebras.ai"),
+    Rule("Voyage", ("pa-",), r"pa-[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])", "docs.voyageai.com"),
+    Rule("Jina", ("jina_",), r"jina_[a-f0-9]{32}[A-Za-z0-9_-]{20,}", "jina.ai/reader"),
+    Rule("Firecrawl", ("fc-",), r"fc-[a-f0-9]{32}(?![A-Za-z0-9])", "docs.firecrawl.dev"),
+    Rule("E2B", ("e2b_",), r"e2b_[a-f0-9]{40}", "e2b.dev/docs"),
+    Rule("Modal", ("ak-", "as-"), r"a[ks]-(?=[A-Za-z]*[A-Z])[A-Za-z0-9]{22}(?![A-Za-z0-9_-])",
+         "modal.com/docs/reference/modal.config"),
+    Rule("RunPod", ("rpa_",), r"rpa_[A-Z0-9]{30,}", "docs.runpod.io"),
+    Rule("Neptune", ("eyJhcGlfYWRkcmVzcyI",), r"eyJhcGlfYWRkcmVzcyI[A-Za-z0-9+/]{40,}={0,2}", "docs.neptune.ai"),
+    Rule("Confluent", ("cflt",), r"cflt[A-Za-z0-9+/]{56,}", "docs.confluent.io/cloud/current/security"),
     Rule("age", ("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{58}", "age-encryption.org/v1"),
     Rule("JSON web token", ("eyJ", "ewo"), r"e(?:yJ|wo)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
          "www.rfc-editor.org/rfc/rfc7519"),
@@ -186,7 +206,7 @@ def rules_for(text: str) -> list[re.Pattern[str]]:
     """Return the rules of which a mark is in the text; no token begins in the middle of a word."""
     beginnings = _beginnings()
     found: set[int] = set()
-    for pair in beginnings.keys() & {(), *zip(text, text[1:], strict=False)}:
+    for pair in beginnings.keys() & {(), *pairwise(text)}:
         found.update(number for mark, number in beginnings[pair] if mark in text)
     return [_pattern(number) for number in sorted(found)]
 
