@@ -74,7 +74,8 @@ _BEFORE = 60
 _GIVEN = re.compile(
     r"""(?P<close>\\?["'`])?\]?[ \t]{0,20}+
         (?P<sign>[,{]?[ \t]{0,9}+(?:\r?\n[ \t]{0,40}+)?["']?(?:[Vv]alue|default)["']?[ \t]{0,9}+[:=]
-                |:=|=>|<-|[=!]=|=|:[ \t]{0,3}+[A-Za-z_.\[\]|,&'? ]{1,40}?=(?!=)|:|>|,|\(|(?<=[ \t])(?=["']?[^\s=:,>]))
+                |:=|=>|<-|[=!]=|=|:[ \t]{0,3}+[A-Za-z_.\[\]|,&'? ]{1,40}?=(?!=)|:|>|,|\(
+                |(?<=[ \t])(?=["']?[^\s=:,>]))
         [ \t]{0,20}+
         (?:(?:Secret(?:Str|Bytes)?|Field|Some|String::from|str|bytes)\((?:default=)?)?
         (?:[A-Za-z@$]{1,2}(?=["']))?
@@ -105,7 +106,8 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _ENVIRONMENT = re.compile(r"[A-Z][A-Z0-9_]*")
 _CURL = re.compile(r"\bcurl\b[^\n]{0,500}+")
 _USER = re.compile(
-    r"(?<!\S)(?:--user|--proxy-user|-u|-U)[ =]{0,4}+[\"']?(?:[\w.@+-]{1,80}+:([^\s\"'$<{]{5,100}+)|([a-f0-9]{32}):)"
+    r"(?<!\S)(?:--user|--proxy-user|-u|-U)[ =]{0,4}+[\"']?"
+    r"(?:[\w.@+-]{1,80}+:([^\s\"'$<{]{5,100}+)|([a-f0-9]{32}):)"
 )
 # A name and a password, side by side.
 _PAIR = re.compile(
@@ -210,7 +212,9 @@ def _given(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:  # noq
     )
     if spaced or spoken:
         secret = _is_password(value) if password else _is_secret(value) or _is_noise(value)
-    elif (sign[-1:] in ":=" and sign[:-1].strip(",{ \t\r\n\"'") in ("value", "Value", "default")) or (quoted and sign != ","):
+    elif (sign[-1:] in ":=" and sign[:-1].strip(",{ \t\r\n\"'") in ("value", "Value", "default")) or (
+        quoted and sign != ","
+    ):
         secret = _is_password(value) if password else _is_secret(value)
     elif environment:
         secret = _is_password(value) if password else _is_secret(value) or _is_noise(value)
