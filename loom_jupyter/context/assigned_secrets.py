@@ -13,8 +13,9 @@ from collections.abc import Iterator
 # What is looked for, in lower case: few words, for each is looked for in all text. Where a word is common, only
 # with one of these before it, or after it.
 HINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "pass": (("_", "-"), ("w", "phrase", "=", ":", '"', "'", " =", " :")),
-    "pwd": (("",), ()),
+    "pass": (("_", "-", "db", "user", "store"), ("w", "code", "phrase", "=", ":", '"', "'", " =", " :")),
+    "pw": (("",), ()),
+    "credential": (("",), ()),
     "secret": (("",), ()),
     "token": (("",), ()),
     "key": (
@@ -26,7 +27,21 @@ HINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "auth": (("_",), ('"', "'")),
 }
-PASSWORD = ("password", "passwd", "passphrase", "passwort", "pwd", "_pass", "-pass")
+PASSWORD = (
+    "password",
+    "passwd",
+    "passphrase",
+    "passwort",
+    "passcode",
+    "pwd",
+    "_pass",
+    "-pass",
+    "dbpass",
+    "userpass",
+    "storepass",
+    "_pw",
+    "_psk",
+)
 SECRET = (
     *(
         "secret",
@@ -49,24 +64,29 @@ SECRET = (
         "signing_key",
         "signingkey",
     ),
-    *("private_key", "privatekey", "master_key"),
+    *("private_key", "privatekey", "master_key", "app_key", "appkey", "admin_key", "hmac_key", "fernet_key"),
+    *("subscription_key", "preshared_key", "presharedkey", "license_key", "secret_salt"),
+    *("credential", "credentials"),
 )
 _NAME = re.compile(r"[\w-]{1,80}+")
 _BEFORE = 60
 # From the end of the name: what may follow it, then a literal in quotes, or one without.
 _GIVEN = re.compile(
     r"""(?P<close>\\?["'`])?\]?[ \t]{0,20}+
-        (?P<sign>:=|=>|[=!]=|=|:[ \t]{0,3}+[A-Za-z_.\[\]|, ]{1,40}?=(?!=)|:|>|,|(?<=[ \t])(?=["']?[^\s=:,>]))
+        (?P<sign>[,{]?[ \t]{0,9}+(?:\r?\n[ \t]{0,40}+)?["']?(?:[Vv]alue|default)["']?[ \t]{0,9}+[:=]
+                |:=|=>|<-|[=!]=|=|:[ \t]{0,3}+[A-Za-z_.\[\]|,&'? ]{1,40}?=(?!=)|:|>|,|\(
+                |(?<=[ \t])(?=["']?[^\s=:,>]))
         [ \t]{0,20}+
-        (?:[A-Za-z]{1,2}(?=["']))?
-        (?:(?P<quote>\\?["'`])(?P<value>[^\n"'`\\<>]{4,300}?)(?P=quote)
+        (?:(?:Secret(?:Str|Bytes)?|Field|Some|String::from|str|bytes)\((?:default=)?)?
+        (?:[A-Za-z@$]{1,2}(?=["']))?
+        (?:(?P<quote>\\?["'`]|\"{3}|'{3})(?P<value>(?:(?!(?P=quote))[^\n]){4,300}+)(?P=quote)
           |(?P<bare>[^\s"'`\\,;&(){}\[\]<>]{6,300}+)(?=$|[ \t]*$|[ \t]+[#;]|["'`\\;&<,]|[ \t]+-|[ \t]+\S))
     """,
     re.X | re.M,
 )
 _PLACEHOLDER = re.compile(
     r"""(?ix) .*(?:change[-_ ]?me|placeholder|example|your|xxx|\*\*\*|\.\.\.|…|redacted|masked|dummy|insert|replace
-                 |todo|fake|sample|not[-_ ]?a?[-_ ]?real|<|>|\{|\}|%\(|%s|\$\().*
+                 |todo|fake|sample|not[-_ ]?a?[-_ ]?real|<[^<>]*>|</|\{|\}|%\(|%s|\$\().*
       | \$\w*|\$.*[A-Z_]{3,}.*|%\w+%
       | (?:(?:my|the|a|an|test|new|old|user|admin|default|db|root|some|any|super|top|secret|bad|wrong|good|invalid
              |valid|client|access|refresh|auth|api|next|session|csrf|id|bot|hash|hashed|plain|confirm|current
@@ -85,14 +105,33 @@ _SPECIAL = re.compile(r"[^\w.\-/:,\s]")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _ENVIRONMENT = re.compile(r"[A-Z][A-Z0-9_]*")
 _CURL = re.compile(r"\bcurl\b[^\n]{0,500}+")
-_USER = re.compile(r"(?<!\S)(?:--user|-u)[ =]{0,4}+[\"']?[\w.@+-]{1,80}+:([^\s\"'$<{]{5,100}+)")
+_USER = re.compile(
+    r"(?<!\S)(?:--user|--proxy-user|-u|-U)[ =]{0,4}+[\"']?"
+    r"(?:[\w.@+-]{1,80}+:([^\s\"'$<{]{5,100}+)|([a-f0-9]{32}):)"
+)
+# A name and a password, side by side.
+_PAIR = re.compile(
+    r"""(?:auth[ \t]{0,3}+=[ \t]{0,3}+\(|BasicAuth\(|DigestAuth\(|\.login\()[ \t]{0,9}+["'][^"'\n]{1,80}+["']
+        [ \t]{0,3}+,[ \t]{0,3}+["']([^"'\n]{4,100}+)["']""",
+    re.X,
+)
+_SECOND = re.compile(r"""[ \t]{0,3}+=[ \t]{0,3}+["'][^"'\n]{1,80}+["'],[ \t]{0,3}+["']([^"'\n]{4,100}+)["']""")
+# Commands that are given a password behind one letter.
+_COMMAND = re.compile(
+    r"\b(?:sshpass|docker login|az login|mysql(?:dump|admin)?|mariadb)\b[^\n]{0,200}?[ \t]"
+    r"(?:(?<=[ \t])-p[ \t]?[\"']?)([^\s\"'$<{-][^\s\"'$<{]{3,100}+)"
+)
+_SPACED = re.compile(r"(?:ENV|ARG|setx|%env|%set_env|set -g?x|export|\#define)[ \t]{0,9}+")
 
 
-def assigned(text: str, low: str) -> Iterator[tuple[int, int]]:
+def assigned(text: str, low: str) -> Iterator[tuple[int, int]]:  # noqa: C901
     """Yield where literals stand that a name calls a secret; `low` is the text in `lower` case."""
     done: set[int] = set()
+    seen: set[str] = set()
     for hint, (before, after) in HINTS.items():
         at = low.find(hint)
+        if at >= 0:
+            seen.add(hint)
         while at >= 0:
             if not (low.endswith(before, 0, at) or low.startswith(after, at + len(hint))):
                 at = low.find(hint, at + len(hint))
@@ -104,7 +143,12 @@ def assigned(text: str, low: str) -> Iterator[tuple[int, int]]:
             at = low.find(hint, max(end, at + len(hint)))
     if "curl" in low:
         for line in _CURL.finditer(text):
-            yield from (user.span(1) for user in _USER.finditer(text, *line.span()) if not is_placeholder(user[1]))
+            for user in _USER.finditer(text, *line.span()):
+                if not is_placeholder(user[1] or user[2]):
+                    yield user.span(1 if user[1] else 2)
+    beside = [_PAIR] if "auth" in seen or "login(" in low else []
+    for pattern in [*beside, _COMMAND] if " -p" in low else beside:
+        yield from (m.span(1) for m in pattern.finditer(text) if not is_placeholder(m[1]) and _is_password(m[1]))
 
 
 def lower(text: str) -> str:
@@ -126,10 +170,10 @@ def _name(text: str, at: int) -> tuple[int, int]:
     return start, found.end() if found else at
 
 
-def _given(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _given(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:  # noqa: C901
     name = text[start:end].lower().strip("-").rstrip("_0123456789")
     underlined = name.replace("-", "_")
-    password = name in ("pass", "password") or name.endswith(PASSWORD)
+    password = name in ("pass", "password", "pw", "psk") or name.endswith(PASSWORD)
     if (
         not (password or underlined.endswith(SECRET) or name == "auth" or name.endswith("_auth"))
         or "public" in name
@@ -137,17 +181,28 @@ def _given(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         return
     if text.endswith("::", 0, start):  # a type: AWS::IAM::AccessKey
         return
+    second = _SECOND.match(text, end) if password and text.endswith(", ", 0, start) else None
+    if second and _is_password(second[1]) and not is_placeholder(second[1]):
+        yield second.span(1)
     found = _GIVEN.match(text, end)
     if found is None:
         return
     quoted, sign = found["value"] is not None, found["sign"]
     value = found["value"] if quoted else found["bare"]
-    flag = text.startswith("--", start) or (start >= 2 and text.startswith("--", start - 2))
-    if (not sign and not flag) or (sign == "," and not (quoted and found["close"])):
+    line = text[text.rfind("\n", max(0, start - 60), start) + 1 : start].strip()
+    flag = text.startswith("-", start) or text.endswith("-", 0, start)
+    spaced = (
+        not sign and _SPACED.fullmatch(line) is not None and _ENVIRONMENT.fullmatch(text[start:end]) is not None
+    )
+    spoken = not sign and password and (quoted or " login " in f" {line} ")
+    if not sign and not flag and not spaced and not spoken:
+        return
+    if sign == "," and not (quoted and found["close"]):
+        return
+    if sign == "(" and not (quoted and password and name.startswith(("set", "with"))):
         return
     if is_placeholder(value) or not value.strip():
         return
-    line = text[text.rfind("\n", max(0, start - 20), start) + 1 : start].strip()
     environment = (
         not quoted
         and sign == "="
@@ -155,7 +210,11 @@ def _given(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         and _ENVIRONMENT.fullmatch(text[start:end]) is not None
         and _DOTTED.fullmatch(value) is None
     )
-    if quoted and sign != ",":
+    if spaced or spoken:
+        secret = _is_password(value) if password else _is_secret(value) or _is_noise(value)
+    elif (sign[-1:] in ":=" and sign[:-1].strip(",{ \t\r\n\"'") in ("value", "Value", "default")) or (
+        quoted and sign != ","
+    ):
         secret = _is_password(value) if password else _is_secret(value)
     elif environment:
         secret = _is_password(value) if password else _is_secret(value) or _is_noise(value)

@@ -29,12 +29,12 @@ DIGITS, UPPER = bytes(range(48, 58)), bytes(range(65, 91))
 RUN = re.compile(r"[A-Za-z0-9_+/.-]{16,}={0,3}")
 TAIL = re.compile(r"[A-Za-z0-9_+/=.-]*")
 # Who is asked for what in an address: a name may be empty, a template's is left.
-ADDRESS = re.compile(r"://([^\s/:@\"'<>{}$%]{0,100}+)(?::([^\s/:@\"'<>{}]{3,200}+))?@")
+ADDRESS = re.compile(r"://([^\s/:@\"'<>{}$%]{0,100}+)(?::([^\s/:\"'<>{}]{3,200}))?@")
 HEX_KEY = re.compile(r"[a-f0-9]{32,}")
 HEADERS = ("bearer", "basic", "authorization")
 HEADER = re.compile(
-    r"(?:bearer|(basic)|authorization[\"']?[ \t]{0,9}+[:=][ \t]{0,9}+[\"']?token)[ \t]{1,9}+"
-    r"([\w.~+/-]{8,2000}={0,2})",
+    r"(?:bearer|(basic)|authorization[\"']?[ \t]{0,9}+[:=][ \t]{0,9}+[\"']?"
+    r"(?!bearer|basic)[a-z-]{2,20}+)[ \t]{1,9}+([\w.~+/-]{8,2000}={0,2})",
     re.I | re.ASCII,
 )
 VAULT = re.compile(

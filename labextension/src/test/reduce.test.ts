@@ -10,7 +10,11 @@ function asPython(view: RunView): unknown {
   const { lastSeq, ...rest } = view;
   expect(lastSeq).toBeGreaterThan(0);
   // The log was written before this field was; Python fills its default in.
-  const proposal = rest.proposal && { cell: null, digests: {}, ...rest.proposal };
+  const proposal = rest.proposal && {
+    cell: null,
+    digests: {},
+    ...rest.proposal
+  };
   return snake({ ...rest, proposal });
 }
 

@@ -201,9 +201,7 @@ describe('hidden characters', () => {
   });
 
   it('are shown in the parts of a diff and in paths', () => {
-    expect(block('a\u200bb\u001b[8mc', exact)).toBe(
-      'a⟨U+200B⟩b⟨U+001B⟩[8mc'
-    );
+    expect(block('a\u200bb\u001b[8mc', exact)).toBe('a⟨U+200B⟩b⟨U+001B⟩[8mc');
     expect(path('a\n\u202eb.py')).toBe('a⟨U+000A⟩⟨U+202E⟩b.py');
   });
 });

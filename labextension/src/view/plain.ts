@@ -7,6 +7,7 @@ const ANSI =
 // What nobody sees, as `loom_jupyter/hidden.py` has it: control, format, private and unassigned characters, odd
 // spaces, and letters and marks without a shape.
 const HIDDEN =
+  // eslint-disable-next-line no-misleading-character-class -- marks without a shape are meant one by one
   /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Zs}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\u{1d159}\u{e0100}-\u{e01ef}]/gu;
 const KEPT = '\t\n \u3000';
 const PICTURE = /[\p{So}\u{1f3fb}-\u{1f3ff}]$/u;
@@ -62,9 +63,7 @@ export function line(text: string, limit = LINE_LIMIT): string {
 
 /** Return a path, or another name, as it is: one line with nothing hidden in it. */
 export function path(text: string): string {
-  return exact(cut(text))
-    .replace(/\n/g, '⟨U+000A⟩')
-    .replace(/\t/g, '⟨U+0009⟩');
+  return exact(cut(text)).replace(/\n/g, '⟨U+000A⟩').replace(/\t/g, '⟨U+0009⟩');
 }
 
 /** Return text whose lines are safe to show, none of them endless. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,6 +30,7 @@ GRAMMARS = {
 QUERY_FILES = {"tsx": "typescript"}
 SIGNATURE = 160
 LONGEST_DOC = 400
+CALLS, BYTES_A_CALL, PIECE = 2000, 20, 1 << 16
 WRAPPERS = frozenset({"decorated_definition", "export_statement"})
 
 
@@ -81,6 +83,8 @@ def parse(data: bytes, language: str) -> Code:
     import tree_sitter
 
     tree = _tree(tree_sitter.Parser(known[0]), data, language)
+    if tree is None:
+        return Code([], [])
     marks: dict[tuple[int, str], _Mark] = {}
     imports: list[tuple[int, str]] = []
     for _, captures in tree_sitter.QueryCursor(known[1]).matches(tree.root_node):
@@ -95,13 +99,30 @@ def parse(data: bytes, language: str) -> Code:
     return Code(_nest(sorted(marks.values(), key=lambda m: (m.start_byte, -m.end_byte))), sorted(set(imports)))
 
 
-def _tree(parser: Parser, data: bytes, language: str) -> Tree:
+def _tree(parser: Parser, data: bytes, language: str) -> Tree | None:
     """Parse what can hold definitions, or all of it if that is not sure to give the same."""
     if language == "python" and (bare := skeleton(data)) is not None:
-        tree = parser.parse(bare)
-        if not tree.root_node.has_error:
+        tree = _parsed(parser, bare)
+        if tree is not None and not tree.root_node.has_error:
             return tree
-    return parser.parse(data)
+    return _parsed(parser, data)
+
+
+def _parsed(parser: Parser, data: bytes) -> Tree | None:
+    """Parse; None for what is so broken that the parser would take time with the square of its length.
+
+    The parser calls after every hundred steps. Source takes one call for some 400 bytes.
+    """
+    calls = itertools.count()
+    most = CALLS + len(data) // BYTES_A_CALL
+    try:
+        # In pieces, for the parser asks only then whether to go on.
+        return parser.parse(
+            lambda at, _: data[at : at + PIECE], progress_callback=lambda _at, _error: next(calls) > most
+        )
+    except ValueError:  # it was told to stop
+        parser.reset()
+        return None
 
 
 def _mark(data: bytes, captures: dict[str, list[Node]], language: str) -> _Mark:
