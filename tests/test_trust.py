@@ -200,7 +200,7 @@ def test_a_folder_that_cannot_be_written_is_said(root: Path) -> None:
     folder = workspace_folder(root)
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("a file")
-    with pytest.raises(SettingsError, match="cannot be written"):
+    with pytest.raises(LoomError, match="cannot be made"):
         Loom(root).trust().grant()
 
 
