@@ -394,13 +394,9 @@ class Loom:
         from loom_jupyter.context.tables import TABLES
 
         rows = []
-        described = " union all ".join(
-            f"select '{t}' as about, column_name, column_type from (describe {t})" for t in TABLES
-        )
-        found = self.sql(described)
         for name, table in TABLES.items():
             rows.append((name, "", "", table.about))
-            types = found[found["about"] == name]
+            types = self.sql(f"select column_name, column_type from (describe {name})")
             for column, kind in zip(types["column_name"], types["column_type"], strict=True):
                 kind = "VARCHAR" if kind.startswith("ENUM") else kind
                 rows.append((name, column, kind.lower(), table.columns[column]))

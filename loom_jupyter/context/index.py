@@ -322,7 +322,7 @@ class Index:
             if self._unsaved or self._untold:
                 self._save(snapshot, [])
             unsaved = Stored(snapshot.part(snapshot.number), ()) if self._unsaved else None
-        return self._store.sql(self.root, query, frames or {}, unsaved)
+        return self._store.sql(query, frames or {}, unsaved)
 
 
 def _inside(root: Path, folders: Sequence[Path]) -> Iterator[str]:

@@ -22,8 +22,8 @@ import numpy as np
 
 from loom_jupyter.context.batch import Batch, FileRow
 from loom_jupyter.context.history import Commit
-from loom_jupyter.context.query import QueryError, ask
 from loom_jupyter.context.tables import TABLES, VIEWS
+from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,6 +64,10 @@ CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": QUERY_MEMORY,
 }
 SEALED = "set enable_external_access = false; set lock_configuration = true"
+
+
+class QueryError(LoomError):
+    """The SQL of the user is not valid, asks for more than reading, or takes too much."""
 
 
 class Damaged(Exception):  # noqa: N818 - told to the index, never to the user
@@ -157,18 +161,13 @@ class Store:
             raise NotSaved(str(error).strip().splitlines()[0]) from error
         return True
 
-    def sql(
-        self, root: Path, query: str, frames: Mapping[str, pd.DataFrame], unsaved: Stored | None = None
-    ) -> pd.DataFrame:
+    def sql(self, query: str, frames: Mapping[str, pd.DataFrame], unsaved: Stored | None = None) -> pd.DataFrame:
         """Run one query over views of the index and over `frames`, by name; nothing can be changed.
 
-        The query reads no files, addresses or variables, loads no extensions, and is ended after a minute. It runs
-        in a process of its own, with memory of its own.
+        The query reads no files, addresses or variables, loads no extensions, and is ended after a minute.
 
         Parameters
         ----------
-        root
-            The workspace, of which that process imports nothing.
         unsaved
             The whole index, where the file is not up to date.
 
@@ -177,44 +176,32 @@ class Store:
         QueryError
             If the query is not valid, not one query, or takes too much time, memory or rows.
         """
-        file = self.file if unsaved is None and self.exists else None
-        given = (query, dict(frames), file, unsaved, CLOSED, QUERY_SECONDS)
-        return ask(root, answered, given, QUERY_SECONDS)
+        import duckdb
 
-
-def answered(
-    query: str,
-    frames: Mapping[str, pd.DataFrame],
-    file: Path | None,
-    unsaved: Stored | None,
-    closed: dict[str, str | bool | int | float | list[str]],
-    seconds: float,
-) -> pd.DataFrame:
-    """Run one query over the file or over what is unsaved, in this process."""
-    import duckdb
-
-    with duckdb.connect(":memory:", config=closed) as con:
-        if unsaved is not None:
-            con.execute("attach ':memory:' as loom; use loom")
-            _write(con, unsaved.batch, ())
-            _write_commits(con, unsaved.commits)
-            con.execute("use memory")
-            con.execute(VIEWS)
-        elif file is not None:
-            con.execute(f"attach '{str(file).replace(chr(39), chr(39) * 2)}' as loom (read_only)")
-            con.execute(VIEWS)
-        for name, frame in frames.items():
-            con.register(name, frame)
-        con.execute(SEALED)
-        try:
-            return _answer(con, query, seconds)
-        except duckdb.InterruptException as error:
-            raise QueryError(f"The query took longer than {seconds:g} s; select fewer rows or columns.") from error
-        except duckdb.Error as error:
-            first = str(error).strip().splitlines()[0]
-            raise QueryError(
-                f"{first} Tables are {', '.join(TABLES)}; `sql --tables` describes their columns."
-            ) from error
+        with duckdb.connect(":memory:", config=CLOSED) as con:
+            if unsaved is not None:
+                con.execute("attach ':memory:' as loom; use loom")
+                _write(con, unsaved.batch, ())
+                _write_commits(con, unsaved.commits)
+                con.execute("use memory")
+                con.execute(VIEWS)
+            elif self.exists:
+                con.execute(f"attach '{str(self.file).replace(chr(39), chr(39) * 2)}' as loom (read_only)")
+                con.execute(VIEWS)
+            for name, frame in frames.items():
+                con.register(name, frame)
+            con.execute(SEALED)
+            try:
+                return _answer(con, query)
+            except duckdb.InterruptException as error:
+                raise QueryError(
+                    f"The query took longer than {QUERY_SECONDS:g} s; select fewer rows or columns."
+                ) from error
+            except duckdb.Error as error:
+                first = str(error).strip().splitlines()[0]
+                raise QueryError(
+                    f"{first} Tables are {', '.join(TABLES)}; `sql --tables` describes their columns."
+                ) from error
 
 
 def _discard(file: Path) -> None:
@@ -225,7 +212,7 @@ def _discard(file: Path) -> None:
         _log.warning("%s cannot be removed: %s", file, error)
 
 
-def _answer(con: duckdb.DuckDBPyConnection, query: str, seconds: float) -> pd.DataFrame:
+def _answer(con: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
     """Run the one statement that a query is, if it only reads."""
     import duckdb
 
@@ -233,7 +220,7 @@ def _answer(con: duckdb.DuckDBPyConnection, query: str, seconds: float) -> pd.Da
     reading = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
     if len(statements) != 1 or statements[0].type not in reading:
         raise QueryError("Enter one query that reads: select, with, describe, show, summarize or explain.")
-    clock = threading.Timer(seconds, con.interrupt)
+    clock = threading.Timer(QUERY_SECONDS, con.interrupt)
     clock.daemon = True
     clock.start()
     try:
@@ -369,6 +356,3 @@ def _insert_files(con: duckdb.DuckDBPyConnection, batch: Batch, start: int) -> N
         con.register("rows", pd.DataFrame(files))
         con.execute("insert into files select * from rows")
         con.unregister("rows")
-
-
-__all__ = ["Damaged", "NotSaved", "QueryError", "Store", "Stored"]

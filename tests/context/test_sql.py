@@ -109,22 +109,3 @@ def test_a_query_ends_in_time_in_memory_and_in_rows(index: Index, monkeypatch: p
     with pytest.raises(QueryError, match=r"took longer than 0\.5 s"):
         index.sql("select count(*) from range(1_000_000) a, range(1_000_000) b where a.range + b.range = 7")
     assert time.monotonic() - started < 20
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "select repeat('x', 4000000000)",
-        "select length(repeat('x', 4000000000))",
-        "select lpad('x', 2000000000, 'y') || rpad('x', 2000000000, 'y')",
-        "select list_resize([1], 1000000000, 1)",
-    ],
-)
-def test_one_value_cannot_take_all_memory_or_time(
-    query: str, index: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "QUERY_SECONDS", 2.0)
-    started = time.monotonic()
-    with pytest.raises(QueryError):
-        index.sql(query)
-    assert time.monotonic() - started < 60
