@@ -183,7 +183,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             staged = parts.enter_context(StagedCopy(Path(run.request.root), cancel=run.cancel))
             checker = None
             if run.request.check is not None and (loose := not_isolated()):
-                run.emit(Noticed(text=loose))
+                run.emit(Noticed(text=loose, chip="not isolated", command="%loom doctor"))
             check = settle(
                 run.request,
                 index,
