@@ -1,6 +1,6 @@
 """Folders of the workspace, held open: what is done in one stays in it, wherever links are put meanwhile.
 
-A path is looked up anew by every system call, so that a folder swapped for a link between two of them leads out of
+Every system call looks a path up again, so that a folder swapped for a link between two of them leads out of
 the workspace. A folder that is open is the same one for every call. (Windows cannot work in an open folder; there
 paths are used, and links need a privilege.)
 """

@@ -285,7 +285,7 @@ def _stale(at: Place, expected: str) -> EditError:
 
 
 def _write_draft(at: Place, data: bytes, *, like_old: bool) -> None:
-    """Write the new bytes beside the file, dressed as it is, and wait until they are on disk."""
+    """Write the new bytes next to the file, with its attributes, and wait until they are on disk."""
     mode = disk.PRIVATE if like_old else disk.USUAL
     handle = disk.create(at.folder.at(at.draft), mode, at.folder.handle)
     try:

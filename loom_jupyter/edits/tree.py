@@ -117,7 +117,7 @@ class Tree:
         Raises
         ------
         OSError
-            If it cannot be read, or is no regular file.
+            If it cannot be read, or is not a regular file.
         """
         with self.parent(path) as (fd, name):
             # Without waiting, for it could be a FIFO.
@@ -154,7 +154,7 @@ class Tree:
         Raises
         ------
         OSError
-            If it cannot be read, or is no regular file.
+            If it cannot be read, or is not a regular file.
         """
         # Without waiting, for it could be a FIFO.
         old = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
