@@ -12,13 +12,16 @@ from loom_jupyter.context.extract.keys import GRAMMARS as KEYS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "loom_jupyter"
-# Names that differ from their distribution's, and what is the user's: what checks run in, frames to look at.
+# Names that differ from their distribution's, what is the user's (what checks run in, frames to look at), and what
+# a script finds next to itself.
 DISTRIBUTION = {
     "IPython": "ipython",
     "llama_cpp": "llama-cpp-python",
+    "pydantic_core": "pydantic",
     "tqdm": "huggingface-hub",
 }
 OF_THE_USER = {"pytest", "loom_tracer", "polars", "pyarrow"}
+SIBLINGS = {"namespaces"}
 
 
 def imported() -> set[str]:
@@ -29,7 +32,7 @@ def imported() -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"loom_jupyter"} - OF_THE_USER
+    return found - set(sys.stdlib_module_names) - {"loom_jupyter"} - OF_THE_USER - SIBLINGS
 
 
 def declared() -> set[str]:

@@ -16,7 +16,7 @@ import sys
 import pytest
 
 LONG = 20_000
-LIMIT = 1
+LIMIT = 2
 # What is repeated; each text ends in something that makes what was read so far fit nothing.
 PIECES = (
     *(

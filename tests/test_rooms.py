@@ -45,7 +45,7 @@ NARROW = {
     ("pipeline", "context"): {"loom_jupyter.context.context_map"},
     ("edits", "context"): {
         *("loom_jupyter.context.context_map", "loom_jupyter.context.git", "loom_jupyter.context.repository"),
-        "loom_jupyter.context.languages",
+        *("loom_jupyter.context.languages", "loom_jupyter.context.extract.code"),
     },
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
     ("trust", "context"): {"loom_jupyter.context.rules"},

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
+from loom_jupyter.context.extract.code import bounded_parse
 from loom_jupyter.edits import notebook, statements
 from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.magics import plain
@@ -124,8 +125,11 @@ def _errors(path: str, text: str) -> list[int]:
     parser = _parser(_suffix(path))
     if parser is None:
         return []
+    tree = bounded_parse(parser, text.encode("utf-8", "surrogatepass"))
+    if tree is None:  # broken beyond what can be listed
+        return [1]
     found: list[int] = []
-    queue = [parser.parse(text.encode("utf-8", "surrogatepass")).root_node]
+    queue = [tree.root_node]
     while queue:
         node = queue.pop()
         if node.is_error or node.is_missing:

@@ -214,7 +214,7 @@ def test_a_log_that_cannot_be_written_ends_that_run_only(loom: Loom, monkeypatch
         raise OSError(28, "No space left on device")
 
     assert bad._log is not None
-    monkeypatch.setattr(bad._log, "emit", full)
+    monkeypatch.setattr(bad._log, "write", full)
     control.send(bad.folder, "reject")
     wait_for(lambda: bad.error is not None)
     control.send(good.folder, "reject")

@@ -309,10 +309,10 @@ def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(
     sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: threading.Event) -> None:
-        def emit(*_: Any) -> None:
+        def write(*_: Any) -> None:
             raise LogError("the disk is full; free some space")
 
-        monkeypatch.setattr("loom_jupyter.runs.log.EventLog.emit", emit)
+        monkeypatch.setattr("loom_jupyter.runs.log.EventLog.write", write)
 
     lend(before=full)
     run = Loom(sample).run(TASK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import time
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,7 @@ QUERY_FILES = {"tsx": "typescript"}
 SIGNATURE = 160
 LONGEST_DOC = 400
 CALLS, BYTES_A_CALL, PIECE = 2000, 20, 1 << 16
+SECONDS, BYTES_A_SECOND = 0.5, 200_000
 WRAPPERS = frozenset({"decorated_definition", "export_statement"})
 
 
@@ -102,24 +104,28 @@ def parse(data: bytes, language: str) -> Code:
 def _tree(parser: Parser, data: bytes, language: str) -> Tree | None:
     """Parse what can hold definitions, or all of it if that is not sure to give the same."""
     if language == "python" and (bare := skeleton(data)) is not None:
-        tree = _parsed(parser, bare)
+        tree = bounded_parse(parser, bare)
         if tree is not None and not tree.root_node.has_error:
             return tree
-    return _parsed(parser, data)
+    return bounded_parse(parser, data)
 
 
-def _parsed(parser: Parser, data: bytes) -> Tree | None:
-    """Parse; None for what is so broken that the parser would take time with the square of its length.
+def bounded_parse(parser: Parser, data: bytes) -> Tree | None:
+    """Parse; None for what is so broken that the parser takes time, and memory, with the square of its length.
 
-    The parser calls after every hundred steps. Source takes one call for some 400 bytes.
+    The parser calls after every hundred steps. Source takes one call for some 100 bytes and a second for some
+    2 MB; a step of a broken text can take so long that only the clock of the processor tells.
     """
     calls = itertools.count()
     most = CALLS + len(data) // BYTES_A_CALL
+    end = time.thread_time() + SECONDS + len(data) / BYTES_A_SECOND
+
+    def give_up(_at: int, _error: bool) -> bool:
+        return next(calls) > most or time.thread_time() > end
+
     try:
         # In pieces, for the parser asks only then whether to go on.
-        return parser.parse(
-            lambda at, _: data[at : at + PIECE], progress_callback=lambda _at, _error: next(calls) > most
-        )
+        return parser.parse(lambda at, _: data[at : at + PIECE], progress_callback=give_up)
     except ValueError:  # it was told to stop
         parser.reset()
         return None

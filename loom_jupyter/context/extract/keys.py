@@ -7,6 +7,7 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING
 
+from loom_jupyter.context.extract.code import bounded_parse
 from loom_jupyter.context.symbol import Symbol
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ def keys(data: bytes, language: str) -> list[Symbol]:
         return []
     import tree_sitter
 
+    tree = bounded_parse(tree_sitter.Parser(known), data)
+    if tree is None:
+        return []
     lines = data.split(b"\n")
     out: list[Symbol] = []
-    queue = deque([(tree_sitter.Parser(known).parse(data).root_node, "", 1)])
+    queue = deque([(tree.root_node, "", 1)])
     while queue and len(out) < MOST:
         node, outer, depth = queue.popleft()
         for pair in _pairs(node, WRAPPED):
