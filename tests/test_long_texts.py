@@ -184,8 +184,9 @@ FUNCTIONS = {
     "operations": "(operations.operation(t), operations.operation('remove function a ' + t), operations.operation('add a function f ' + t))",
     "extract.py": "extract.extract('a.py', b)",
     "extract.py, short": "extract.extract('a.py', b[:8_000])",
-    "extract.js, short": "extract.extract('a.js', b[:8_000])",
-    "extract.js": "extract.extract('a.js', b)",
+    # tree-sitter's grammar of JavaScript needs the square of the length for many "x = %" and tells nobody meanwhile:
+    # 3 kB take half a second, 20 kB twelve. That is not solved.
+    "extract.js": "extract.extract('a.js', b[:3_000])",
     "extract.md": "extract.extract('a.md', b)",
     "extract.rst": "extract.extract('a.rst', b)",
     "extract.json": "extract.extract('a.json', b[:60_000])",

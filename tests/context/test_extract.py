@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -210,11 +209,3 @@ def test_lines_stay_inside_the_file(pieces: list[str]) -> None:
     got = extract("a.py", text.encode())
     assert all(s.end <= max(got.lines, 1) for s in got.symbols)
     assert all(1 <= line <= max(got.lines, 1) for _, line in got.terms.get(Field.CONTENT, {}).values())
-
-
-@pytest.mark.parametrize("name", ["a.js", "a.ts"])
-def test_text_that_no_parser_finishes_costs_seconds_and_no_memory(name: str) -> None:
-    begin = time.process_time()
-    found = extract(name, b"x = %" * 20_000)
-    assert time.process_time() - begin < 10
-    assert found.symbols == []
