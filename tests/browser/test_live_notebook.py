@@ -11,7 +11,12 @@ from lab import SETUP, Notebook
 from scripted_runs import CELL_AFTER, CELL_BEFORE, whole
 from sidebar import BUILT, Sidebar
 
+from loom_jupyter.context.context_map import NEW_CELL, Rewrite, Target
+from loom_jupyter.edits.checks.cells import Cell, Session
+from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import events as ev
+from loom_jupyter.runs import files, written
+from loom_jupyter.runs.review import PROPOSAL
 
 pytestmark = [
     pytest.mark.browser,
@@ -155,8 +160,24 @@ def offer(sidebar: Sidebar, cell: ev.ProposedCell, diff: str) -> None:
     """Put a run on disk that wrote a cell."""
     name = "new cell" if cell.number is None else f"In [{cell.number}]"
     file = ev.ProposedFile(path=name, added=1, removed=1, diff=diff)
-    proposal = ev.ProposalMade(summary="", files=[file], passed=None, cell=cell)
-    sidebar.store([*whole()[:-2], proposal, whole()[-1]], "2 kg", cell=True)
+    made = ev.ProposalMade(
+        summary="", files=[file], passed=None, cell=cell, digests={name: written.cell_digest(cell)}
+    )
+    session = Session(cells=(Cell(number=2, source=CELL_BEFORE, cell_id=cell.cell_id),))
+    target = Target(
+        id="s1",
+        path="cells.ipynb",
+        symbol=None,
+        kind="cell" if cell.number else NEW_CELL,
+        cell="in-2" if cell.number else None,
+        start=1,
+        end=1,
+        sha256=None,
+        text="",
+    )
+    folder = sidebar.store([*whole()[:-2], made, whole()[-1]], "2 kg", cell=True, session=session)
+    rewrite = Rewrite(target=target, text=cell.source + "\n")
+    files.store(folder / PROPOSAL, Proposal(rewrites=(rewrite,), summary="", passed=None))
     sidebar.says("Waits for your review")
 
 
