@@ -368,7 +368,7 @@ def test_nothing_is_sent_to_an_address_of_the_repository(
         loom = Loom(project(tmp_path / "w", text.format(url=url)))
         run = loom.run("tariff of 2 kg")
         assert run.wait(60)
-        assert run.state.value == "failed"  # there is no such file
+        assert run.state.value == "failed"  # there is not such a file
     assert seen == []
 
 

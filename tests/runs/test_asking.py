@@ -29,18 +29,6 @@ from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run
 from loom_jupyter.settings import Settings
 
-OWNER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-import scripted_runs
-scripted_runs.install()
-from loom_jupyter import Loom
-run = Loom(sys.argv[1]).run("two kg")
-run.wait()
-print(run.id, flush=True)
-sys.stdin.read()
-"""
-
 
 @pytest.fixture
 def loom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loom:
@@ -53,7 +41,7 @@ def loom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loom:
 def elsewhere(loom: Loom) -> Iterator[tuple[Run, subprocess.Popen[str]]]:
     """A run that waits for its review in another process."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(loom.root), str(Path(scripted_runs.__file__).parent)],
+        [sys.executable, "-c", scripted_runs.OWNER, str(loom.root), str(Path(scripted_runs.__file__).parent)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -335,24 +335,11 @@ def test_nothing_of_a_run_is_left_in_the_way(server: Any) -> None:
     assert server.call("GET", "/loom/api/runs/gone/events")[0] == 404
 
 
-OWNER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-import scripted_runs
-scripted_runs.install()
-from loom_jupyter import Loom
-run = Loom(sys.argv[1]).run("two kg")
-run.wait()
-print(run.id, flush=True)
-sys.stdin.read()
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
 def test_clicks_on_a_stopped_kernel_hold_nobody_up(server: Any) -> None:
     workspace = project(server.root / "stopped")
     kernel = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(workspace), str(Path(scripted_runs.__file__).parent)],
+        [sys.executable, "-c", scripted_runs.OWNER, str(workspace), str(Path(scripted_runs.__file__).parent)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "JUPYTER_DATA_DIR": str(server.data)},
