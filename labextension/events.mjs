@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { compile } from 'json-schema-to-typescript';
 
 const SCHEMA = new URL(
-  '../loom_jupyter/runs/progress.schema.json',
+  '../loom_jupyter/progress.schema.json',
   import.meta.url
 );
 
@@ -20,7 +20,7 @@ export async function types() {
   return compile({ ...schema, title: 'LoomEvent' }, 'LoomEvent', {
     additionalProperties: false,
     bannerComment:
-      '/* Made from loom_jupyter/runs/progress.schema.json by `npm run events`. */',
+      '/* Made from loom_jupyter/progress.schema.json by `npm run events`. */',
     style: { singleQuote: true, trailingComma: 'none' }
   });
 }

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loom_jupyter import __version__, verbs
-from loom_jupyter.command_line import MisuseError, Parser, nearest, task_parser
+from loom_jupyter import __version__, commands
+from loom_jupyter.arguments import MisuseError, Parser, nearest, task_parser
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def _main(words: list[str]) -> int:
         return DONE
     if words[0] == "run":
         return _run(root, words[1:])
-    if words[0] not in verbs.VERBS:
-        raise MisuseError(f"{DOOR} has no verb {words[0]!r}{nearest(words[0], ['run', *verbs.VERBS])}")
-    verb = verbs.VERBS[words[0]]
+    if words[0] not in commands.VERBS:
+        raise MisuseError(f"{DOOR} has no verb {words[0]!r}{nearest(words[0], ['run', *commands.VERBS])}")
+    verb = commands.VERBS[words[0]]
     if "--help" in words or "-h" in words:
         return _help([verb.name])
     loom, args = _loom(root), verb.parse(DOOR, words[1:])
@@ -72,7 +72,7 @@ def _main(words: list[str]) -> int:
 def _ask_trust(loom: Loom) -> None:
     """Show what waits for the user's word, and ask for it where somebody can give it."""
     trust = loom.trust()
-    print(verbs.trusted(trust))
+    print(commands.trusted(trust))
     if trust.granted or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
     try:
@@ -87,7 +87,7 @@ def _ask_trust(loom: Loom) -> None:
 def _root(words: list[str]) -> tuple[Path, list[str]]:
     """Take a leading ``--root PATH`` off."""
     if words[:1] != ["--root"]:
-        return verbs.workspace(Path.cwd()), words
+        return commands.workspace(Path.cwd()), words
     if len(words) == 1:
         raise MisuseError(f"{DOOR}: --root needs the folder of a project.")
     return Path(words[1]), words[2:]
@@ -101,9 +101,9 @@ def _loom(root: Path) -> Loom:
 
 def _help(words: list[str]) -> int:
     if words and words[0] != "run":
-        print(f"{DOOR} {verbs.find(words[0], DOOR).manual()}")
+        print(f"{DOOR} {commands.find(words[0], DOOR).manual()}")
         return DONE
-    print(f"{DOOR} [--root PATH] VERB …\n\n{RUN_USAGE}" + ("" if words else f"{verbs.manual()}\n") + EXIT)
+    print(f"{DOOR} [--root PATH] VERB …\n\n{RUN_USAGE}" + ("" if words else f"{commands.manual()}\n") + EXIT)
     return DONE
 
 

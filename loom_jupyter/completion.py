@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from loom_jupyter import verbs
+from loom_jupyter import commands
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _candidates(
     if command == "%%loom":
         return task_flags
     if not before:
-        return list(verbs.VERBS)
-    verb = verbs.VERBS.get(before[0])
+        return list(commands.VERBS)
+    verb = commands.VERBS.get(before[0])
     if verb is None:
         return []
     return verb.flags() if last.startswith("-") else _argument(verb.name, workspace)
@@ -88,7 +88,7 @@ def _argument(verb: str, workspace: Callable[[], Loom]) -> list[str]:
         return workspace().model_names()
     if verb == "replay":
         return workspace().run_ids()
-    return list(verbs.VERBS) if verb == "help" else []
+    return list(commands.VERBS) if verb == "help" else []
 
 
 def _paths(root: Path, begun: str) -> list[str]:

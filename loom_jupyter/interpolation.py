@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
-from loom_jupyter.command_line import MisuseError, nearest
+from loom_jupyter.arguments import MisuseError, nearest
 
 _PLAIN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d_]\w*)*")
 

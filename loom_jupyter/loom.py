@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from loom_jupyter.context.context_map import ContextMap
     from loom_jupyter.context.index import Index, RefreshReport
     from loom_jupyter.context.ledger import Ledger
-    from loom_jupyter.context.notebook_state import NotebookState
     from loom_jupyter.models.overview import Overview
+    from loom_jupyter.notebook_state import NotebookState
     from loom_jupyter.runs.replay import Replay
     from loom_jupyter.runs.run import Run
 
@@ -198,13 +198,13 @@ class Loom:
         notebook
             What the notebook knows that the task comes from: evidence, kept with the run.
         """
-        from loom_jupyter.context.secrets import masked
+        from loom_jupyter.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.models import host
-        from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.runs.files import store, storing, whole
         from loom_jupyter.runs.request import RUN, Request, new_run_id
         from loom_jupyter.runs.run import Run
         from loom_jupyter.runs.runner import start
+        from loom_jupyter.secrets import masked
         from loom_jupyter.session import needed
 
         if not text.strip():
@@ -350,7 +350,7 @@ class Loom:
         """Return past and present runs, newest first: id, state, task, model, check, seconds, files."""
         import pandas as pd
 
-        from loom_jupyter.runs.events import ProposalMade
+        from loom_jupyter.events import ProposalMade
 
         columns = ["id", "created", "state", "task", "model", "check", "seconds", "files"]
         rows = []

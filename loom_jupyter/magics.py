@@ -11,16 +11,16 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bool, Float, Unicode
 
-from loom_jupyter import completion, session, verbs
-from loom_jupyter.command_line import MisuseError, Parser, notebook_flags, split
+from loom_jupyter import commands, completion, session
+from loom_jupyter.arguments import MisuseError, Parser, notebook_flags, split
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
     import argparse
 
-    from loom_jupyter.context.notebook_state import NotebookState
     from loom_jupyter.loom import Loom
     from loom_jupyter.notebook.witness import Witness
+    from loom_jupyter.notebook_state import NotebookState
     from loom_jupyter.runs.run import Run
 
 PATIENCE = 0.2
@@ -223,17 +223,17 @@ class LoomMagics(Magics):
 
     def _line(self, line: str) -> Any:
         words = _words(line.strip())
-        verb = verbs.find(words[0] if words else "status", "%loom")
+        verb = commands.find(words[0] if words else "status", "%loom")
         if "--help" in words[1:]:
-            verb, words = verbs.VERBS["help"], ["help", verb.name]
+            verb, words = commands.VERBS["help"], ["help", verb.name]
         args = verb.parse("%loom", words[1:])
         if verb.name == "fix":
             return self._fix(args)
         if verb.name == "reload":
-            return self._reloaded(verbs.pick_run(self.workspace(), args.run))
+            return self._reloaded(commands.pick_run(self.workspace(), args.run))
         said = verb.act(self.workspace(), args)
         if verb.name in ("accept", "cell"):
-            self._put_cell(verbs.pick_run(self.workspace(), args.run))
+            self._put_cell(commands.pick_run(self.workspace(), args.run))
         return said
 
     def _reloaded(self, run: Run) -> Any:
@@ -268,7 +268,7 @@ class LoomMagics(Magics):
         """Return the workspace of the current directory (or of ``%config LoomMagics.root``)."""
         from loom_jupyter.loom import Loom
 
-        root = Path(self.root).expanduser().resolve() if self.root else verbs.workspace(Path.cwd())
+        root = Path(self.root).expanduser().resolve() if self.root else commands.workspace(Path.cwd())
         if root not in self._looms:
             self._looms[root] = Loom(root)
         return self._looms[root]

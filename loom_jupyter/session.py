@@ -73,8 +73,8 @@ class Recorder:
 
     def _cells(self) -> list[Cell]:
         """Return every cell that ran before the one that runs now, but for Loom's own."""
-        from loom_jupyter.context.secrets import masked
         from loom_jupyter.edits.checks.cells import Cell
+        from loom_jupyter.secrets import masked
 
         own, found = self._own_names(), []
         for number, raw in enumerate(self._history[: self._shell.execution_count]):

@@ -20,7 +20,7 @@ from rich.markdown import Markdown
 from rich.syntax import Syntax
 from rich.text import Text
 
-from loom_jupyter.runs.events import CandidateTried, CheckFinished, Event, NodeFinished
+from loom_jupyter.events import CandidateTried, CheckFinished, Event, NodeFinished
 from loom_jupyter.runs.log import PROGRESS, LogReader
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.settings import data_dir

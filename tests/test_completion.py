@@ -45,7 +45,7 @@ def test_what_fits_is_offered_and_nothing_else(kernel: Kernel, typed: str, offer
 
 
 def test_every_verb_is_offered(kernel: Kernel) -> None:
-    from loom_jupyter.verbs import VERBS
+    from loom_jupyter.commands import VERBS
 
     assert kernel.complete("%loom ") == [f"%loom {name}" for name in VERBS]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from loom_jupyter.hidden import exact, name, visible
-from loom_jupyter.runs.events import ProposedFile
+from loom_jupyter.events import ProposedFile
+from loom_jupyter.invisible import exact, name, visible
 from loom_jupyter.ui import html, shown, terminal, text
 
 # Shared with the sidebar's tests: text, and how it is shown.

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.command_line import MisuseError
+from loom_jupyter.arguments import MisuseError
 from loom_jupyter.interpolation import interpolated
 
 NAMES: dict[str, Any] = {

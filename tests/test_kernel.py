@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from jupyter_client.manager import KernelManager
 
-from loom_jupyter.runs.events import schema
+from loom_jupyter.events import schema
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 

@@ -375,8 +375,8 @@ def test_the_task_is_shown_changed_and_approved(shell: InteractiveShell, here: P
 
 
 def test_the_manual_page_names_every_verb_and_flag(shell: InteractiveShell) -> None:
-    from loom_jupyter.command_line import task_parser
-    from loom_jupyter.verbs import VERBS
+    from loom_jupyter.arguments import task_parser
+    from loom_jupyter.commands import VERBS
 
     page = shell.find_line_magic("loom").__doc__ or ""
     assert all(f"%loom {name}" in page for name in VERBS if name != "status")
@@ -412,7 +412,7 @@ def test_completion_offers_run_ids_and_proposed_paths(shell: InteractiveShell, h
 
 
 def test_the_workspace_is_the_innermost_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loom_jupyter.verbs import workspace
+    from loom_jupyter.commands import workspace
 
     outer, inner, deep = tmp_path / "repo", tmp_path / "repo" / "pkg", tmp_path / "repo" / "pkg" / "src"
     deep.mkdir(parents=True)

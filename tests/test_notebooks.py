@@ -13,7 +13,7 @@ import jsonschema
 import nbformat
 import pytest
 
-from loom_jupyter.runs.events import schema
+from loom_jupyter.events import schema
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))

@@ -1,4 +1,4 @@
-/* Made from loom_jupyter/runs/progress.schema.json by `npm run events`. */
+/* Made from loom_jupyter/progress.schema.json by `npm run events`. */
 
 export type LoomEvent =
   | Started

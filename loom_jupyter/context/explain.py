@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from loom_jupyter import hidden
+from loom_jupyter import invisible
 from loom_jupyter.context.rules import TABLE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def why(ledger: Ledger, path: str) -> str:
         return why_not(ledger, path)
     rank, score = place
     rows = ledger.evidence(path)
-    lines = [f"{hidden.name(path)} is number {rank} of {len(ledger)} with {score:.1f} points:"]
+    lines = [f"{invisible.name(path)} is number {rank} of {len(ledger)} with {score:.1f} points:"]
     lines += [f"  {r.points:+6.1f}  {SENTENCE.get(r.rule, r.rule)} ({_where(r)})" for r in rows[:MOST]]
     if len(rows) > MOST:
         lines.append(f"  {sum(r.points for r in rows[MOST:]):+6.1f}  {len(rows) - MOST} more rows")
@@ -34,21 +34,21 @@ def why(ledger: Ledger, path: str) -> str:
 def why_not(ledger: Ledger, path: str) -> str:
     """Say what keeps a file from standing higher than the best one."""
     if not len(ledger):
-        return f"No file shows any evidence for this request, {hidden.name(path)} neither."
+        return f"No file shows any evidence for this request, {invisible.name(path)} neither."
     best, top = ledger.scores[0]
     place = _place(ledger, path)
     if place is None:
         near = get_close_matches(path, [p for p, _ in ledger.scores], 1, 0.6)
-        hint = f" Did you mean {hidden.name(near[0])}?" if near else ""
+        hint = f" Did you mean {invisible.name(near[0])}?" if near else ""
         nothing = "no word of it stands in the file, its path or its history"
-        return f"{hidden.name(path)} shows no evidence for this request: {nothing}.{hint}"
+        return f"{invisible.name(path)} shows no evidence for this request: {nothing}.{hint}"
     rank, score = place
     if rank == 1:
-        return f"{hidden.name(path)} is the first already, with {score:.1f} points."
+        return f"{invisible.name(path)} is the first already, with {score:.1f} points."
     own = _by_rule(ledger.evidence(path))
     others = _by_rule(ledger.evidence(best))
-    behind = f"{top - score:.1f} behind {hidden.name(best)}"
-    lines = [f"{hidden.name(path)} is number {rank} with {score:.1f} points, {behind}:"]
+    behind = f"{top - score:.1f} behind {invisible.name(best)}"
+    lines = [f"{invisible.name(path)} is number {rank} with {score:.1f} points, {behind}:"]
     gaps = sorted(((others.get(r, 0.0) - own.get(r, 0.0), r) for r in {*own, *others}), reverse=True)
     lines += [
         f"  {gap:6.1f}  {rule}: {own.get(rule, 0.0):.1f} against {others.get(rule, 0.0):.1f}"
@@ -86,7 +86,7 @@ def _place(ledger: Ledger, path: str) -> tuple[int, float] | None:
 
 def _where(row: Evidence) -> str:
     place = f" in {row.symbol}" if row.symbol else ""
-    return hidden.name(f"{row.detail}{place}{f', line {row.line}' if row.line else ''}")
+    return invisible.name(f"{row.detail}{place}{f', line {row.line}' if row.line else ''}")
 
 
 def _by_rule(rows: list[Evidence]) -> dict[str, float]:

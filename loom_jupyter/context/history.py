@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from loom_jupyter.context import git
 from loom_jupyter.context.repository import Repository
-from loom_jupyter.context.secrets import masked
+from loom_jupyter.secrets import masked
 
 WINDOW = 2000
 LONGEST_MESSAGE = 4000

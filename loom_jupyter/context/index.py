@@ -17,7 +17,6 @@ from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Relatio
 from loom_jupyter.context.gather import gather
 from loom_jupyter.context.history import Commit, Tracked
 from loom_jupyter.context.ledger import Ledger
-from loom_jupyter.context.notebook_state import NotebookState
 from loom_jupyter.context.repository import NoGitError
 from loom_jupyter.context.request import read
 from loom_jupyter.context.rules import rules
@@ -27,6 +26,7 @@ from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.store import Damaged, NotSaved, Store, Stored
 from loom_jupyter.context.symbols import rank_symbols
 from loom_jupyter.errors import LoomError
+from loom_jupyter.notebook_state import NotebookState
 from loom_jupyter.settings import Settings, data_dir
 
 if TYPE_CHECKING:

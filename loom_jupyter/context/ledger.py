@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.context.rules import TABLE
 from loom_jupyter.context.signals import GRAIN, Piece, total
 from loom_jupyter.errors import LoomError
+from loom_jupyter.notebook_state import NOTEBOOK
 
 if TYPE_CHECKING:
     import duckdb

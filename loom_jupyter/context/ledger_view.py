@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape as escaped
 from typing import TYPE_CHECKING
 
-from loom_jupyter import hidden
+from loom_jupyter import invisible
 from loom_jupyter.context.rules import FAMILIES, TABLE, Family
 
 if TYPE_CHECKING:
@@ -100,17 +100,15 @@ def as_text(ledger: Ledger, most: int = SHOWN) -> str:
     lines = []
     for rank, (path, score) in enumerate(ledger.scores[:most], 1):
         rows = ledger.evidence(path)
-        bar = _bar(families(rows), score / top)
-        lines.append(
-            f"{rank:3d} {_short(path):{width}s}  {bar:{BAR}s} {score:7.1f}   {hidden.name(words(rows))}".rstrip()
-        )
+        bar, said = _bar(families(rows), score / top), invisible.name(words(rows))
+        lines.append(f"{rank:3d} {_short(path):{width}s}  {bar:{BAR}s} {score:7.1f}   {said}".rstrip())
     if len(ledger) > most:
         lines.append(f"    … {len(ledger) - most:,} more: ledger.files(), ledger.dataframe()")
     return "\n".join(lines)
 
 
 def _short(path: str, most: int = 44) -> str:
-    shown = hidden.name(path)
+    shown = invisible.name(path)
     return shown if len(shown) <= most else "…" + shown[-most + 1 :]
 
 
@@ -153,7 +151,7 @@ def as_html(ledger: Ledger, most: int = SHOWN) -> str:
 
 def escape(text: str, quote: bool = False) -> str:
     """Return text as HTML in which nothing is hidden or set as mathematics; `quote` for attributes."""
-    shown = escaped(hidden.name(text), quote=quote)
+    shown = escaped(invisible.name(text), quote=quote)
     return shown if quote else shown.replace("$", "<bdi>$</bdi>").replace("\\(", "<bdi>\\</bdi>(")
 
 

@@ -13,10 +13,10 @@ from loom_jupyter.context.commits import FADED, Past
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.fields import ORDER, Fields, Hits
 from loom_jupyter.context.notebook_evidence import Seen, line_of, seen
-from loom_jupyter.context.notebook_state import NOTEBOOK, NotebookState
 from loom_jupyter.context.request import Request
 from loom_jupyter.context.rules import CODE, FIELDS, PLAIN, Rule
 from loom_jupyter.context.words import terms
+from loom_jupyter.notebook_state import NOTEBOOK, NotebookState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from loom_jupyter.edits import disk, swap
 from loom_jupyter.edits.apply import FileChange, digest
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError, StaleFileError
 from loom_jupyter.edits.folder import Folder, Found, holding, read_in
 from loom_jupyter.edits.journal import Entry, Journal, JournalState, before_bytes, keep_after, keep_before
 from loom_jupyter.edits.lock import locked
 from loom_jupyter.edits.paths import resolve
 from loom_jupyter.edits.rebase import rebase
+from loom_jupyter.errors import EditError, ForbiddenPathError, StaleFileError
 
 _log = logging.getLogger(__name__)
 

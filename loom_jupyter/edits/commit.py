@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loom_jupyter.context import git
 from loom_jupyter.context.repository import NoGitError
-from loom_jupyter.edits.errors import EditError
+from loom_jupyter.errors import EditError
 
 
 def uncommitted(root: Path, paths: Sequence[str]) -> list[str]:

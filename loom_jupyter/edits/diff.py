@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.matching import changes
 from loom_jupyter.edits.text import bare, decode, split_lines
+from loom_jupyter.errors import EditError
 
 _CONTEXT = 3
 

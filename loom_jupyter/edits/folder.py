@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from loom_jupyter.edits import disk
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError
+from loom_jupyter.errors import EditError, ForbiddenPathError
 
 _BY_HANDLE = os.open in os.supports_dir_fd
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loom_jupyter.edits import disk
-from loom_jupyter.edits.errors import EditError
+from loom_jupyter.errors import EditError
 
 _NAME = "journal.json"
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.folder import Folder
+from loom_jupyter.errors import EditError
 from loom_jupyter.settings import data_dir
 
 WAIT = 10.0

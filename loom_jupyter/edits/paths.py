@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path, PurePosixPath
 
-from loom_jupyter.edits.errors import ForbiddenPathError
+from loom_jupyter.errors import ForbiddenPathError
 
 LONGEST_NAME = 255
 """Bytes of one name; what common file systems take."""

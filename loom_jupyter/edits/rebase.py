@@ -7,8 +7,8 @@ from pathlib import Path
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.apply import FileChange, digest
 from loom_jupyter.edits.conflict import three_way
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.journal import Entry, Journal, after_bytes, before_bytes, keep_after, keep_before
+from loom_jupyter.errors import EditError
 
 
 def rebase(record: Journal, entry: Entry, journal: Path, present: bytes) -> bool:

@@ -15,10 +15,9 @@ from types import TracebackType
 
 from loom_jupyter.edits import temporary
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.paths import resolve
 from loom_jupyter.edits.tree import Tree, chmod, open_folder, remove
-from loom_jupyter.errors import Cancelled
+from loom_jupyter.errors import Cancelled, EditError
 
 BIG_FILE = 50 * 2**20
 """Files above this many bytes are linked, not copied."""

@@ -17,8 +17,8 @@ from pathlib import PurePosixPath
 
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.apply import digest
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError, StaleFileError
 from loom_jupyter.edits.folder import Folder, Found, holding
+from loom_jupyter.errors import EditError, ForbiddenPathError, StaleFileError
 
 _NOT_REGULAR = "not a regular file"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from loom_jupyter.context.extract.code import bounded_parse
 from loom_jupyter.edits import notebook, statements
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.magics import plain
+from loom_jupyter.errors import EditError
 
 PYTHON = (".py", ".pyi", ".pyw")
 _GRAMMARS = {

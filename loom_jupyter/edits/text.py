@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loom_jupyter.edits.errors import EditError, NotTextError
 from loom_jupyter.edits.matching import matching_blocks
+from loom_jupyter.errors import EditError, NotTextError
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _MARKS = (

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from loom_jupyter.context.notebook_state import Cell
 from loom_jupyter.notebook.names import clean_lines, shared
 from loom_jupyter.notebook.variables import module_file
+from loom_jupyter.notebook_state import Cell
 
 MOST, LOOKED_AT = 5, 200
 LINES, LINE_CHARS = 12, 160

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from loom_jupyter.context.notebook_state import Failure, Frame, Variable
 from loom_jupyter.notebook import variables
 from loom_jupyter.notebook.names import clean, names
+from loom_jupyter.notebook_state import Failure, Frame, Variable
 
 MOST_FRAMES = 12
 MOST_VARIABLES = 6

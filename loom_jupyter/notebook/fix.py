@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from loom_jupyter.context.notebook_state import Failure, Frame
+from loom_jupyter.notebook_state import Failure, Frame
 
 ENDS = {
     "files": "Correct the code, so that this no longer raises.",

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from types import FunctionType, ModuleType
 from typing import Any
 
-from loom_jupyter.context.notebook_state import Loaded
 from loom_jupyter.notebook.variables import module_file
+from loom_jupyter.notebook_state import Loaded
 
 MOST = 300
 MOST_NAMES = 5_000

@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-from loom_jupyter.context.secrets import masked
+from loom_jupyter.secrets import masked
 
 NAME = re.compile(r"[^\W\d]\w*")
 LONGEST = 20_000

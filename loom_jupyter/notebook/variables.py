@@ -14,8 +14,8 @@ from math import prod
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from loom_jupyter.context.notebook_state import Variable
 from loom_jupyter.notebook.names import clean
+from loom_jupyter.notebook_state import Variable
 
 MOST_COLUMNS, MOST_ITEMS, MOST_DIMENSIONS = 20, 5, 8
 NAME_CHARS, VALUE_CHARS = 60, 240

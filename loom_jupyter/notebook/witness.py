@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
-    from loom_jupyter.context.notebook_state import Failure, NotebookState
+    from loom_jupyter.notebook_state import Failure, NotebookState
 
 _OWN = ("%loom", "%%loom")
 
@@ -45,8 +45,8 @@ class Witness:
             self._noted, self._age = self._read(error), 0
 
     def _read(self, error: BaseException) -> Failure:
-        from loom_jupyter.context.notebook_state import Failure
         from loom_jupyter.notebook.failure import failure
+        from loom_jupyter.notebook_state import Failure
 
         try:
             return failure(error, self._cells_by_file())

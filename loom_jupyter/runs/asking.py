@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from loom_jupyter.events import Action, ControlHandled
 from loom_jupyter.runs import control
-from loom_jupyter.runs.events import Action, ControlHandled
 from loom_jupyter.runs.log import PROGRESS, LogReader
 from loom_jupyter.runs.review import RunError
 

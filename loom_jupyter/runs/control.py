@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import Action, Control
 from loom_jupyter.pipeline.contracts import TaskSpec
-from loom_jupyter.runs.events import Action, Control
 from loom_jupyter.runs.files import json_bytes
 from loom_jupyter.runs.lines import LineReader, LineWriter
 

@@ -19,7 +19,6 @@ from loom_jupyter.context.context_map import (
     place,
 )
 from loom_jupyter.context.notebook_evidence import excerpts
-from loom_jupyter.context.notebook_state import NOTEBOOK
 from loom_jupyter.context.pack import NoRoomError
 from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import FileChange
@@ -29,25 +28,17 @@ from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.checks.evidence import Evidence
 from loom_jupyter.edits.checks.judges import Judges, shadows
 from loom_jupyter.edits.checks.report import places
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.gate import canonical, gate_change
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.edits.syntax import problem
 from loom_jupyter.edits.text import decode
-from loom_jupyter.errors import Cancelled, LoomError
+from loom_jupyter.errors import Cancelled, EditError, LoomError
+from loom_jupyter.events import CheckFinished, CheckStarted, LedgerMade, MapMade, NodeStarted, Noticed, RankedFile
 from loom_jupyter.models.protocol import Model
+from loom_jupyter.notebook_state import NOTEBOOK
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
 from loom_jupyter.pipeline.search.stubs import short, unwritten
 from loom_jupyter.runs import written
-from loom_jupyter.runs.events import (
-    CheckFinished,
-    CheckStarted,
-    LedgerMade,
-    MapMade,
-    NodeStarted,
-    Noticed,
-    RankedFile,
-)
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.files import store
 from loom_jupyter.runs.judging import asks_for_tests, only_renames, renamed

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loom_jupyter.context.secrets import masked
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import EVENT, Event
+from loom_jupyter.events import EVENT, Event
 from loom_jupyter.runs.files import whole
 from loom_jupyter.runs.lines import LineReader, LineWriter
+from loom_jupyter.secrets import masked
 
 PROGRESS = "progress.jsonl"
 

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from loom_jupyter.context.request import ROUTINE_STEMS, read
-from loom_jupyter.context.secrets import masked
 from loom_jupyter.context.words import stem, words
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.pipeline.contracts import TaskSpec
-from loom_jupyter.runs.events import (
+from loom_jupyter.events import (
     Action,
     Control,
     QuestionAnswered,
@@ -23,8 +21,10 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.runs.files import whole
 from loom_jupyter.runs.review import RunError
+from loom_jupyter.secrets import masked
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index

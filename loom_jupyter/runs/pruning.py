@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import RunState
 from loom_jupyter.runs import shelf
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.log import PROGRESS
 from loom_jupyter.runs.request import RUN
 from loom_jupyter.runs.review import interrupted

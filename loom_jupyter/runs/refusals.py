@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loom_jupyter.context import secrets
+from loom_jupyter import secrets
 from loom_jupyter.context.context_map import ADDED, REMOVED, Rewrite
 from loom_jupyter.edits.imports import unknown_modules
 from loom_jupyter.edits.magics import plain

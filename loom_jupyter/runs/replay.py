@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from loom_jupyter.context.context_map import ContextMap
 from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import digest
-from loom_jupyter.edits.errors import StaleFileError
-from loom_jupyter.errors import LoomError
+from loom_jupyter.errors import LoomError, StaleFileError
+from loom_jupyter.events import Event
 from loom_jupyter.models.protocol import Usage
 from loom_jupyter.models.recorded import Line, recorded
 from loom_jupyter.pipeline import coder, topology
@@ -22,7 +22,6 @@ from loom_jupyter.pipeline.contracts import Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.quoting import quotes
 from loom_jupyter.pipeline.talk import Talk
 from loom_jupyter.runs import files, recording, written
-from loom_jupyter.runs.events import Event
 from loom_jupyter.runs.review import PROPOSAL
 from loom_jupyter.runs.run import Run
 

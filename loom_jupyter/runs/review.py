@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import Action, Control, ControlHandled, Noticed, RunState, StateChanged
 from loom_jupyter.runs import files
-from loom_jupyter.runs.events import Action, Control, ControlHandled, Noticed, RunState, StateChanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def accept(
     With `merged`, also on top of files that changed since, where the changes do not touch.
     """
     from loom_jupyter.edits.accept import accept as write
-    from loom_jupyter.edits.errors import StaleFileError
+    from loom_jupyter.errors import StaleFileError
     from loom_jupyter.runs import stale
 
     proposal = run.proposal
@@ -133,7 +133,7 @@ def _accept_cell(run: Run, paths: list[str] | None, hunks: dict[str, list[int]] 
 def _own_changes(run: Run, paths: list[str]) -> list[str]:
     """Return the files that hold uncommitted work of the user's, which a commit would take along."""
     from loom_jupyter.edits.commit import uncommitted
-    from loom_jupyter.edits.errors import EditError
+    from loom_jupyter.errors import EditError
 
     if not run.request.commit:
         return []
@@ -146,7 +146,7 @@ def _own_changes(run: Run, paths: list[str]) -> list[str]:
 def _committed(run: Run, paths: list[str], own: list[str]) -> str:
     """Commit what was written, and say so; whatever git refuses, the edit stays."""
     from loom_jupyter.edits.commit import commit
-    from loom_jupyter.edits.errors import EditError
+    from loom_jupyter.errors import EditError
 
     if not paths:
         return "Nothing was written, so nothing was committed."
@@ -176,8 +176,8 @@ def commit_message(run: Run) -> str:
 
 def interrupted(folder: Path) -> bool:
     """Whether a run's journal says that writing was cut off in the middle, or cannot say."""
-    from loom_jupyter.edits.errors import EditError
     from loom_jupyter.edits.journal import JournalState, state
+    from loom_jupyter.errors import EditError
 
     try:
         return state(folder / "journal") in (JournalState.ACCEPTING, JournalState.UNDOING)
@@ -188,8 +188,8 @@ def interrupted(folder: Path) -> bool:
 def settle(run: Run) -> None:
     """Finish or take back what a crash interrupted, and let the log say what the journal says."""
     from loom_jupyter.edits.accept import recover
-    from loom_jupyter.edits.errors import EditError
     from loom_jupyter.edits.journal import JournalState, state
+    from loom_jupyter.errors import EditError
 
     journal = run.folder / "journal"
     try:

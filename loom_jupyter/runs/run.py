@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from loom_jupyter.errors import Cancelled, LoomError
-from loom_jupyter.pipeline.contracts import Proposal, TaskSpec
-from loom_jupyter.runs import control, files, watch
-from loom_jupyter.runs.events import (
+from loom_jupyter.events import (
     Action,
     Control,
     ControlHandled,
@@ -29,6 +27,8 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.pipeline.contracts import Proposal, TaskSpec
+from loom_jupyter.runs import control, files, watch
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.log import PROGRESS, EventLog, cleaned, read_events
 from loom_jupyter.runs.request import RUN, Request, ReviewedProposal

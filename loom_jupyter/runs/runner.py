@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loom_jupyter.errors import Cancelled, LoomError
-from loom_jupyter.models.protocol import Model, Usage
-from loom_jupyter.pipeline import topology
-from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
-from loom_jupyter.pipeline.quoting import quotes
-from loom_jupyter.pipeline.talk import Talk
-from loom_jupyter.runs import files, stale, watch
-from loom_jupyter.runs.events import (
+from loom_jupyter.events import (
     CandidateTried,
     Failed,
     Indexed,
@@ -36,6 +30,12 @@ from loom_jupyter.runs.events import (
     StateChanged,
     TaskPlanned,
 )
+from loom_jupyter.models.protocol import Model, Usage
+from loom_jupyter.pipeline import topology
+from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
+from loom_jupyter.pipeline.quoting import quotes
+from loom_jupyter.pipeline.talk import Talk
+from loom_jupyter.runs import files, stale, watch
 from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
 from loom_jupyter.runs.pruning import prune

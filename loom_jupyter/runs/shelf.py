@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from loom_jupyter.edits.accept import recover
-from loom_jupyter.edits.errors import EditError
-from loom_jupyter.runs.events import Indexed, ProposalMade, RunState, StateChanged
+from loom_jupyter.errors import EditError
+from loom_jupyter.events import Indexed, ProposalMade, RunState, StateChanged
 from loom_jupyter.runs.files import open_file, read
 from loom_jupyter.runs.log import PROGRESS, parse
 from loom_jupyter.runs.request import RUN, Request

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loom_jupyter.context.context_map import Rewrite
-from loom_jupyter.context.secrets import masked
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.conflict import ThreeWay, three_way
 from loom_jupyter.edits.diff import select, unified_diff
-from loom_jupyter.edits.errors import EditError, StaleFileError
 from loom_jupyter.edits.folder import read
 from loom_jupyter.edits.paths import resolve
-from loom_jupyter.errors import LoomError
+from loom_jupyter.errors import EditError, LoomError, StaleFileError
 from loom_jupyter.runs.written import change_digest
+from loom_jupyter.secrets import masked
 
 READ = "read"
 CONTEXT = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loom_jupyter.context import secrets
+from loom_jupyter import secrets
 from loom_jupyter.edits.checks.cases import missing
 from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.report import essence

@@ -8,9 +8,9 @@ from enum import StrEnum
 from functools import reduce as fold
 from functools import singledispatch
 
+from loom_jupyter import events as ev
+from loom_jupyter.events import RunState
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs import events as ev
-from loom_jupyter.runs.events import RunState
 
 TEXT_LIMIT = 8_000
 """Characters of streamed text kept a node: the last ones."""

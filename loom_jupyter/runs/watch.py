@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import RunState
+from loom_jupyter.events import RunState
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run

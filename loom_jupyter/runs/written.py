@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loom_jupyter.context import secrets
+from loom_jupyter import secrets
 from loom_jupyter.context.context_map import NEW_CELL, Excerpt, Rewrite, Target
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange, apply, digest
 from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.edits.diff import unified_diff
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import ProposedCell, ProposedFile
+from loom_jupyter.events import ProposedCell, ProposedFile
 from loom_jupyter.runs.files import json_bytes, store, whole
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loom_jupyter.events import Control
 from loom_jupyter.runs import shelf
 from loom_jupyter.runs.asking import Asking
-from loom_jupyter.runs.events import Control
 from loom_jupyter.runs.shelf import Stored
 from loom_jupyter.trust import Trust, look
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from loom_jupyter.events import Action, TaskPlanned
 from loom_jupyter.pipeline.contracts import Intent
-from loom_jupyter.runs.events import Action, TaskPlanned
 from loom_jupyter.runs.view import RunView
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loom_jupyter.runs.events import EvidenceRow, RankedFile
+from loom_jupyter.events import EvidenceRow, RankedFile
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import families, figures, plain
 from loom_jupyter.ui.links import NOWHERE, Links

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loom_jupyter.runs.events import EvidenceRow, RankedFile
+from loom_jupyter.events import EvidenceRow, RankedFile
 
 FAMILIES = ("mention", "term", "symbol", "git", "history", "check", "notebook")
 BLOCKS = dict(zip(FAMILIES, "█▓▒░▚▞▤", strict=True))

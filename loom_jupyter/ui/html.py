@@ -10,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from textwrap import TextWrapper
 
+from loom_jupyter.events import ProposedFile
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs.events import ProposedFile
 from loom_jupyter.runs.view import Chip, RunView, Step, StepState
 from loom_jupyter.ui import diffs, plain, text
 from loom_jupyter.ui.evidence import evidence

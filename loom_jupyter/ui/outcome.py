@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from loom_jupyter.runs.events import CandidateTried, RunState
+from loom_jupyter.events import CandidateTried, RunState
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import figures, plain
 

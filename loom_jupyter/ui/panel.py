@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from IPython import display as ipython
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import Event, RunState, StateChanged
+from loom_jupyter.events import Event, RunState, StateChanged
 from loom_jupyter.runs.view import RunView, reduce, view_of
 from loom_jupyter.ui import html, text
 from loom_jupyter.ui.links import links

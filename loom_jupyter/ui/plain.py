@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from loom_jupyter.hidden import exact, name, visible
+from loom_jupyter.invisible import exact, name, visible
 
 __all__ = ["LINE_LIMIT", "cut", "exact", "line", "lines", "markup", "path", "text_markup", "visible"]
 

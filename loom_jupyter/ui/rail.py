@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loom_jupyter.events import Action, RunState
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs.events import Action, RunState
 from loom_jupyter.runs.view import ModelLine, RunView, Step, StepState
 from loom_jupyter.ui import figures
 

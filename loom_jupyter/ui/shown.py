@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from loom_jupyter.runs.events import Action, ProposedFile
+from loom_jupyter.events import Action, ProposedFile
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.ui import html, plain, text
 from loom_jupyter.ui.tags import Html, join, tag

@@ -11,7 +11,7 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.runs.events import Action, RunState
+from loom_jupyter.events import Action, RunState
 from loom_jupyter.runs.view import RunView, StepState, view_of
 from loom_jupyter.ui import diffs, plain, text
 from loom_jupyter.ui.rail import Line, rail, status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loom_jupyter.runs.events import Action, ProposedFile, RankedFile, TaskPlanned
+from loom_jupyter.events import Action, ProposedFile, RankedFile, TaskPlanned
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import diffs, families, figures, plain
 from loom_jupyter.ui.outcome import outcome

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from loom_jupyter.runs.events import RunState
+from loom_jupyter.events import RunState
 from loom_jupyter.runs.view import RunView
 from loom_jupyter.ui import figures, html
 from loom_jupyter.ui.asking import Asking, Press

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter import Loom
+from loom_jupyter.events import Event, NodeUsage
 from loom_jupyter.pipeline import coder
 from loom_jupyter.pipeline.search.candidates import UnitWriter
-from loom_jupyter.runs.events import Event, NodeUsage
 
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "parcels"
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
+from loom_jupyter.events import NodeText, RunState, StateChanged
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs.events import NodeText, RunState, StateChanged
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 from lab import Lab
 from playwright.sync_api import sync_playwright
 
-from loom_jupyter.runs.events import Noticed, RunState, Started, StateChanged
+from loom_jupyter.events import Noticed, RunState, Started, StateChanged
 from loom_jupyter.runs.log import EventLog
 from loom_jupyter.runs.request import Request, new_run_id
 

@@ -13,8 +13,8 @@ from scripted_runs import AFTER, BAD, BEFORE, DIFF, TWICE, hostile, project, who
 from sidebar import BUILT, TASK, Sidebar
 
 import loom_jupyter
+from loom_jupyter import events as ev
 from loom_jupyter.context.ledger import Evidence, Ledger
-from loom_jupyter.runs import events as ev
 
 pytestmark = [
     pytest.mark.browser,

@@ -8,15 +8,7 @@ import pytest
 from loom_jupyter.context.index import Index
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.context.notebook_evidence import excerpts, share
-from loom_jupyter.context.notebook_state import (
-    NOTEBOOK,
-    Cell,
-    Failure,
-    Frame,
-    Loaded,
-    NotebookState,
-    Variable,
-)
+from loom_jupyter.notebook_state import NOTEBOOK, Cell, Failure, Frame, Loaded, NotebookState, Variable
 from loom_jupyter.settings import Settings
 
 REQUEST = "the price of an order is wrong"

@@ -9,8 +9,8 @@ import string
 import pytest
 
 from loom_jupyter.context.scan import _told_by_name
-from loom_jupyter.context.secret_rules import RULES
-from loom_jupyter.context.secrets import MASK, masked
+from loom_jupyter.secret_patterns import RULES
+from loom_jupyter.secrets import MASK, masked
 
 ALNUM = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"

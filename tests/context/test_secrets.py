@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loom_jupyter.context.extract import extract
 from loom_jupyter.context.index import Index
-from loom_jupyter.context.secrets import MASK, masked, private_key_file
+from loom_jupyter.secrets import MASK, masked, private_key_file
 
 ALNUM = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"

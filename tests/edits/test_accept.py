@@ -19,8 +19,8 @@ from loom_jupyter.edits import accept as accepting
 from loom_jupyter.edits import disk, folder
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError, StaleFileError
 from loom_jupyter.edits.journal import JournalState, state
+from loom_jupyter.errors import EditError, ForbiddenPathError, StaleFileError
 
 BEFORE: dict[str, bytes | None] = {
     "a.py": b"a = 1\r\n",

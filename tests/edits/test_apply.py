@@ -13,9 +13,9 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite, Target
 from loom_jupyter.edits import apply as applying
 from loom_jupyter.edits.apply import apply, digest
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError, NotTextError, StaleFileError
 from loom_jupyter.edits.paths import resolve
 from loom_jupyter.edits.text import bare, split_lines
+from loom_jupyter.errors import EditError, ForbiddenPathError, NotTextError, StaleFileError
 
 Make = Callable[..., Rewrite]
 

@@ -8,7 +8,7 @@ import pytest
 
 from loom_jupyter.context import git as door
 from loom_jupyter.edits.commit import commit, uncommitted
-from loom_jupyter.edits.errors import EditError
+from loom_jupyter.errors import EditError
 
 
 def git(root: Path, *words: str) -> str:

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.diff import hunks, select, unified_diff
-from loom_jupyter.edits.errors import EditError
+from loom_jupyter.errors import EditError
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "", "d"]), max_size=30).map("\n".join)
 

@@ -14,9 +14,9 @@ import pytest
 from loom_jupyter.edits import lock
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.journal import Journal, JournalState, state
 from loom_jupyter.edits.lock import locked
+from loom_jupyter.errors import EditError
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError, StaleFileError
 from loom_jupyter.edits.journal import Entry, Journal, JournalState, state
+from loom_jupyter.errors import EditError, ForbiddenPathError, StaleFileError
 
 A = FileChange("a.py", b"a = 1\n", b"a = 2\n", 0o644)
 B = FileChange("b.py", b"b = 1\n", b"b = 2\n", 0o644)

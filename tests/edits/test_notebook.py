@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from loom_jupyter.edits import notebook
-from loom_jupyter.edits.errors import EditError
+from loom_jupyter.errors import EditError
 
 SOURCE = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 

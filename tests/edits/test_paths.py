@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.errors import ForbiddenPathError
 from loom_jupyter.edits.paths import resolve
+from loom_jupyter.errors import ForbiddenPathError
 
 
 @pytest.mark.parametrize(

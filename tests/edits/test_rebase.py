@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from loom_jupyter.edits import disk
 from loom_jupyter.edits.accept import accept, undo
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError, StaleFileError
 from loom_jupyter.edits.journal import JournalState, state
+from loom_jupyter.errors import EditError, StaleFileError
 
 NAME = "n.ipynb"
 

@@ -10,9 +10,8 @@ import pytest
 
 from loom_jupyter.edits import staging
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError, ForbiddenPathError
 from loom_jupyter.edits.staging import StagedCopy
-from loom_jupyter.errors import Cancelled
+from loom_jupyter.errors import Cancelled, EditError, ForbiddenPathError
 
 
 def tree(root: Path) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from loom_jupyter.edits import accept as accepting
 from loom_jupyter.edits import disk, folder, swap
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.errors import EditError
+from loom_jupyter.errors import EditError
 
 OLD, NEW, MINE, LATER = b"b = 1\n", b"b = 2\n", b"b = 1  # mine\n", b"b = 1  # mine, later\n"
 CHANGES = [

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.errors import EditError, NotTextError
 from loom_jupyter.edits.text import LineEdit, bare, decode, replace_lines, split_lines
+from loom_jupyter.errors import EditError, NotTextError
 
 # A lone \r before a \n would make one line end of two, so a text has either kind.
 ENDS = st.sampled_from([["\n", "\r\n"], ["\r"]])

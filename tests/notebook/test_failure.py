@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.context.notebook_state import Failure
 from loom_jupyter.notebook.failure import MESSAGE_CHARS, MOST_FRAMES, failure, statement
+from loom_jupyter.notebook_state import Failure
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"
 CAUGHT = "from parcels.zones import zone\ntry:\n    zone('x')\nexcept ValueError as e:\n"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loom_jupyter.context.notebook_state import Failure
 from loom_jupyter.notebook import fix
+from loom_jupyter.notebook_state import Failure
 
 
 def failed(notebook: Any, source: str) -> Failure:

@@ -23,8 +23,8 @@ from loom_jupyter import Loom
 from loom_jupyter.edits.accept import accept
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import Action, ControlHandled, RunState, StateChanged
 from loom_jupyter.runs import asking, control, runner
-from loom_jupyter.runs.events import Action, ControlHandled, RunState, StateChanged
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run
 from loom_jupyter.settings import Settings

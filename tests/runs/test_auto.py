@@ -13,11 +13,11 @@ import pytest
 
 from loom_jupyter import Loom
 from loom_jupyter.edits.checks.examples import find_examples
-from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import CheckCommandError
+from loom_jupyter.events import RunState
 from loom_jupyter.runs.auto import near_tests, settle
 from loom_jupyter.runs.definitions import Definitions, UnplacedError
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.request import Request
 from loom_jupyter.settings import Settings
 from tests.runs.test_runner import PLAN, Lend, choose_price, lend, wait

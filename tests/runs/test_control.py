@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from loom_jupyter.events import Action
 from loom_jupyter.runs.control import ControlError, ControlReader, send
-from loom_jupyter.runs.events import Action
 
 
 def test_a_request_arrives_once(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from loom_jupyter.runs import events
-from loom_jupyter.runs.events import EVENT, Control, Event, RunState, schema, schema_text
+from loom_jupyter import events
+from loom_jupyter.events import EVENT, Control, Event, RunState, schema, schema_text
 
 
 def test_the_exported_schema_is_the_one_in_use() -> None:

@@ -14,10 +14,10 @@ import scripted_runs
 from scripted_runs import project, wait_for
 
 from loom_jupyter import Loom
-from loom_jupyter.context.notebook_state import NotebookState, Variable
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import Noticed, ProposalMade, ProposedFile, RunState
+from loom_jupyter.notebook_state import NotebookState, Variable
 from loom_jupyter.runs import files, runner, shelf
-from loom_jupyter.runs.events import Noticed, ProposalMade, ProposedFile, RunState
 from loom_jupyter.runs.log import EventLog, read_events
 from loom_jupyter.runs.request import Request, new_run_id
 

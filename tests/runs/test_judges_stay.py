@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from loom_jupyter import Loom
+from loom_jupyter.events import RunState
 from loom_jupyter.models.protocol import Message
-from loom_jupyter.runs.events import RunState
 
 PRICES = "def price(weight):\n    return 7.2\n"
 MENDED = "def price(weight):\n    return 4.9 if weight <= 2 else 7.2\n"

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.runs import lines
-from loom_jupyter.runs.events import (
+from loom_jupyter.events import (
     CheckFinished,
     EvidenceRow,
     Failed,
@@ -27,6 +26,7 @@ from loom_jupyter.runs.events import (
     StateChanged,
     schema,
 )
+from loom_jupyter.runs import lines
 from loom_jupyter.runs.log import EventLog, LogError, LogReader, read_events, tail
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run
@@ -94,7 +94,7 @@ def test_a_log_is_continued_by_another_process(tmp_path: Path) -> None:
     log.close()
     code = (
         "import sys; from pathlib import Path; from loom_jupyter.runs.log import EventLog;"
-        "from loom_jupyter.runs.events import Noticed;"
+        "from loom_jupyter.events import Noticed;"
         "EventLog(Path(sys.argv[1]), 'r1').emit(Noticed(text='there'))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

@@ -14,8 +14,8 @@ from scripted_runs import wait_for
 
 from loom_jupyter import Loom
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import RunState
 from loom_jupyter.runs import control
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.person import names_nothing
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run

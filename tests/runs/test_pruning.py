@@ -14,8 +14,8 @@ from loom_jupyter.edits.accept import accept
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.journal import Journal, JournalState
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import RunState, StateChanged
 from loom_jupyter.runs import files, pruning, shelf
-from loom_jupyter.runs.events import RunState, StateChanged
 from loom_jupyter.runs.pruning import prune
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run

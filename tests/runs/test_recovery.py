@@ -16,8 +16,8 @@ from loom_jupyter.edits.accept import accept, undo
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.journal import Journal, JournalState
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import RunState, StateChanged
 from loom_jupyter.runs import control
-from loom_jupyter.runs.events import RunState, StateChanged
 from loom_jupyter.runs.request import Request, new_run_id
 from loom_jupyter.runs.run import Run
 

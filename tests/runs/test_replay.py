@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter import Loom, verbs
+from loom_jupyter import Loom, commands
 from loom_jupyter.errors import LoomError
 from loom_jupyter.models.protocol import Alternative, Branch, ModelDiedError, Reply, TokenScore, Usage
 from loom_jupyter.models.recorded import NotRecordedError
@@ -83,7 +83,9 @@ def test_a_replay_reaches_the_same_proposal_without_model_and_workspace(
     assert done.same
     assert done.replayed == run.proposal.diffs
     assert stat.S_IMODE((run.folder / RECORDINGS).stat().st_mode) == 0o600
-    said = str(verbs.find("replay", "loom").act(Loom(sample), verbs.find("replay", "loom").parse("loom", [])))
+    said = str(
+        commands.find("replay", "loom").act(Loom(sample), commands.find("replay", "loom").parse("loom", []))
+    )
     assert "the same proposal, byte for byte" in said
 
 
@@ -161,7 +163,7 @@ def test_another_model_gets_the_same_map_and_both_diffs_are_shown(sample: Path, 
     assert (done.same, done.passed) == (False, None)
     assert "<= 2.0:" in done.diff
     assert (len(run.events()), {file: file.read_bytes() for file in before}) == (events, before)
-    verb = verbs.find("replay", "loom")
+    verb = commands.find("replay", "loom")
     said = str(verb.act(loom, verb.parse("loom", [run.id, "--model", "qwen2.5-coder-0.5b"])))
     assert said.count("+++ b/parcels/tariff.py") == 2
 

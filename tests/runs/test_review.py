@@ -16,8 +16,8 @@ from loom_jupyter import Loom
 from loom_jupyter.context.context_map import ContextMap, Rewrite, Target
 from loom_jupyter.edits.apply import digest
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import RunState
 from loom_jupyter.runs import runner
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.ui import html, text
 

@@ -18,10 +18,10 @@ import pytest
 
 from loom_jupyter import Loom
 from loom_jupyter.errors import Cancelled, LoomError
+from loom_jupyter.events import RunState, schema
 from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore
 from loom_jupyter.runs import watch
 from loom_jupyter.runs.desk import new_file
-from loom_jupyter.runs.events import RunState, schema
 from loom_jupyter.runs.log import LogError
 
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"

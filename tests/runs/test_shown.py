@@ -17,9 +17,9 @@ from loom_jupyter import Loom
 from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.errors import LoomError
+from loom_jupyter.events import ProposalMade, RunState
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import runner, written
-from loom_jupyter.runs.events import ProposalMade, RunState
 from loom_jupyter.runs.log import parse
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run

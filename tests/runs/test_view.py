@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_runs import opening, search, stamped, whole
 
+from loom_jupyter import events as ev
+from loom_jupyter.events import RunState
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs import events as ev
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import TEXT_LIMIT, RunView, StepState, reduce, view_of
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from lab import free_port
 
-from loom_jupyter.runs.events import Event, Started
+from loom_jupyter.events import Event, Started
 from loom_jupyter.runs.log import EventLog
 from loom_jupyter.runs.request import Request, new_run_id
 

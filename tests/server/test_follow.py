@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from loom_jupyter.events import NodeText
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs.events import NodeText
 from loom_jupyter.runs.log import PROGRESS, EventLog
 from loom_jupyter.server import follow as module
 from loom_jupyter.server.follow import Growth, follow

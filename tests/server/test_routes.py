@@ -21,10 +21,10 @@ from scripted_runs import AFTER, BEFORE, project, wait_for
 
 from loom_jupyter import Loom
 from loom_jupyter.context.ledger import Evidence, Ledger
+from loom_jupyter.events import Indexed, NodeText, RunState, StateChanged
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs import runner
 from loom_jupyter.runs.control import ControlReader
-from loom_jupyter.runs.events import Indexed, NodeText, RunState, StateChanged
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run
 from loom_jupyter.server.routes import BODY, handlers

@@ -7,9 +7,9 @@ from any_events import EVENTS, HOSTILE
 from hypothesis import HealthCheck, given, settings
 from scripted_runs import opening, search, stamped, whole
 
+from loom_jupyter import events as ev
+from loom_jupyter.events import RunState
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.runs import events as ev
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.runs.view import RunView, view_of
 from loom_jupyter.ui import html, text
 from loom_jupyter.ui.links import Links

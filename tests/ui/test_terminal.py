@@ -12,8 +12,8 @@ import scripted_runs
 from rich.console import Console
 
 from loom_jupyter import Loom
+from loom_jupyter.events import RunState
 from loom_jupyter.runs import runner
-from loom_jupyter.runs.events import RunState
 from loom_jupyter.ui import terminal
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from scripted_runs import opening, stamped, whole
 
-from loom_jupyter.runs import events as ev
-from loom_jupyter.runs.events import RunState
+from loom_jupyter import events as ev
+from loom_jupyter.events import RunState
 from loom_jupyter.runs.view import RunView, view_of
 from loom_jupyter.ui import text
 

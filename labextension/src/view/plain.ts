@@ -4,7 +4,7 @@ const LINE_LIMIT = 400;
 const ANSI =
   // eslint-disable-next-line no-control-regex
   /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g;
-// What nobody sees, as `loom_jupyter/hidden.py` has it: control, format, private and unassigned characters, odd
+// What nobody sees, as `loom_jupyter/invisible.py` has it: control, format, private and unassigned characters, odd
 // spaces, and letters and marks without a shape.
 const HIDDEN =
   // eslint-disable-next-line no-misleading-character-class -- marks without a shape are meant one by one

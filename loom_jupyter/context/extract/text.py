@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from loom_jupyter.context import secrets
+from loom_jupyter import secrets
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

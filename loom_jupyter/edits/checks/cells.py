@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from loom_jupyter.edits.checks.cell_case import MARK
 from loom_jupyter.edits.checks.check import CheckResult, run_check
 from loom_jupyter.edits.checks.report import trim
-from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import CheckCommandError
 
 CELL = "cell"
 """What stands for this check on a command line."""

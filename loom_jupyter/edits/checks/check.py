@@ -20,8 +20,8 @@ from loom_jupyter.edits.checks.sandbox import isolation as isolation
 from loom_jupyter.edits.checks.sandbox import memory_size, plan, start, why_none
 from loom_jupyter.edits.checks.supervisor import MARK, UNPROTECTED
 from loom_jupyter.edits.checks.watch import MOST_TASKS, Output, attend
-from loom_jupyter.edits.errors import CheckCommandError, SandboxError
 from loom_jupyter.edits.staging import outward
+from loom_jupyter.errors import CheckCommandError, SandboxError
 
 MEMORY = 8 * 2**30
 """Bytes that all processes of one check may hold together."""

@@ -23,8 +23,8 @@ from loom_jupyter.edits.checks.judges import Judges, of_command, with_failures
 from loom_jupyter.edits.checks.report import duration, failing_tests
 from loom_jupyter.edits.checks.untouched import Untouched
 from loom_jupyter.edits.checks.warm import Warm, warmable
-from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import CheckCommandError
 
 _SCREENED = 20
 # Seconds that any candidate gets, where pytest must start first, and where it is warm.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from loom_jupyter.edits.errors import CheckCommandError
+from loom_jupyter.errors import CheckCommandError
 
 _PYTEST = ("pytest.ini", "conftest.py")
 # Of Python's tests, in the project's own folders and one below: pkg/tests/test_x.py.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from loom_jupyter.edits.checks.judges import Judges, shadows
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import EditError
 
 # Never entered: what is linked cannot be written, and these hold nothing that judges.
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", "node_modules", ".pytest_cache", ".mypy_cache", ".ruff_cache"})

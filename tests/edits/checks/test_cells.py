@@ -13,8 +13,8 @@ from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks import cells
 from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.edits.checks.checker import Checker
-from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import CheckCommandError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="checks are kept warm on Linux only")
 

@@ -17,8 +17,8 @@ from loom_jupyter.edits.checks import check
 from loom_jupyter.edits.checks.check import CheckResult, isolation, run_check
 from loom_jupyter.edits.checks.report import Counts
 from loom_jupyter.edits.checks.warm import Warm
-from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import CheckCommandError
 
 sandboxed = pytest.mark.skipif(isolation() == "none", reason="the system offers no sandbox")
 

@@ -14,8 +14,8 @@ from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.checker import Checker, Tally
 from loom_jupyter.edits.checks.report import Counts
 from loom_jupyter.edits.checks.warm import Warm, warmable
-from loom_jupyter.edits.errors import CheckCommandError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import CheckCommandError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="pytest is kept warm on Linux only")
 

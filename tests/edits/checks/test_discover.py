@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter.edits.checks.discover import find_check
-from loom_jupyter.edits.errors import CheckCommandError
+from loom_jupyter.errors import CheckCommandError
 
 
 @pytest.mark.parametrize(

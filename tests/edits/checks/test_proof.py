@@ -14,8 +14,8 @@ from loom_jupyter.edits.checks.check import run_check
 from loom_jupyter.edits.checks.example_case import agrees, expected, same, written
 from loom_jupyter.edits.checks.examples import Example, Outcome
 from loom_jupyter.edits.checks.proof import NAME, Placed, command, prove
-from loom_jupyter.edits.errors import EditError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import EditError
 
 
 def placed(call: str, expected: str, actual: str | None = None, *, raises: bool = False) -> Placed:

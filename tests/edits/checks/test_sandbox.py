@@ -17,8 +17,8 @@ from loom_jupyter.edits.checks import check, sandbox
 from loom_jupyter.edits.checks.check import CheckResult, not_isolated, run_check
 from loom_jupyter.edits.checks.sandbox import isolation, why_none
 from loom_jupyter.edits.checks.warm import Warm
-from loom_jupyter.edits.errors import SandboxError
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.errors import SandboxError
 
 Look = Callable[..., str]
 

@@ -2,7 +2,7 @@
 
 Panel, sidebar and terminal are reducers over these. A reader skips types it does not know and fields it does not
 need, so adding either is not a new version; changing the meaning of one is (`VERSION`). After a change here:
-``python -m loom_jupyter.runs.events > loom_jupyter/runs/progress.schema.json``.
+``python -m loom_jupyter.events > loom_jupyter/progress.schema.json``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loom_jupyter.command_line import MisuseError, Parser, nearest, notebook_flags, positive
+from loom_jupyter.arguments import MisuseError, Parser, nearest, notebook_flags, positive
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
