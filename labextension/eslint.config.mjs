@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['lib', 'node_modules', 'src/events.ts'] },
+  { ignores: ['lib', 'node_modules', 'src/document.ts'] },
   js.configs.recommended,
   tseslint.configs.strict,
   {

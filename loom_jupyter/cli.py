@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
     except LoomError as error:
-        from loom_jupyter.ui.plain import visible  # an error may show lines of a file
+        from loom_jupyter.invisible import visible  # an error may show lines of a file
 
         print(f"jupyter loom: {visible(str(error))}", file=sys.stderr)
         return MISUSED if isinstance(error, MisuseError) else FAILED

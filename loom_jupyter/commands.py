@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loom_jupyter.loom import Loom
     from loom_jupyter.runs.run import Run
     from loom_jupyter.trust import Trust
-    from loom_jupyter.ui.shown import Shown
+    from loom_jupyter.ui.status import Shown
 
 
 # --- where ---
@@ -156,14 +156,14 @@ def _ledger(loom: Loom, args: argparse.Namespace) -> Any:
 
 
 def _diff(loom: Loom, args: argparse.Namespace) -> Any:
-    from loom_jupyter.ui import shown
+    from loom_jupyter.ui import status
 
     run = pick_run(loom, args.run)
     diffs = _proposed(run, "show")
     unknown = [path for path in args.paths if path not in diffs]
     if unknown:
         raise MisuseError(f"{unknown[0]!r} is not in the proposal{nearest(unknown[0], list(diffs))}")
-    return shown.diff({path: text for path, text in diffs.items() if not args.paths or path in args.paths})
+    return status.diff({path: text for path, text in diffs.items() if not args.paths or path in args.paths})
 
 
 def _proposed(run: Run, verb: str) -> dict[str, str]:
@@ -214,9 +214,9 @@ def _with_replay(parser: Parser) -> None:
 
 
 def _replay(loom: Loom, args: argparse.Namespace) -> Any:
-    from loom_jupyter.ui import shown
+    from loom_jupyter.ui import status
 
-    return shown.replay(loom.replay(pick_run(loom, args.id).id, model=args.model))
+    return status.replay(loom.replay(pick_run(loom, args.id).id, model=args.model))
 
 
 def _with_answer(parser: Parser) -> None:
@@ -242,7 +242,7 @@ def _with_plan(parser: Parser) -> None:
 
 
 def _plan(loom: Loom, args: argparse.Namespace) -> Any:
-    from loom_jupyter.ui import shown
+    from loom_jupyter.ui import status
 
     run = pick_run(loom, args.run)
     given = {"goal": args.goal, "acceptance": args.accept, "terms": args.term, "intent": args.intent}
@@ -250,7 +250,7 @@ def _plan(loom: Loom, args: argparse.Namespace) -> Any:
     if run.plan is None:
         raise MisuseError(f"Run {run.id} is {run.state.value} and has no task yet.")
     if not changes and not args.ok:
-        return shown.plan(run)
+        return status.plan(run)
     run.approve(**changes)
     return _said("The run goes on with this task.")
 
@@ -309,9 +309,9 @@ def _index(loom: Loom, _: argparse.Namespace) -> Any:
 
 
 def _doctor(loom: Loom, _: argparse.Namespace) -> Any:
-    from loom_jupyter.ui import shown
+    from loom_jupyter.ui import status
 
-    return shown.table(
+    return status.table(
         ["", "what", "found"], [["ok" if fine else "!!", name, text] for name, fine, text in loom.doctor()]
     )
 
@@ -334,15 +334,15 @@ def _trust(loom: Loom, args: argparse.Namespace) -> Any:
 
 def trusted(trust: Trust) -> Shown:
     """Show what a workspace's settings would run or send, and how to let them or not."""
-    from loom_jupyter.ui import plain
-    from loom_jupyter.ui.shown import Shown
+    from loom_jupyter.invisible import visible
+    from loom_jupyter.ui.status import Shown
 
     lines = [str(trust), *trust.notices[0 if trust.granted else 1 :]]
     if trust.needed and trust.granted:
         lines.append("`trust --revoke` takes that back.")
     elif trust.needed:
         lines.append("If you want that, enter `trust --yes`; otherwise give --check and --model yourself.")
-    return Shown(plain.visible("\n".join(lines)))
+    return Shown(visible("\n".join(lines)))
 
 
 def _help(_: Loom, args: argparse.Namespace) -> Any:
@@ -352,7 +352,7 @@ def _help(_: Loom, args: argparse.Namespace) -> Any:
 
 
 def _said(text: str) -> Any:
-    from loom_jupyter.ui.shown import Shown
+    from loom_jupyter.ui.status import Shown
 
     return Shown(text)
 

@@ -127,7 +127,7 @@ class LoomMagics(Magics):
         try:
             return self._line(line) if cell is None else self._cell(line, cell)
         except LoomError as error:
-            from loom_jupyter.ui.plain import visible  # an error may show lines of a file
+            from loom_jupyter.invisible import visible  # an error may show lines of a file
 
             raise UsageError(visible(str(error))) from None
 
@@ -237,7 +237,7 @@ class LoomMagics(Magics):
         return said
 
     def _reloaded(self, run: Run) -> Any:
-        from loom_jupyter.ui.shown import Shown
+        from loom_jupyter.ui.status import Shown
 
         return Shown(self._reload(run))
 

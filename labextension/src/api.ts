@@ -2,18 +2,17 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { Action, RunState, TaskPlanned } from './events';
-import {
-  type LedgerFile,
-  type LedgerPage,
-  type LedgerQuery,
-  familiesOf
-} from './view/evidence';
+import type { Action, Message, Plan, RunState } from './document';
+import { type LedgerPage, type LedgerQuery, shownFamilies } from './ledger';
 
 /** A run, as a list shows it. */
 export interface RunSummary {
   id: string;
   task: string;
+  /** The task in a line, the state in a word and the files' names: fit to be shown. */
+  title: string;
+  word: Message;
+  names: string[];
   /** The workspace as the Contents API names it; `.` is the server's root. */
   workspace: string;
   created: number;
@@ -95,13 +94,14 @@ export class Api {
   async ledger(
     run: string,
     asked: LedgerQuery,
+    families: readonly string[],
     offset: number,
     limit: number
   ): Promise<LedgerPage> {
     const query = URLExt.objectToQueryString({
       q: asked.words,
       order: asked.order,
-      families: familiesOf(asked),
+      families: shownFamilies(asked, families),
       offset: String(offset),
       limit: String(limit)
     });
@@ -109,13 +109,13 @@ export class Api {
     return (await (await this.request(path)).json()) as LedgerPage;
   }
 
-  /** Return the best file of a run's ledger whose path holds `path`, or null. */
-  async ledgerFile(run: string, path: string): Promise<LedgerFile | null> {
-    const query = URLExt.objectToQueryString({ path, limit: '1' });
+  /** Return lines that say what keeps the best file whose path holds `path` from ranking higher. */
+  async whyNot(run: string, path: string): Promise<string[]> {
+    const query = URLExt.objectToQueryString({ path });
     const answer = await this.request(
-      `runs/${encodeURIComponent(run)}/ledger${query}`
+      `runs/${encodeURIComponent(run)}/why-not${query}`
     );
-    return ((await answer.json()) as LedgerPage).files[0] ?? null;
+    return ((await answer.json()) as { lines: string[] }).lines;
   }
 
   /** Ask something of a run; resolves when it is done, rejects with the reason if it is refused. */
@@ -131,13 +131,12 @@ export class Api {
     await this.request(`runs/${encodeURIComponent(run)}`, { method: 'DELETE' });
   }
 
-  /** Open the stream of a run's events from number `from` on. */
-  async events(
+  /** Open the stream of a run's document. */
+  async follow(
     run: string,
-    from: number,
     signal: AbortSignal
   ): Promise<ReadableStream<Uint8Array>> {
-    const path = `runs/${encodeURIComponent(run)}/events?from=${from}`;
+    const path = `runs/${encodeURIComponent(run)}/follow`;
     const { body } = await this.request(path, { signal });
     if (!body) {
       throw new RefusedError(500, 'The server sent no stream.');
@@ -170,10 +169,7 @@ export interface Asked {
 }
 
 /** What the Architect makes of the user's words. */
-export type Task = Pick<
-  TaskPlanned,
-  'intent' | 'goal' | 'acceptance' | 'terms'
->;
+export type Task = Pick<Plan, 'intent' | 'goal' | 'acceptance' | 'terms'>;
 
 async function reason(answer: Response): Promise<string> {
   try {

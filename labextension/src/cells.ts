@@ -2,7 +2,7 @@
 import { type Cell, CodeCell } from '@jupyterlab/cells';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { visible } from './view/plain';
+import { readable } from './messages';
 
 const MOST = 4_000;
 
@@ -31,7 +31,7 @@ function executed(cell: Cell): number {
   return (cell instanceof CodeCell && cell.model.executionCount) || 0;
 }
 
-/** Return a task to repair a cell's error, or null if it has none. */
+/** Return a task to fix a cell's error, or null if it has none. */
 export function aboutError(
   cell: Cell,
   trans: TranslationBundle
@@ -45,7 +45,7 @@ export function aboutError(
     return null;
   }
   const traceback = Array.isArray(error.traceback) ? error.traceback : [];
-  const text = visible(traceback.join('\n')).slice(-MOST);
+  const text = readable(traceback.join('\n')).slice(-MOST);
   const said = `${error.ename as string}: ${error.evalue as string}`;
-  return `${trans.__('Repair the cause of %1', said)}\n\n${text}`;
+  return `${trans.__('Fix the cause of %1', said)}\n\n${text}`;
 }

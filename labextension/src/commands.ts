@@ -5,10 +5,9 @@ import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 
 import { aboutCell, aboutError, isLastError } from './cells';
+import { choice } from './choice';
 import type { Host } from './host';
 import { loomIcon } from './icon';
-import { choice } from './view/choice';
-import { atWork } from './view/view';
 
 export const FOCUS = 'loom:focus';
 
@@ -23,7 +22,7 @@ export function addCommands(
 ): void {
   const { commands } = app;
   const { trans, model, drafts } = host;
-  const state = () => model.view.state;
+  const over = () => model.document !== null && !model.document.at_work;
   const go = () => {
     show();
     drafts.focus();
@@ -44,29 +43,26 @@ export function addCommands(
   });
   commands.addCommand('loom:stop', {
     label: trans.__('Stop the Run'),
-    isEnabled: () => model.shown !== null && atWork(state()),
+    isEnabled: () => model.offer('stop') !== null,
     execute: () => model.ask('stop')
   });
   commands.addCommand('loom:accept', {
     label: trans.__('Accept the Changes'),
-    isEnabled: () => state() === 'review',
+    isEnabled: () => model.offer('accept') !== null,
     execute: () =>
       host.accept(
-        choice(model.view.proposal?.files ?? [], model.left),
-        model.view.mergeable
+        choice(model.changes, model.left),
+        model.offer('accept')?.merged
       )
   });
   commands.addCommand('loom:reject', {
     label: trans.__('Reject the Changes'),
-    isEnabled: () => state() === 'review',
+    isEnabled: () => model.offer('reject') !== null,
     execute: () => model.ask('reject')
   });
   commands.addCommand('loom:undo', {
     label: trans.__('Undo the Accepted Changes'),
-    isEnabled: () =>
-      state() === 'accepted' &&
-      !model.view.proposal?.answer &&
-      !model.view.proposal?.cell,
+    isEnabled: () => model.offer('undo') !== null,
     execute: () => host.undo()
   });
   commands.addCommand('loom:history', {
@@ -78,12 +74,12 @@ export function addCommands(
   });
   commands.addCommand('loom:replay', {
     label: trans.__('Replay the Run'),
-    isEnabled: () => model.shown !== null && !atWork(state()),
+    isEnabled: over,
     execute: () => (model.shown ? host.replay(model.shown) : undefined)
   });
   commands.addCommand('loom:delete', {
     label: trans.__('Delete the Run…'),
-    isEnabled: () => model.shown !== null && !atWork(state()),
+    isEnabled: over,
     execute: () => (model.shown ? host.remove(model.shown) : undefined)
   });
   commands.addCommand('loom:tag', {

@@ -2,27 +2,23 @@ import type { JSX } from 'react';
 import { ReactWidget } from '@jupyterlab/ui-components';
 
 import { Diff } from './components/Diff';
-import type { ProposedFile } from './events';
+import type { Change } from './document';
 import { type Host, HostContext } from './host';
-import { parts } from './view/diff';
 
 /** A file's change side by side, in the main area. */
 export class Comparison extends ReactWidget {
   constructor(
     private readonly host: Host,
-    private readonly file: ProposedFile
+    private readonly change: Change
   ) {
     super();
     this.addClass('jp-Loom-comparison');
-    this.found = parts(file.diff);
   }
-
-  private readonly found;
 
   protected override render(): JSX.Element {
     return (
       <HostContext.Provider value={this.host}>
-        <Diff path={this.file.path} parts={this.found} split={true} />
+        <Diff change={this.change} split={true} />
       </HostContext.Provider>
     );
   }

@@ -1,37 +1,51 @@
-/** Follow a run's events, through lost connections. */
+/** Follow a run's document, through lost connections. */
 import { type Api, RefusedError } from './api';
-import type { LoomEvent } from './events';
+import type { RunDocument, Text } from './document';
+
+/** A text as the change of the one before: what is kept of it, and what follows. */
+export interface TextChange extends Text {
+  drop: number;
+  keep: number;
+}
+
+/** Sections of a document that are new. */
+export type News = Omit<Partial<RunDocument>, 'texts'> & {
+  texts?: TextChange[];
+};
+
+/** Return a document with its new sections; null before the first. */
+export function updated(
+  document: RunDocument | null,
+  { texts, ...news }: News
+): RunDocument {
+  const known = document?.texts ?? [];
+  const grown = texts?.map(({ drop, keep, ...rest }) => {
+    const before = known.find(({ node }) => node === rest.node)?.text ?? '';
+    return { ...rest, text: before.slice(drop, drop + keep) + rest.text };
+  });
+  return { ...document, ...news, texts: grown ?? known } as RunDocument;
+}
 
 /** Takes a stream of server-sent events apart. */
 export class Messages {
   private rest = '';
   deleted = false;
 
-  /** Return the events that a piece of the stream completes. */
-  push(piece: string): LoomEvent[] {
+  /** Return the news that a piece of the stream completes. */
+  push(piece: string): News[] {
     const lines = (this.rest + piece).split('\n');
     this.rest = lines.pop() ?? '';
-    const events: LoomEvent[] = [];
-    for (const line of lines) {
-      if (line === 'event: deleted') {
-        this.deleted = true;
-      } else if (line.startsWith('data: ')) {
-        const event = JSON.parse(line.slice(6)) as Partial<LoomEvent>;
-        if (typeof event.type === 'string' && event.seq) {
-          events.push(event as LoomEvent);
-        }
-      }
-    }
-    return events;
+    this.deleted ||= lines.includes('event: deleted');
+    return lines
+      .filter(line => line.startsWith('data: ') && !this.deleted)
+      .map(line => JSON.parse(line.slice(6)) as News);
   }
 }
 
 /** Who follows a run. */
 export interface Follower {
-  /** Number of the newest event that is known. */
-  lastSeq(): number;
-  /** New events, in order; an event may come twice. */
-  take(events: LoomEvent[]): void;
+  /** The document as it is now. */
+  take(document: RunDocument): void;
   /** Whether the connection holds. */
   connected(holds: boolean): void;
 }
@@ -48,7 +62,7 @@ export async function follow(
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const body = await api.events(run, follower.lastSeq() + 1, signal);
+      const body = await api.follow(run, signal);
       follower.connected(true);
       failures = 0;
       if (await read(body, follower, signal)) {
@@ -77,14 +91,17 @@ async function read(
   const messages = new Messages();
   const decoder = new TextDecoder();
   const reader = body.getReader();
+  let document: RunDocument | null = null; // a stream begins with a whole one
   while (!signal.aborted) {
     const { done, value } = await reader.read();
     if (done) {
       break;
     }
-    const events = messages.push(decoder.decode(value, { stream: true }));
-    if (events.length && !signal.aborted) {
-      follower.take(events);
+    for (const news of messages.push(decoder.decode(value, { stream: true }))) {
+      document = updated(document, news);
+      if (!signal.aborted) {
+        follower.take(document);
+      }
     }
     if (messages.deleted) {
       return true;

@@ -3,11 +3,11 @@ import type { Extension } from '@codemirror/state';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { createContext, useContext } from 'react';
 
-import type { ProposedFile } from './events';
+import type { Choice } from './choice';
+import type { Change } from './document';
 import type { Drafts } from './drafts';
 import type { LoomModel } from './model';
 import type { Draft } from './task';
-import type { Choice } from './view/choice';
 
 /** JupyterLab, as far as the sidebar needs it. Paths are relative to the shown run's workspace. */
 export interface Host {
@@ -18,7 +18,7 @@ export interface Host {
   readonly open: (path: string, line?: number | null) => void;
   /** Hand a task to Loom in the active notebook, or in a console. */
   readonly run: (draft: Draft) => Promise<void>;
-  /** Explain and repair the active notebook's last exception. */
+  /** Explain and fix the active notebook's last exception. */
   readonly fix: (draft: Draft) => Promise<void>;
   /** Take a run through the nodes again, from its recording; the cell says whether it came to the same. */
   readonly replay: (run: string) => Promise<void>;
@@ -32,7 +32,7 @@ export interface Host {
   /** Take it back. */
   readonly undo: () => Promise<void>;
   /** Show a file's change side by side in the main area. */
-  readonly compare: (file: ProposedFile) => void;
+  readonly compare: (change: Change) => void;
   /** Ask whether a run may be deleted, and delete it. */
   readonly remove: (run: string) => Promise<boolean>;
   /** Return the editor's language for a path. */

@@ -8,17 +8,17 @@ import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import type { Extension } from '@codemirror/state';
 
+import type { Choice } from './choice';
 import { Comparison } from './comparison';
 import { Documents, contentsPath } from './documents';
 import type { Drafts } from './drafts';
-import type { ProposalMade, ProposedFile } from './events';
+import type { CellChange, Change } from './document';
 import type { Host } from './host';
 import { loomIcon } from './icon';
 import type { LoomModel } from './model';
 import { Notebooks } from './notebooks';
 import { type CellText, start } from './start';
 import { type Draft, cell, fix } from './task';
-import type { Choice } from './view/choice';
 import { placeOf, put } from './written';
 
 /** The parts of JupyterLab that the host stands on; those that may be missing are null. */
@@ -56,11 +56,12 @@ export class LabHost implements Host {
   private readonly documents: Documents;
 
   open = (path: string, line?: number | null): void => {
-    const { proposal, task } = this.model.view;
-    const place = proposal?.cell?.cell_id
-      ? placeOf(this.parts.notebooks, proposal, task)
-      : null;
-    if (proposal?.files.some(file => proposal.cell && file.path === path)) {
+    const { changes, document } = this.model;
+    const cell = document?.cell;
+    if (cell && changes.some(change => change.path === path)) {
+      const place = cell.cell_id
+        ? placeOf(this.parts.notebooks, cell, document.task)
+        : null;
       if (place) {
         this.parts.app.shell.activateById(place.panel.id);
         place.panel.content.activeCellIndex = place.index;
@@ -98,9 +99,9 @@ export class LabHost implements Host {
   };
 
   accept = async (chosen: Choice, merged = false): Promise<void> => {
-    const { proposal, task } = this.model.view;
-    if (proposal?.cell) {
-      await this.acceptCell(proposal, proposal.cell.source, task);
+    const { document } = this.model;
+    if (document?.cell) {
+      await this.acceptCell(document.cell, document.task);
       return;
     }
     const files = chosen.paths.map(path => this.path(path));
@@ -116,12 +117,8 @@ export class LabHost implements Host {
     }
   };
 
-  private async acceptCell(
-    proposal: ProposalMade,
-    source: string,
-    task: string
-  ): Promise<void> {
-    const place = placeOf(this.parts.notebooks, proposal, task);
+  private async acceptCell(cell: CellChange, task: string): Promise<void> {
+    const place = placeOf(this.parts.notebooks, cell, task);
     if (!place) {
       this.model.refuse(
         this.trans.__(
@@ -130,7 +127,7 @@ export class LabHost implements Host {
       );
     } else if (await this.model.ask('accept')) {
       this.parts.app.shell.activateById(place.panel.id);
-      put(place, source);
+      put(place, cell.source);
     }
   }
 
@@ -145,16 +142,19 @@ export class LabHost implements Host {
     }
   };
 
-  compare = (file: ProposedFile): void => {
-    const id = `loom-compare-${this.model.shown}-${file.path}`;
+  compare = (change: Change): void => {
+    const id = `loom-compare-${this.model.shown}-${change.path}`;
     const { shell } = this.parts.app;
     const open = [...shell.widgets('main')].find(widget => widget.id === id);
     if (!open) {
-      const content = new Comparison(this, file);
+      const content = new Comparison(this, change);
       const widget = new MainAreaWidget({ content });
       widget.id = id;
-      widget.title.label = file.path.split('/').at(-1) ?? file.path;
-      widget.title.caption = this.trans.__('What Loom proposes: %1', file.path);
+      widget.title.label = change.name.split('/').at(-1) ?? change.name;
+      widget.title.caption = this.trans.__(
+        'What Loom proposes: %1',
+        change.name
+      );
       widget.title.icon = loomIcon;
       widget.title.closable = true;
       shell.add(widget, 'main');
@@ -208,6 +208,6 @@ export class LabHost implements Host {
   }
 
   private proposed(): string[] {
-    return (this.model.view.proposal?.files ?? []).map(file => file.path);
+    return this.model.changes.map(change => change.path);
   }
 }

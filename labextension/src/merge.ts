@@ -4,8 +4,8 @@ import { EditorState, type Extension } from '@codemirror/state';
 import { EditorView, lineNumbers } from '@codemirror/view';
 import { jupyterTheme } from '@jupyterlab/codemirror';
 
-import { type Part, side } from './view/diff';
-import { block, exact } from './view/plain';
+import { side } from './diff';
+import type { Part } from './document';
 
 /** Editors are costly: of a very large change the first parts are shown. */
 const MOST_PARTS = 60;
@@ -24,10 +24,7 @@ export function mount(
   { split, language, label }: Options
 ): () => void {
   const views = parts.slice(0, MOST_PARTS).map(part => {
-    const [a, b] = [
-      block(side(part, '-'), exact),
-      block(side(part, '+'), exact)
-    ];
+    const [a, b] = [side(part, 'removed'), side(part, 'added')];
     const common = [
       jupyterTheme,
       EditorState.readOnly.of(true),
@@ -37,8 +34,8 @@ export function mount(
     ];
     if (split) {
       return new MergeView({
-        a: { doc: a, extensions: [...common, numbered(part.oldStart)] },
-        b: { doc: b, extensions: [...common, numbered(part.newStart)] },
+        a: { doc: a, extensions: [...common, numbered(part.old_start)] },
+        b: { doc: b, extensions: [...common, numbered(part.new_start)] },
         parent: place
       });
     }
@@ -47,7 +44,7 @@ export function mount(
       parent: place,
       extensions: [
         ...common,
-        numbered(part.newStart),
+        numbered(part.new_start),
         unifiedMergeView({ original: a, mergeControls: false, gutter: true })
       ]
     });

@@ -11,11 +11,9 @@ import {
   type RunSummary,
   type TrustState
 } from './api';
-import type { Action } from './events';
+import type { Action, Change, Offer, RunDocument } from './document';
 import { follow } from './follow';
-import type { LedgerFile, LedgerPage, LedgerQuery } from './view/evidence';
-import { reduce } from './view/reduce';
-import { EMPTY, type RunView, atWork } from './view/view';
+import type { LedgerPage, LedgerQuery } from './ledger';
 
 /** What may be wrong with the connection. */
 export type Trouble = '' | 'lost' | 'missing';
@@ -36,13 +34,14 @@ export class LoomModel implements IDisposable {
       frequency: { interval: CALM, backoff: true, max: 30_000 },
       standby: 'when-hidden'
     });
-    document.addEventListener('visibilitychange', this.onVisibility);
+    window.document.addEventListener('visibilitychange', this.onVisibility);
   }
 
   runs: readonly RunSummary[] = [];
   /** Whether the list was read at least once. */
   ready = false;
-  view: RunView = EMPTY;
+  /** What there is to see of the run that is shown; null until the server has told it. */
+  document: RunDocument | null = null;
   /** The run that is shown; it stays the newest one as long as none was chosen. */
   shown: string | null = null;
   chosen = false;
@@ -72,6 +71,17 @@ export class LoomModel implements IDisposable {
     return this.disposed;
   }
 
+  /** What the shown run proposes to change. */
+  get changes(): readonly Change[] {
+    return this.document?.changes ?? [];
+  }
+
+  /** An action of the shown run as it can be done now; null if it cannot. */
+  offer(action: Action): Offer | null {
+    const found = this.document?.actions.find(offer => offer.action === action);
+    return found ?? null;
+  }
+
   /** The list's entry of the run that is shown. */
   get summary(): RunSummary | null {
     const found = this.runs.find(run => run.id === this.shown);
@@ -89,7 +99,10 @@ export class LoomModel implements IDisposable {
       this.poll.dispose();
       this.leaving?.abort();
       clearTimeout(this.frame);
-      document.removeEventListener('visibilitychange', this.onVisibility);
+      window.document.removeEventListener(
+        'visibilitychange',
+        this.onVisibility
+      );
       Signal.clearData(this);
     }
   }
@@ -200,15 +213,16 @@ export class LoomModel implements IDisposable {
   ledger(
     run: string,
     asked: LedgerQuery,
+    families: readonly string[],
     offset: number,
     limit: number
   ): Promise<LedgerPage> {
-    return this.api.ledger(run, asked, offset, limit);
+    return this.api.ledger(run, asked, families, offset, limit);
   }
 
-  /** Return the best file of a run's ledger whose path holds `path`, or null. */
-  ledgerFile(run: string, path: string): Promise<LedgerFile | null> {
-    return this.api.ledgerFile(run, path);
+  /** Return lines that say what keeps the best file whose path holds `path` from ranking higher. */
+  whyNot(run: string, path: string): Promise<string[]> {
+    return this.api.whyNot(run, path);
   }
 
   private async refresh(): Promise<void> {
@@ -294,7 +308,7 @@ export class LoomModel implements IDisposable {
       this.trust = null;
       void this.lookAtTrust();
     }
-    this.view = EMPTY;
+    this.document = null;
     this.left = new Set();
     this.refusal = '';
     this.resume();
@@ -305,7 +319,7 @@ export class LoomModel implements IDisposable {
     if (
       this.shown === null ||
       this.leaving ||
-      document.hidden ||
+      window.document.hidden ||
       this.complete
     ) {
       return;
@@ -317,10 +331,9 @@ export class LoomModel implements IDisposable {
       this.api,
       run,
       {
-        lastSeq: () => this.view.lastSeq,
-        take: events => {
+        take: document => {
           if (mine()) {
-            this.view = events.reduce(reduce, this.view);
+            this.document = document;
             this.rest();
             this.soon();
           }
@@ -343,28 +356,27 @@ export class LoomModel implements IDisposable {
     });
   }
 
-  /** Whether the shown view already holds all that the list knows of. */
+  /** Whether the shown run is over, and all that the list knows of it is here. */
   private get complete(): boolean {
-    const { summary, view } = this;
+    const { summary, document } = this;
     return (
-      summary !== null &&
-      view.state === summary.state &&
-      !atWork(view.state) &&
-      view.state !== 'review'
+      document !== null &&
+      document.state === summary?.state &&
+      !document.at_work &&
+      document.state !== 'review'
     );
   }
 
   /** Browsers allow few connections a server: keep none for a run that is over. */
   private rest(): void {
-    const { state } = this.view;
-    if (!atWork(state) && state !== 'review' && this.complete) {
+    if (this.complete) {
       this.leaving?.abort();
       this.leaving = null;
     }
   }
 
   private readonly onVisibility = (): void => {
-    if (document.hidden) {
+    if (window.document.hidden) {
       this.leaving?.abort();
       this.leaving = null;
     } else {

@@ -9,7 +9,7 @@ import {
   replacement,
   sourceOf,
   steps
-} from './view/following';
+} from './cellsync';
 
 type Context = DocumentRegistry.IContext<INotebookModel>;
 type Shared = INotebookModel['sharedModel'];

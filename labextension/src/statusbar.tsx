@@ -2,12 +2,9 @@ import type { JSX } from 'react';
 import { ReactWidget } from '@jupyterlab/ui-components';
 
 import { MemoryBar } from './components/MemoryBar';
-import { useNow, useSignal } from './components/hooks';
+import { useSignal } from './components/hooks';
 import { type Host, HostContext } from './host';
-import { count } from './view/figures';
-import { line } from './view/plain';
-import { shortStatus } from './view/status';
-import { atWork } from './view/view';
+import { say } from './messages';
 
 interface Props {
   host: Host;
@@ -17,18 +14,17 @@ interface Props {
 function Item({ host, onClick }: Props): JSX.Element {
   const { model, trans } = host;
   useSignal(model.changed);
-  const { view, summary } = model;
-  const busy =
-    model.shown !== null && atWork(view.state) && summary?.alive !== false;
-  const now = useNow(busy);
+  const { document, summary } = model;
+  const busy = document?.at_work === true && summary?.alive !== false;
   const index = model.index.find(
     ({ workspace }) => workspace === summary?.workspace
   );
   const waits = summary?.state === 'review';
   const indexed = index?.files
-    ? trans.__('Loom · %1 files indexed', count(index.files))
+    ? trans.__('Loom · %1 files indexed', index.files.toLocaleString('en-US'))
     : 'Loom';
-  const said = busy || waits ? shortStatus(view, now, trans) : indexed;
+  const said =
+    document && (busy || waits) ? say(document.bar.short, trans) : indexed;
   return (
     <button
       type="button"
@@ -36,8 +32,8 @@ function Item({ host, onClick }: Props): JSX.Element {
       title={trans.__('Open Loom')}
       onClick={onClick}
     >
-      {line(said, 60)}
-      {busy && <MemoryBar model={view.model} />}
+      {said}
+      {busy && <MemoryBar memory={document.head.memory} />}
     </button>
   );
 }

@@ -1,9 +1,9 @@
 /** A cell that a run wrote (`--cell`), put into the open notebook that it belongs to. */
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
-import type { ProposalMade } from './events';
-import { fits, parts } from './view/diff';
-import { replacement } from './view/following';
+import { replacement } from './cellsync';
+import { fits } from './diff';
+import type { CellChange } from './document';
 
 /** Where a cell goes: in place of one, or below one. */
 interface Place {
@@ -15,18 +15,18 @@ interface Place {
 /** Find the cell that a proposal rewrites, or below which its new cell belongs; null if no open notebook has it. */
 export function placeOf(
   notebooks: INotebookTracker | null,
-  { cell, files }: ProposalMade,
+  cell: CellChange,
   task: string
 ): Place | null {
-  const id = cell?.cell_id ?? '';
+  const id = cell.cell_id;
   const found = id && find(notebooks, (_, other) => other === id);
   if (found) {
-    const whole = parts(files[0]?.diff ?? '');
-    return fits(sourceAt(found), whole) ? { ...found, replaces: true } : null;
+    const same = fits(sourceAt(found), cell.expected);
+    return same ? { ...found, replaces: true } : null;
   }
   const asked = (source: string) =>
     source.startsWith('%') && source.trimEnd().endsWith(task.trim());
-  const below = cell?.number === null && find(notebooks, asked);
+  const below = cell.number === null && find(notebooks, asked);
   return below ? { ...below, replaces: false } : null;
 }
 

@@ -68,11 +68,7 @@ def page(folder: Path, asked: Asked) -> dict[str, Any]:
     LoomError
         If the ledger is too large to be shown, or damaged.
     """
-    file = folder / LEDGER
-    size = file.stat().st_size
-    if size > MOST_BYTES:
-        raise LoomError(f"This ledger takes {size / 1024**2:,.0f} MiB; ask for it with `%loom ledger`.")
-    ledger = _ledger(file, version(folder) or "")
+    ledger = whole(folder)
     files = [
         (rank, path, score, _of(ledger.evidence(path), asked.families))
         for rank, (path, score) in enumerate(ledger.scores, 1)
@@ -92,6 +88,21 @@ def page(folder: Path, asked: Asked) -> dict[str, Any]:
             for rank, path, score, rows in shown
         ],
     }
+
+
+def whole(folder: Path) -> Ledger:
+    """Return the ledger of the run in `folder`; the same object as long as it does not change.
+
+    Raises
+    ------
+    LoomError
+        If the ledger is too large to be shown, or damaged.
+    """
+    file = folder / LEDGER
+    size = file.stat().st_size
+    if size > MOST_BYTES:
+        raise LoomError(f"This ledger takes {size / 1024**2:,.0f} MiB; ask for it with `%loom ledger`.")
+    return _ledger(file, version(folder) or "")
 
 
 @lru_cache(maxsize=4)

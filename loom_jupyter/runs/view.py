@@ -1,4 +1,4 @@
-"""What there is to see of a run: one state, made from its events, that every front end shows."""
+"""What there is to see of a run: one state, made from its events. `compose` makes the document of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CANDIDATE_LIMIT = 100
 
 
 class StepState(StrEnum):
-    """Where one line of the rail stands."""
+    """How far one of the five steps is."""
 
     WAITING = "waiting"
     ACTIVE = "active"
@@ -31,7 +31,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the rail.
+    """One of the five steps.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class RunView:
     state
         None until the first event that tells it.
     started, last_ts, ended
-        Times of the first and the newest event, and of the moment nothing was at work any more.
+        Times of the first and the newest event, and of the moment the run ended or began to wait for review.
     question
         What the Architect asks, until it is answered.
     files, total
@@ -177,17 +177,17 @@ class RunView:
 
     @property
     def awaits(self) -> ev.Action | None:
-        """What the run waits for: the answer to `question`, or the user's word on `plan`."""
+        """What the run waits for: the answer to `question`, or approval of `plan`."""
         if self.state is not RunState.WAITING:
             return None
         return ev.Action.ANSWER if self.question else ev.Action.APPROVE
 
     def step(self, node: Node) -> Step:
-        """Return the rail's line of a node."""
+        """Return the step of a node."""
         return next(step for step in self.steps if step.node is node)
 
     def seconds(self, now: float) -> float:
-        """Return the seconds from the first event until `now`, or until nothing was at work any more."""
+        """Return the seconds from the first event until `now`, or until the end of the work."""
         if self.started is None:
             return 0.0
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
@@ -240,10 +240,10 @@ def _(event: ev.StateChanged, view: RunView) -> RunView:
 
 
 _REVIEW = {
-    RunState.REVIEW: (StepState.ACTIVE, "waits for you"),
-    RunState.ACCEPTED: (StepState.DONE, "accepted"),
-    RunState.REJECTED: (StepState.DONE, "rejected"),
-    RunState.UNDONE: (StepState.DONE, "undone"),
+    RunState.REVIEW: StepState.ACTIVE,
+    RunState.ACCEPTED: StepState.DONE,
+    RunState.REJECTED: StepState.DONE,
+    RunState.UNDONE: StepState.DONE,
 }
 _BROKEN_OFF = {RunState.FAILED: StepState.FAILED, RunState.STOPPED: StepState.STOPPED}
 
@@ -251,8 +251,7 @@ _BROKEN_OFF = {RunState.FAILED: StepState.FAILED, RunState.STOPPED: StepState.ST
 def _settled(step: Step, event: ev.StateChanged) -> Step:
     """Return the line as it stays once nothing is at work."""
     if step.node is Node.REVIEW:
-        state, summary = _REVIEW.get(event.state, (StepState.SKIPPED, ""))
-        return replace(step, state=state, summary=summary)
+        return replace(step, state=_REVIEW.get(event.state, StepState.SKIPPED))
     if step.state is StepState.ACTIVE:
         over = _BROKEN_OFF.get(event.state, StepState.DONE)
         return replace(step, state=over, seconds=step.elapsed(event.ts), summary=step.summary or step.note)
@@ -356,8 +355,7 @@ def _(event: ev.CheckStarted, view: RunView) -> RunView:
     view = replace(view, check=event.command)  # `auto` has found out what it means
     if event.stage == "candidate":
         return replace(view, after=line)
-    note = "before the change" if event.stage == "before" else ""
-    steps = _changed(view, Node.CHECK, state=StepState.ACTIVE, note=note, started=event.ts, seconds=None)
+    steps = _changed(view, Node.CHECK, state=StepState.ACTIVE, note="", started=event.ts, seconds=None)
     if event.stage == "before":
         return replace(view, before=line, steps=steps)
     return replace(view, after=line, steps=steps)

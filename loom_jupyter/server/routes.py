@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ from tornado.web import HTTPError, authenticated, stream_request_body
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from loom_jupyter.runs.asking import Asking
+    from loom_jupyter.runs.evidence import Asked
     from loom_jupyter.runs.shelf import Stored
-    from loom_jupyter.server.follow import Growth
+    from loom_jupyter.server.follow import Feeds
     from loom_jupyter.server.workspaces import Workspaces
     from loom_jupyter.trust import Trust
 
@@ -42,15 +44,15 @@ class Routes:
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="loom-server")
         self.streams = 0
         self.asked: Counter[str] = Counter()
-        self._growth: Growth | None = None
+        self._feeds: Feeds | None = None
 
     @property
-    def growth(self) -> Growth:
-        """What wakes the listeners."""
-        from loom_jupyter.server.follow import Growth
+    def feeds(self) -> Feeds:
+        """What the listeners share."""
+        from loom_jupyter.server.follow import Feeds
 
-        self._growth = self._growth or Growth()
-        return self._growth
+        self._feeds = self._feeds or Feeds(self.threads)
+        return self._feeds
 
 
 class LoomHandler(APIHandler):
@@ -108,7 +110,7 @@ class RunHandler(LoomHandler):
     async def delete(self, run_id: str) -> None:
         """Delete a run that nothing works on."""
         run = await self.run(run_id)
-        from loom_jupyter.runs.shelf import delete  # by now imported in a thread
+        from loom_jupyter.runs.shelf import delete  # now imported in a thread
 
         try:
             await self.do(delete, run)
@@ -158,29 +160,21 @@ class TrustHandler(LoomHandler):
 
 
 def _told(trust: Trust) -> dict[str, Any]:
+    from loom_jupyter.runs.format import line as shown
+
     return {
-        "needed": [line._asdict() for line in trust.lines],
+        "needed": [{name: shown(text) for name, text in line._asdict().items()} for line in trust.lines],
         "granted": trust.granted,
         "changed": list(trust.changed),
         "digest": trust.digest,
     }
 
 
-class EventsHandler(LoomHandler):
-    """A run's events, as they are written: server-sent events."""
+class StreamHandler(LoomHandler):
+    """What the handlers of streams have in common: server-sent events, until the client leaves."""
 
-    @authenticated
-    @authorized
-    async def get(self, run_id: str) -> None:
-        """Send events from number `from` (or after ``Last-Event-ID``) on, until the client leaves."""
-        start = self.number("from", 0, 10**12)
-        last = _whole_number(self.request.headers.get("Last-Event-ID", ""))
-        if last is not None:
-            start = max(start, last + 1)
-        run = await self.run(run_id)
-        from loom_jupyter.runs.log import PROGRESS  # by now imported in a thread
-        from loom_jupyter.server.follow import follow
-
+    async def stream(self, messages: AsyncGenerator[bytes]) -> None:
+        """Send `messages`."""
         if self.shared.streams >= STREAMS:
             raise HTTPError(503, f"{STREAMS} streams of events are open already; close a page.")
         self.set_header("Content-Type", "text/event-stream")
@@ -189,14 +183,63 @@ class EventsHandler(LoomHandler):
         self.shared.streams += 1
         try:
             await self.flush()
-            async for messages in follow(run.folder / PROGRESS, start, self.shared.growth):
-                self.write(messages)
-                await self.flush()  # waits for a slow client; its next events wait in the file
+            async with aclosing(messages):
+                async for message in messages:
+                    self.write(message)
+                    await self.flush()  # waits for a slow client; what comes meanwhile waits in the file
         except StreamClosedError:
             return
         finally:
             self.shared.streams -= 1
         self.finish(set_content_type="text/event-stream")
+
+
+class EventsHandler(StreamHandler):
+    """A run's events, as they are written."""
+
+    @authenticated
+    @authorized
+    async def get(self, run_id: str) -> None:
+        """Send events from number `from` (or after ``Last-Event-ID``) on."""
+        start = self.number("from", 0, 10**12)
+        last = _whole_number(self.request.headers.get("Last-Event-ID", ""))
+        if last is not None:
+            start = max(start, last + 1)
+        run = await self.run(run_id)
+        from loom_jupyter.runs.log import PROGRESS  # now imported in a thread
+        from loom_jupyter.server.follow import events
+
+        await self.stream(events(run.folder / PROGRESS, start, self.shared.feeds.tail))
+
+
+class FollowHandler(StreamHandler):
+    """A run as it is shown, while it changes."""
+
+    @authenticated
+    @authorized
+    async def get(self, run_id: str) -> None:
+        """Send the run's document (`runs.document.Document`), and then what changes in it, section by section."""
+        run = await self.run(run_id)
+        from loom_jupyter.runs import shelf
+
+        await self.stream(self.shared.feeds.follow(run.folder, lambda: shelf.summary(run).alive))
+
+
+class DocumentHandler(LoomHandler):
+    """A run as it is shown now."""
+
+    @authenticated
+    @authorized
+    async def get(self, run_id: str) -> None:
+        """Answer the run's document (`runs.document.Document`)."""
+        run = await self.run(run_id)
+        from loom_jupyter.runs import shelf
+        from loom_jupyter.runs.document import to_json
+        from loom_jupyter.server.follow import Feed
+
+        feed = Feed(run.folder, lambda: shelf.summary(run).alive)
+        self.set_header("Content-Type", "application/json")
+        self.finish(await self.do(lambda: to_json(feed.document())))
 
 
 class LedgerHandler(LoomHandler):
@@ -211,7 +254,7 @@ class LedgerHandler(LoomHandler):
         `offset` and `limit` turn pages.
         """
         run = await self.run(run_id)
-        from loom_jupyter.runs import evidence  # by now its room is imported
+        from loom_jupyter.runs import evidence  # its room is imported now
 
         order = self.get_query_argument("order", "score")
         if order not in evidence.ORDERS:
@@ -233,13 +276,30 @@ class LedgerHandler(LoomHandler):
             self.finish()
             return
         try:
-            self.finish(await self.do(evidence.page, run.folder, asked))
+            self.finish(await self.do(_shown_page, run.folder, asked))
         except LoomError as error:
             raise HTTPError(413, str(error)) from error
 
     def compute_etag(self) -> str | None:
         """Leave the tag to `get`, which knows the ledger's version."""
         return None
+
+
+class WhyNotHandler(LoomHandler):
+    """What keeps a file of a run's ledger from ranking higher."""
+
+    @authenticated
+    @authorized
+    async def get(self, run_id: str) -> None:
+        """Answer ``{lines: […]}`` of the file that is called `path`, or else the best whose path holds it."""
+        run = await self.run(run_id)
+        path = self.get_query_argument("path")[:QUERY]
+        try:
+            self.finish({"lines": await self.do(_why_not, run.folder, path)})
+        except FileNotFoundError as error:
+            raise HTTPError(404, f"Run {run_id} has no ledger yet; it comes with the Explorer.") from error
+        except LoomError as error:
+            raise HTTPError(413, str(error)) from error
 
 
 @stream_request_body
@@ -270,7 +330,7 @@ class ControlHandler(LoomHandler):
             asked = json.loads(bytes(self._body))
             await self._ask(run, asked)
         except LoomError as error:
-            raise HTTPError(409, str(error)) from error
+            raise HTTPError(409, await self.do(_visible, str(error))) from error
         except (ValueError, TypeError, RecursionError) as error:
             raise HTTPError(400, f"A request names an action: {ACTIONS}.") from error
         self.finish({"ok": True})
@@ -301,12 +361,44 @@ class IndexHandler(LoomHandler):
         self.finish({"workspaces": await self.do(lambda: self.workspaces().index())})
 
 
+def _shown_page(folder: Path, asked: Asked) -> dict[str, Any]:
+    """Return a page of a ledger with its files as they are shown."""
+    from loom_jupyter.events import RankedFile
+    from loom_jupyter.runs import evidence
+    from loom_jupyter.runs.compose import evidence_file
+    from loom_jupyter.runs.document import as_data
+    from loom_jupyter.runs.families import in_order
+
+    page = evidence.page(folder, asked)
+    files = [as_data(evidence_file(RankedFile.model_validate(file), file["more"])) for file in page["files"]]
+    return {**page, "families": in_order(page["families"]), "files": files}
+
+
+def _why_not(folder: Path, path: str) -> list[str]:
+    from loom_jupyter.runs import evidence
+    from loom_jupyter.runs.format import lines
+
+    ledger = evidence.whole(folder)
+    asked = path.strip().lower()
+    paths = [known for known, _ in ledger.scores]
+    fits = (str.__eq__, str.endswith, str.__contains__)
+    found = next((known for fit in fits for known in paths if fit(known.lower(), asked)), path)
+    return lines(ledger.why_not(found))
+
+
 def _begin(run: Stored, body: Any) -> Asking:
     from loom_jupyter.server.workspaces import ask
 
     if not isinstance(body, dict):
         raise TypeError("a request is an object")
     return ask(run, body)
+
+
+def _visible(text: str) -> str:
+    """Show what an error quotes of files."""
+    from loom_jupyter.invisible import visible
+
+    return visible(text)
 
 
 def _whole_number(word: str) -> int | None:
@@ -322,8 +414,11 @@ def handlers(base_url: str) -> list[tuple[str, type[LoomHandler], dict[str, Rout
     routes = {
         "runs": RunsHandler,
         rf"runs/{RUN}": RunHandler,
+        rf"runs/{RUN}/document": DocumentHandler,
+        rf"runs/{RUN}/follow": FollowHandler,
         rf"runs/{RUN}/events": EventsHandler,
         rf"runs/{RUN}/ledger": LedgerHandler,
+        rf"runs/{RUN}/why-not": WhyNotHandler,
         rf"runs/{RUN}/control": ControlHandler,
         "index": IndexHandler,
         "trust": TrustHandler,

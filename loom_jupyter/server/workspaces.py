@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.events import Control
-from loom_jupyter.runs import shelf
+from loom_jupyter.runs import format, shelf
 from loom_jupyter.runs.asking import Asking
+from loom_jupyter.runs.compose import state_word
+from loom_jupyter.runs.document import as_data
 from loom_jupyter.runs.shelf import Stored
 from loom_jupyter.trust import Trust, look
 
@@ -79,6 +81,9 @@ class Workspaces:
         return {
             "id": run.id,
             "task": request.task[:TASK_SHOWN],
+            "title": format.line(request.task, 200),
+            "word": as_data(state_word(told.state)),
+            "names": [format.path(path, 60) for path in told.files],
             "workspace": self._place(run),
             "created": request.created,
             "touched": told.touched,

@@ -1,12 +1,12 @@
-"""Where a model's memory goes, and which models fit: a bar for each device and a table."""
+"""Where a model's memory goes, and which models fit: one bar per device, and a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loom_jupyter.ui import figures, plain
-from loom_jupyter.ui.shown import Shown, table
+from loom_jupyter.runs import format
+from loom_jupyter.ui.status import Shown, table
 from loom_jupyter.ui.tags import Html, join, tag
 
 WIDTH = 60
@@ -43,14 +43,14 @@ class Line:
 
 def names(known: Sequence[str], why: str) -> Shown:
     """Show the models where no plan can be made."""
-    return Shown("\n".join([*map(plain.line, known), plain.line(why, 2_000)]))
+    return Shown("\n".join([*map(format.line, known), format.line(why, 2_000)]))
 
 
 def memory(title: str, bars: Sequence[Bar], lines: Sequence[Line], notes: Sequence[str] = ()) -> Shown:
     """Show the plan of the chosen model and the window that each model would get."""
-    head = plain.line(title)
+    head = format.line(title)
     rows = [_cells(line) for line in lines]
-    said = [plain.line(note, 2_000) for note in notes if note]
+    said = [format.line(note, 2_000) for note in notes if note]
     text = [head, *(part for bar in bars for part in _bar_text(bar)), "", str(table(COLUMNS, rows)), *said]
     body = [tag("div", tag("b", head)), *map(_bar_html, bars), _table_html(rows, lines)]
     return Shown("\n".join(text), tag("div", *body, *(tag("div", note, cls="dim") for note in said), cls="memory"))
@@ -58,7 +58,7 @@ def memory(title: str, bars: Sequence[Bar], lines: Sequence[Line], notes: Sequen
 
 def _bar_text(bar: Bar) -> list[str]:
     drawn = "".join(GLYPHS[what] * n for what, n in zip(GLYPHS, _widths(bar), strict=True))
-    return [f"{drawn}  {figures.gigabytes(bar.capacity)} GB", f"{_legend(bar)} · {plain.line(bar.device, 80)}"]
+    return [f"{drawn}  {format.gigabytes(bar.capacity)} GB", f"{_legend(bar)} · {format.line(bar.device, 80)}"]
 
 
 def _widths(bar: Bar) -> list[int]:
@@ -72,18 +72,18 @@ def _widths(bar: Bar) -> list[int]:
 
 
 def _legend(bar: Bar) -> str:
-    return " · ".join(f"{GLYPHS[what]} {what} {figures.gigabytes(size)}" for what, size in bar.segments)
+    return " · ".join(f"{GLYPHS[what]} {what} {format.gigabytes(size)}" for what, size in bar.segments)
 
 
 def _cells(line: Line) -> list[str]:
     remarks = [line.note, "" if line.here else "to be downloaded"]
     return [
         "*" if line.chosen else "",
-        plain.line(line.name, 80),
-        f"{figures.gigabytes(line.size)} GB",
-        figures.count(line.window) if line.window else "does not fit",
-        figures.count(line.trained),
-        f"{figures.gigabytes(line.memory)} GB",
+        format.line(line.name, 80),
+        f"{format.gigabytes(line.size)} GB",
+        format.count(line.window) if line.window else "does not fit",
+        format.count(line.trained),
+        f"{format.gigabytes(line.memory)} GB",
         ", ".join(filter(None, remarks)),
     ]
 
@@ -91,7 +91,7 @@ def _cells(line: Line) -> list[str]:
 def _bar_html(bar: Bar) -> Html:
     whole = max(1, bar.capacity)
     legend = [
-        tag("span", tag("span", cls=f"chip m-{what.lower()}"), f"{what} {figures.gigabytes(size)} GB")
+        tag("span", tag("span", cls=f"chip m-{what.lower()}"), f"{what} {format.gigabytes(size)} GB")
         for what, size in bar.segments
     ]
     parts = [
@@ -99,10 +99,10 @@ def _bar_html(bar: Bar) -> Html:
         for what, size in bar.segments
         if size
     ]
-    said = ", ".join(f"{what} {figures.gigabytes(size)} GB" for what, size in bar.segments)
+    said = ", ".join(f"{what} {format.gigabytes(size)} GB" for what, size in bar.segments)
     return join(
         [
-            tag("div", f"{plain.line(bar.device, 80)} · {figures.gigabytes(bar.capacity)} GB", cls="dim"),
+            tag("div", f"{format.line(bar.device, 80)} · {format.gigabytes(bar.capacity)} GB", cls="dim"),
             tag("div", *parts, cls="bar", role="img", aria_label=said, sep=""),
             tag("div", *legend, cls="legend"),
         ]

@@ -1,4 +1,4 @@
-"""The panel in the cell: ipywidgets over the run's events, and a static page that outlives them.
+"""The panel in the cell: ipywidgets that show the run's document, and a static page that outlives them.
 
 The cell has two outputs. The first shows the run: widgets while it is at work, then plain HTML, so that a saved
 notebook shows the outcome. The second holds the buttons that can still act.
@@ -17,11 +17,12 @@ from IPython import display as ipython
 
 from loom_jupyter.errors import LoomError
 from loom_jupyter.events import Event, RunState, StateChanged
-from loom_jupyter.runs.view import RunView, reduce, view_of
+from loom_jupyter.runs.compose import Composer, document_of
+from loom_jupyter.runs.document import Document
+from loom_jupyter.runs.messages import joined
+from loom_jupyter.runs.view import RunView, reduce
 from loom_jupyter.ui import html, text
-from loom_jupyter.ui.links import links
-from loom_jupyter.ui.rail import status
-from loom_jupyter.ui.shown import Shown
+from loom_jupyter.ui.status import Shown
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -63,7 +64,7 @@ class Note:
 
     def follow(self, run: Run) -> None:
         """Name the run, and wait for its end without a thread of its own."""
-        display(Shown(f"Run {run.id} works in the background; %loom shows where it stands."))
+        display(Shown(f"Run {run.id} runs in the background; %loom shows its progress."))
         leave: list[Callable[[], None]] = []
 
         def heard(event: Event) -> None:
@@ -75,11 +76,10 @@ class Note:
         leave.append(run.subscribe(heard))
 
     def _end(self, run: Run, event: StateChanged) -> str:
-        view = view_of(run.events())
-        said = f"{status(view, event.ts).text}."
+        said = f"{joined(document_of(run.events()).bar.text)}."
         if event.state is RunState.REVIEW:
             return f"{said} `%loom diff` shows it, `%loom accept` takes it."
-        return f"{said} {view.error or ''}".rstrip()
+        return f"{said} {run.error or ''}".rstrip()
 
     def close(self) -> None:
         """Nothing is shown yet, so there is nothing to take back."""
@@ -93,6 +93,7 @@ class Panel:
 
     def __init__(self, task: str, reloading: Reloading | None = None) -> None:
         self._view = RunView(task=task)
+        self._composer = Composer()
         self._reloading = reloading
         self._cwd = Path.cwd()  # the notebook's folder, as a rule
         self._lock = threading.RLock()  # held for what is shown, by the thread that works on the run too
@@ -103,18 +104,18 @@ class Panel:
         self._run: Run | None = None
         self._reloaded = False
         self._kept: Bundle | None = None
-        self._place = display(self._page(), raw=True, display_id=True)
+        self._place = display(self._page(self._document()), raw=True, display_id=True)
 
     def follow(self, run: Run) -> None:
         """Show what `run` does, until nothing more can happen to it."""
         self._run = run
         run.subscribe(self._on_event)
-        self._place.update(self._page(), raw=True)
+        self._place.update(self._page(self._document()), raw=True)
         from loom_jupyter.ui.widgets import Widgets  # takes its time
 
         widgets = Widgets(self._press, self._reload)
         with self._drawing:
-            self._place.update({**self._page(), **widgets.content_view()}, raw=True)
+            self._place.update({**self._page(self._document()), **widgets.content_view()}, raw=True)
             self._bar = display(widgets.bar_view(), raw=True, display_id=True)
             self._widgets = widgets
         self._draw()
@@ -154,23 +155,28 @@ class Panel:
         with self._drawing:
             if self._widgets is None:
                 return
-            with self._lock:
-                view = self._view
-            if not view.at_work:
+            document = self._document()
+            if not document.at_work:
                 # Widgets end with their kernel; what stays in the notebook is plain HTML. It comes before the
                 # buttons, and once: what the user has opened in it would close.
-                page = self._page()
+                page = self._page(document)
                 if page != self._kept:
                     self._place.update(page, raw=True)
                     self._kept = page
-            self._widgets.show(view, time.time(), self._reloadable())
-            if not view.at_work and not self._widgets.can_act:
+            self._widgets.show(document, self._reloadable())
+            if not document.at_work and not self._widgets.can_act:
                 self._bar.update({"text/html": "", "text/plain": ""}, raw=True)
                 self._widgets.close_bar()
 
-    def _page(self) -> Bundle:
-        now, into = time.time(), links(self._view.root, self._cwd)
-        return {"text/html": html.page(self._view, now, into), "text/plain": text.page(self._view, now)}
+    def _document(self) -> Document:
+        with self._lock:
+            view = self._view
+        with self._drawing:
+            return self._composer.compose(view, time.time())
+
+    def _page(self, document: Document) -> Bundle:
+        links = html.links(document.root, self._cwd)
+        return {"text/html": html.page(document, links), "text/plain": text.page(document)}
 
     def _reloadable(self) -> int:
         """Return how many modules of the kernel can be loaded again: once, after Accept."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable
 
-from loom_jupyter.ui.plain import markup, text_markup
+from loom_jupyter.runs.format import visible
+
+# MathJax sets what lies between two of these in one piece of text; an element around one parts them.
+_MATHEMATICS = re.compile(r"\$|\\(?=[(\[]|begin\b)")
 
 
 class Html(str):
@@ -25,7 +30,7 @@ def tag(name: str, *children: str, cls: str = "", sep: str = " ", **attributes: 
     sep
         Put between children, so that they stay apart where no style sheet is applied.
     attributes
-        ``aria_label="x"`` becomes ``aria-label``; True stands without a value, False is left out.
+        ``aria_label="x"`` becomes ``aria-label``; True is written without a value, False is left out.
     """
     if cls:
         attributes = {"class": " ".join(f"loom-{word}" for word in cls.split()), **attributes}
@@ -35,15 +40,25 @@ def tag(name: str, *children: str, cls: str = "", sep: str = " ", **attributes: 
 
 def join(children: Iterable[str], sep: str = "") -> Html:
     """Return `children` one after the other."""
-    return Html(sep.join(child if isinstance(child, Html) else text_markup(child) for child in children if child))
+    return Html(sep.join(child if isinstance(child, Html) else _text(child) for child in children if child))
 
 
 def prose(text: str) -> Html:
-    """Return a sentence; what stands between backticks in it is set as code."""
+    """Return a sentence; what is between backticks in it is set as code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:  # a backtick without its partner
         return join([text])
     return join(tag("code", part) if n % 2 else part for n, part in enumerate(parts))
+
+
+def markup(text: str) -> str:
+    """Return `text` for HTML, as text and never as markup."""
+    return html.escape(visible(text), quote=True)
+
+
+def _text(text: str) -> str:
+    """Return `text` for the inside of an element: as `markup` does, and never set as mathematics."""
+    return _MATHEMATICS.sub(lambda found: f"<bdi>{found[0]}</bdi>", markup(text))
 
 
 def _attribute(name: str, value: str | bool) -> str:

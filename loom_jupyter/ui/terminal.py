@@ -1,8 +1,7 @@
-"""A run in the terminal: live progress over its events, then the review."""
+"""A run's document in the terminal: live while it works, then the review."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -11,10 +10,13 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from loom_jupyter.errors import LoomError
-from loom_jupyter.events import Action, RunState
-from loom_jupyter.runs.view import RunView, StepState, view_of
-from loom_jupyter.ui import diffs, plain, text
-from loom_jupyter.ui.rail import Line, rail, status
+from loom_jupyter.events import Action, ProposedFile, RunState
+from loom_jupyter.runs.compose import change, document_of
+from loom_jupyter.runs.document import Bar, Change, Document, Step
+from loom_jupyter.runs.format import cut, visible
+from loom_jupyter.runs.messages import joined
+from loom_jupyter.runs.view import StepState
+from loom_jupyter.ui import text
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
@@ -30,7 +32,7 @@ _STYLES = {
     StepState.STOPPED: "yellow",
     StepState.SKIPPED: "dim",
 }
-_DIFF_STYLES = {"added": "green", "removed": "red", "gap": "dim", "note": "dim"}
+_DIFF_STYLES = {"added": "green", "removed": "red", "note": "dim"}
 
 
 def follow(run: Run, console: Console | None = None) -> RunState:
@@ -44,25 +46,25 @@ def follow(run: Run, console: Console | None = None) -> RunState:
     except KeyboardInterrupt:
         run.stop()
         run.wait(STOP_SECONDS)
-    view, now = view_of(run.events()), time.time()
-    console.print(progress(view, now))
-    said = text.result(view)
+    document = document_of(run.events())
+    console.print(progress(document))
+    said = text.result(document)
     if said:
         console.print(Text(said))
-    for file in view.proposal.files if view.proposal else []:
-        console.print(diff(file.path, file.added, file.removed, file.diff))
-    evidence = text.evidence(view.files, view.total)
+    for changed in document.changes:
+        console.print(diff(changed))
+    evidence = text.evidence(document)
     if evidence:
         console.print(Text(evidence, no_wrap=True, overflow="ellipsis"))
     return run.state
 
 
 def _ask(run: Run, console: Console) -> None:
-    """Ask what the run waits for: one answer, or the user's word on the task."""
-    view = view_of(run.events())
-    for line in text.awaited(view)[:-1]:
+    """Ask what the run waits for: one answer, or approval of the task."""
+    document = document_of(run.events())
+    for line in text.awaited(document)[:-1]:
         console.print(Text(f"  {line}"))
-    if view.awaits is Action.ANSWER:
+    if document.offers(Action.ANSWER) is not None:
         run.answer(_said(console, "Your answer (empty: its best guess)", ""))
         return
     changes: dict[str, Any] = {}
@@ -94,50 +96,45 @@ def _watch(run: Run, console: Console) -> None:
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not run.wait(FRAME):
-            live.update(progress(view_of(run.events()), time.time()), refresh=True)
+            live.update(progress(document_of(run.events())), refresh=True)
 
 
-def progress(view: RunView, now: float) -> Group:
-    """Return rail and status."""
-    lines = [Text(text.head(view), style="bold")]
-    lines += [_rail_line(line) for line in rail(view, now)]
-    lines.append(_status_line(view, now))
-    return Group(*lines)
+def progress(document: Document) -> Group:
+    """Return head, steps and bar."""
+    head = Text(text.head(document), style="bold")
+    return Group(head, *map(_step, document.steps), _bar(document.bar))
 
 
-def _rail_line(line: Line) -> Text:
-    style = _STYLES[line.state]
+def _step(step: Step) -> Text:
     return Text.assemble(
-        (f"  {line.mark} {line.name:<10}", style),
-        (f"{line.time:>7}  ", "dim"),
-        plain.line(line.text, 120),
-        (f"   {plain.line(line.aside, 80)}" if line.aside else "", "dim"),
+        (f"  {step.mark} {step.name!s:<10}", _STYLES[step.state]),
+        (f"{step.time:>7}  ", "dim"),
+        cut(joined(step.text), 120),
+        (f"   {cut(joined(step.aside), 80)}" if step.aside else "", "dim"),
         no_wrap=True,
         overflow="ellipsis",
     )
 
 
-def _status_line(view: RunView, now: float) -> Text:
-    said = status(view, now)
+def _bar(bar: Bar) -> Text:
     meter = ""
-    if said.fraction is not None:
-        done = round(said.fraction * 20)
+    if bar.fraction is not None:
+        done = round(bar.fraction * 20)
         meter = "▓" * done + "░" * (20 - done) + "  "
-    return Text(f"  {meter}{plain.line(said.text)}", style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(f"  {meter}{joined(bar.text)}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def diff(path: str, added: int, removed: int, unified: str, limit: int | None = diffs.ROW_LIMIT) -> Text:
+def diff(changed: Change, limit: int | None = text.ROW_LIMIT) -> Text:
     """Return one file's diff with line numbers and colours."""
-    out = Text.assemble((f"\n  {plain.path(path)}", "bold"), f"  +{added} −{removed}")
-    for row in diffs.rows(unified, limit):
-        number = "" if row.number is None else str(row.number)
+    out = Text.assemble((f"\n  {changed.name}", "bold"), f"  +{changed.added} −{changed.removed}")
+    for kind, number, sign, line in text.diff_rows(changed, limit):
         out.append(f"\n{number:>6} ", "dim")
-        out.append(f"{diffs.SIGNS[row.kind]} {row.text}", _DIFF_STYLES.get(row.kind, ""))
+        out.append(f"{sign} {line}", _DIFF_STYLES.get(kind, ""))
     return out
 
 
 def review(run: Run, *, yes: bool, held: str = "", console: Console | None = None) -> RunState:
-    """Accept, reject or leave what stands for review; ask where somebody can answer.
+    """Accept, reject or leave what waits for review; ask where somebody can answer.
 
     Parameters
     ----------
@@ -168,7 +165,8 @@ def review(run: Run, *, yes: bool, held: str = "", console: Console | None = Non
         if answer[:1] in "ynl":
             return _act(run, answer[:1], console)
         for path, unified in (run.proposal.diffs if run.proposal else {}).items():
-            console.print(diff(path, 0, 0, unified, limit=None))
+            file = ProposedFile(path=path, added=0, removed=0, diff=unified)
+            console.print(diff(change(file), limit=None))
 
 
 def _act(run: Run, answer: str, console: Console) -> RunState:
@@ -178,7 +176,7 @@ def _act(run: Run, answer: str, console: Console) -> RunState:
         elif answer == "n":
             run.reject()
     except LoomError as error:
-        console.print(Text(f"  {plain.visible(str(error))}", style="red"))
+        console.print(Text(f"  {visible(str(error))}", style="red"))
         return run.state
     said = {"y": "Accepted; `jupyter loom undo` restores every byte.", "n": "Rejected; nothing was written."}
     console.print(Text(f"  {said.get(answer, 'It waits: `jupyter loom accept` or `reject`.')}"))

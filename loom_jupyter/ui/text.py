@@ -1,107 +1,102 @@
-"""A run in plain text: for terminals, text-only front ends and ``text/plain``."""
+"""A run's document in plain text: for terminals, text-only front ends and ``text/plain``."""
 
 from __future__ import annotations
 
-from loom_jupyter.events import Action, ProposedFile, RankedFile, TaskPlanned
-from loom_jupyter.runs.view import RunView
-from loom_jupyter.ui import diffs, families, figures, plain
-from loom_jupyter.ui.outcome import outcome
-from loom_jupyter.ui.rail import model_line, rail, status
+from collections.abc import Iterator
+
+from loom_jupyter.runs.compose import say
+from loom_jupyter.runs.document import Change, DiffRow, Document, Evidence, EvidenceFile
+from loom_jupyter.runs.families import BLOCKS
+from loom_jupyter.runs.format import cut
+from loom_jupyter.runs.messages import joined
 
 BAR = 16
 FILES_SHOWN = 5
-BELOW = 200
-"""Lines shown below a notice's sentence."""
+ROW_LIMIT = 400
+"""Rows of one file's diff that are shown."""
+SIGNS = {"same": " ", "added": "+", "removed": "−", "note": " "}
 
 
-def page(view: RunView, now: float) -> str:
+def page(document: Document) -> str:
     """Return the whole run as text."""
-    parts = [head(view), rail_text(view, now), f"  {plain.line(status(view, now).text)}", result(view)]
-    parts += [changes(view), evidence(view.files, view.total)]
+    parts = [head(document), steps(document), f"  {joined(document.bar.text)}", result(document)]
+    parts += [*map(diff, document.changes), evidence(document)]
     return "\n".join(part for part in parts if part)
 
 
-def head(view: RunView) -> str:
-    """Return the line above the rail."""
-    model = plain.line(model_line(view.model))
-    chips = [plain.line(f"{chip.text} ({chip.command})" if chip.command else chip.text, 80) for chip in view.chips]
-    return " · ".join(["Loom", *filter(None, [model]), *chips])
+def head(document: Document) -> str:
+    """Return the line above the steps."""
+    chips = [f"{chip.text} ({chip.command})" if chip.command else str(chip.text) for chip in document.head.chips]
+    return " · ".join(["Loom", *filter(None, [joined(document.head.model)]), *chips])
 
 
-def rail_text(view: RunView, now: float) -> str:
-    """Return the five steps, a line each."""
+def steps(document: Document) -> str:
+    """Return the five steps, one line each."""
     return "\n".join(
-        f"  {line.mark} {line.name:<10}{line.time:>7}  {plain.line(line.text, 120)}"
-        + (f"   {plain.line(line.aside, 80)}" if line.aside else "")
-        for line in rail(view, now)
+        f"  {step.mark} {step.name!s:<10}{step.time:>7}  {cut(joined(step.text), 120)}"
+        + (f"   {cut(joined(step.aside), 80)}" if step.aside else "")
+        for step in document.steps
     )
 
 
-def result(view: RunView) -> str:
+def result(document: Document) -> str:
     """Return error, answer and notices of a run."""
-    said = outcome(view)
-    asked = [f"  {line}" for line in awaited(view)]
-    parts = [said.tried, said.best, said.remedy] if said.failed else []
-    sentences = asked + [f"  {plain.line(text, 2_000)}" for text in parts if text]
-    for notice in said.notices:
-        sentence, _, below = notice.partition("\n")
-        sentences += [
-            f"  {plain.line(sentence, 2_000)}",
-            *(f"  {line}" for line in plain.lines(below)[:BELOW] if below),
-        ]
-    if view.proposal is not None and view.proposal.answer:
-        sentences += plain.lines(view.proposal.answer)
-    return "\n".join(sentences)
+    ending = document.outcome
+    sentences = awaited(document) + (
+        [str(said) for said in (ending.tried, ending.best, ending.next) if said] if ending else []
+    )
+    for notice in document.notices:
+        sentences += [str(notice.text), *(notice.below.split("\n") if notice.below else [])]
+    answer = document.answer.split("\n") if document.answer else []
+    return "\n".join([*(f"  {sentence}" for sentence in sentences), *answer])
 
 
-def awaited(view: RunView) -> list[str]:
+def awaited(document: Document) -> list[str]:
     """Return what a run that waits wants to know, and how to tell it."""
-    if view.awaits is Action.ANSWER:
-        return [
-            f"Architect asks: {plain.line(view.question, 500)}",
-            'Answer with `loom answer "…"`, or without words to let it guess.',
-        ]
-    if view.awaits is Action.APPROVE and view.plan is not None:
-        return [*task(view.plan), "`loom plan --ok` goes on; `loom plan --goal …` changes it and goes on."]
-    return []
+    if document.question is not None:
+        return [str(say("ask.question", question=document.question.text)), str(document.question.hint)]
+    plan = document.plan
+    return [*task_lines(document), str(plan.hint)] if plan is not None and plan.hint else []
 
 
-def task(planned: TaskPlanned) -> list[str]:
-    """Return the Architect's task, a line a part."""
-    parts = [("intent", planned.intent.value), ("goal", planned.goal)]
-    parts += [("accept", line) for line in planned.acceptance]
-    parts += [("terms", ", ".join(planned.terms))] if planned.terms else []
-    return [f"{name:<7} {plain.line(value, 500)}" for name, value in parts]
+def task_lines(document: Document) -> list[str]:
+    """Return the Architect's task, one line per part."""
+    return [f"{line.name!s:<7} {line.text}" for line in document.plan.lines] if document.plan else []
 
 
-def changes(view: RunView) -> str:
-    """Return the proposal's diffs."""
-    return "\n".join(diff(file) for file in view.proposal.files) if view.proposal else ""
+def candidate_lines(document: Document) -> list[str]:
+    """Return a line for each candidate: its number, what became of it, how it was made and why it failed."""
+    return [f"{tried.number:>3}  {tried.word!s:<9}  {tried.text}" for tried in document.candidates]
 
 
-def diff(file: ProposedFile, limit: int | None = diffs.ROW_LIMIT) -> str:
+def diff(change: Change, limit: int | None = ROW_LIMIT) -> str:
     """Return one file's diff with line numbers."""
-    rows = [
-        f"{'' if row.number is None else row.number:>6} {diffs.SIGNS[row.kind]} {row.text}".rstrip()
-        for row in diffs.rows(file.diff, limit)
-    ]
-    return "\n".join([f"  {plain.path(file.path)}  +{file.added} −{file.removed}", *rows])
+    rows = [f"{number:>6} {sign} {text}".rstrip() for _, number, sign, text in diff_rows(change, limit)]
+    return "\n".join([f"  {change.name}  +{change.added} −{change.removed}", *rows])
 
 
-def evidence(files: tuple[RankedFile, ...], total: int) -> str:
-    """Return the ledger's top files with their bars."""
-    if not files:
+def diff_rows(change: Change, limit: int | None = ROW_LIMIT) -> Iterator[tuple[str, str, str, str]]:
+    """Yield kind, line number, sign and text of a diff's rows; a note says how many `limit` leaves out."""
+    gap = DiffRow("note", None, "⋯")
+    every = [row for part in change.parts for row in (gap, *part.rows)][1:]
+    for row in every[:limit]:
+        yield row.kind, "" if row.number is None else str(row.number), SIGNS[row.kind], row.text
+    if limit is not None and len(every) > limit:
+        yield "note", "", " ", str(say("changes.more_lines", count=len(every) - limit))
+
+
+def evidence(document: Document) -> str:
+    """Return the ledger's first files with their bars."""
+    found = document.evidence
+    if found is None:
         return ""
-    longest = max(file.score for file in files)
-    rows = [_evidence_line(file, longest) for file in files[:FILES_SHOWN]]
-    left = max(total, len(files)) - len(rows)
-    more = [f"     {figures.counted(left, 'more file')} with evidence"] if left > 0 else []
-    return "\n".join(["  Evidence", *rows, *more])
+    rows = [_evidence_line(found, file) for file in found.files[:FILES_SHOWN]]
+    left = found.total - len(rows)
+    more = [f"     {say('evidence.more_files', count=left)}"] if left > 0 else []
+    return "\n".join([f"  {say('evidence')}", *rows, *more])
 
 
-def _evidence_line(file: RankedFile, longest: float) -> str:
-    bar = "".join(families.BLOCKS[s.family] * round(s.width * BAR) for s in families.shares(file, longest))
-    path = plain.path(file.path)
-    short = path if len(path) <= 32 else "…" + path[-31:]
-    why = plain.line(families.why(file), 80)
-    return f"  {file.rank:>2} {short:<32} {bar:<{BAR}} {figures.points(file.score):>6}  {why}"
+def _evidence_line(found: Evidence, file: EvidenceFile) -> str:
+    bar = "".join(BLOCKS[share.family] * round(found.width(file, share) * BAR) for share in file.bar)
+    short = file.name if len(file.name) <= 32 else "…" + file.name[-31:]
+    return f"  {file.rank:>2} {short:<32} {bar:<{BAR}} {file.points:>6}  {cut(file.why, 80)}"

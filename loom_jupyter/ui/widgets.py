@@ -1,4 +1,4 @@
-"""The ipywidgets of a panel. Imported when the first panel fills, never before."""
+"""The ipywidgets of a panel. Imported when the first panel fills, never before: ipywidgets takes its time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from loom_jupyter.events import RunState
-from loom_jupyter.runs.view import RunView
-from loom_jupyter.ui import figures, html
-from loom_jupyter.ui.asking import Asking, Press
-from loom_jupyter.ui.evidence import evidence
+from loom_jupyter.events import Action, RunState
+from loom_jupyter.pipeline.contracts import Intent
+from loom_jupyter.runs import format
+from loom_jupyter.runs.compose import say
+from loom_jupyter.runs.document import Document, Offer, Plan
+from loom_jupyter.ui import html
 
 if TYPE_CHECKING:
     from loom_jupyter.runs.run import Run
 
 w: Any = ipywidgets  # has no types
 
+Press = Callable[[Callable[["Run"], None]], None]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDE = {"width": "32em"}
 
 
 class Widgets:
@@ -27,49 +30,55 @@ class Widgets:
     def __init__(self, press: Press, reload: Callable[[], None]) -> None:
         self._style = w.HTML(html.style())
         self._live = w.HTML()
-        self._rail = w.HTML()
+        self._steps = w.HTML()
         self._stream = w.HTML()
         self._evidence = w.HTML()
         self._result = w.HTML()
         self._changes = w.HTML()
-        parts = [self._style, self._live, self._rail, self._evidence, self._stream, self._result, self._changes]
+        parts = [self._style, self._live, self._steps, self._evidence, self._stream, self._result, self._changes]
         self._content = w.VBox(parts)
         for name in ("loom-run", "loom-page"):
             self._content.add_class(name)
-        self._stop = _button("Stop", "End this run now; nothing is written", "stop")
-        self._accept = _button("Accept", "Write these changes into the workspace", "check", "success")
-        self._merge = _button(
-            "Accept merged", "Write these changes on top of your own, which do not touch them", "check", "success"
+        self._stop = self._action(Action.STOP, "stop", press, lambda run: run.stop())
+        self._accept = self._action(Action.ACCEPT, "check", press, lambda run: run.accept(), "success")
+        self._merge = self._action(
+            Action.ACCEPT, "check", press, lambda run: run.accept(merged=True), "success", merged=True
         )
-        self._reject = _button("Reject", "Drop these changes", "times")
-        self._undo = _button("Undo", "Restore the files as they were before", "undo")
+        self._reject = self._action(Action.REJECT, "times", press, lambda run: run.reject())
+        self._undo = self._action(Action.UNDO, "undo", press, lambda run: run.undo())
         self._reload = _button("Reload", "Load the changed modules of this kernel again", "refresh")
         self._reload.on_click(lambda _: reload())
         _keep_reachable(self._reload)
         self._text = w.ToggleButton(
             value=True, description="Text", tooltip="Show what the model writes", layout={"width": "auto"}
         )
+        self._text.observe(self._toggle_text, "value")
         self._bar = w.HBox([self._stop])
         self._press = press
         self._asking: Asking | None = None
-        self._accepted = w.Label("Accepted", layout={"min_width": "7em"})
-        for button, act in {
-            self._stop: lambda run: run.stop(),
-            self._accept: lambda run: run.accept(),
-            self._merge: lambda run: run.accept(merged=True),
-            self._reject: lambda run: run.reject(),
-            self._undo: lambda run: run.undo(),
-        }.items():
-            self._wire(button, act, press)
-        self._text.observe(self._toggle_text, "value")
+        self._accepted = w.Label(str(say("bar.accepted")), layout={"min_width": "7em"})
 
-    def _wire(self, button: Any, act: Callable[[Run], None], press: Press) -> None:
+    def _action(
+        self,
+        action: Action,
+        icon: str,
+        press: Press,
+        act: Callable[[Run], None],
+        style: str = "",
+        *,
+        merged: bool = False,
+    ) -> Any:
+        """Return the button of an action."""
+        id = f"action.{action.value}{'_merged' if merged else ''}"
+        button = _button(str(say(id)), str(say(f"{id}.why")), icon, style)
+
         def pressed(_: Any) -> None:
             if button in self._bar.children:  # the second click of two comes when it cannot act any more
                 press(act)
 
         button.on_click(pressed)
         _keep_reachable(button)
+        return button
 
     def content_view(self) -> dict[str, Any]:
         """Return the mimebundle entry that shows the column."""
@@ -92,46 +101,121 @@ class Widgets:
         for widget in self._asking.parts if self._asking else ():
             widget.close()
 
-    def show(self, view: RunView, now: float, reloadable: int = 0) -> None:
+    def show(self, document: Document, reloadable: int = 0) -> None:
         """Bring every widget up to date; what did not change is not sent."""
-        _put(self._live, html.announcement(view))
-        _put(self._rail, html.steps(view, now))
-        _put(self._result, html.result(view))
-        _put(self._evidence, evidence(view))
-        _put(self._stream, html.stream(view) if view.at_work else "")
-        _put(self._changes, html.changes(view))
-        children = self._buttons(view)
+        _put(self._live, html.announcement(document))
+        _put(self._steps, html.steps(document))
+        _put(self._result, html.result(document))
+        _put(self._evidence, html.evidence(document))
+        _put(self._stream, html.stream(document) if document.at_work else "")
+        _put(self._changes, html.changes(document))
+        children = self._buttons(document)
         if reloadable and self._undo in children:
-            self._reload.description = f"Reload {figures.counted(reloadable, 'module')}"
+            self._reload.description = f"Reload {format.counted(reloadable, 'module')}"
             children = (*children, self._reload)
         if children != self._bar.children:
             self._bar.children = children
 
-    def _buttons(self, view: RunView) -> tuple[Any, ...]:
-        asked = self._asked(view)
-        if asked:
-            return (*asked, self._stop)
-        if view.at_work:
-            return (self._stop, self._text)
-        if view.proposal is None or not view.proposal.files:
-            return ()
-        if view.state is RunState.REVIEW:
-            return (self._merge if view.mergeable else self._accept, self._reject)
-        if view.proposal.cell is not None:
-            return ()  # it stands in the notebook
-        # The words stand where Accept stood, so that a second click there does not undo.
-        return (self._accepted, self._undo) if view.state is RunState.ACCEPTED else ()
+    def _buttons(self, document: Document) -> tuple[Any, ...]:
+        asked = self._asked(document)
+        buttons = tuple(found for offer in document.actions if (found := self._button_of(offer)) is not None)
+        if document.at_work and not asked:
+            return (*buttons, self._text)
+        if document.state is RunState.ACCEPTED and buttons:
+            # The word is where Accept was, so that a second click there does not undo.
+            return (self._accepted, *buttons)
+        return (*asked, *buttons)
 
-    def _asked(self, view: RunView) -> tuple[Any, ...]:
+    def _button_of(self, offer: Offer) -> Any:
+        if offer.action is Action.ACCEPT:
+            return self._merge if offer.merged else self._accept
+        return {Action.STOP: self._stop, Action.REJECT: self._reject, Action.UNDO: self._undo}.get(offer.action)
+
+    def _asked(self, document: Document) -> tuple[Any, ...]:
         """Return what answers a run that waits; made for the first that does."""
-        if self._asking is None and view.awaits is not None:
-            self._asking = Asking(self._press, _button)
+        waits = any(document.offers(action) for action in (Action.ANSWER, Action.APPROVE))
+        if self._asking is None and waits:
+            self._asking = Asking(self._press)
             for part in self._asking.parts:
                 _keep_reachable(part)
-        return self._asking.shown(view) if self._asking is not None else ()
+        return self._asking.shown(document) if self._asking is not None else ()
 
     def _toggle_text(self, change: Any) -> None:
         self._stream.layout.display = "" if change["new"] else "none"
+
+
+class Asking:
+    """A row for an answer and a form for a task; `shown` gives the one that a document asks for.
+
+    Parameters
+    ----------
+    press
+        Carries out what a press asks of the run.
+    """
+
+    def __init__(self, press: Press) -> None:
+        self._press = press
+        self._document: Document | None = None
+        self._plan: Plan | None = None
+        self._text = w.Text(placeholder="Your answer", layout=WIDE)
+        self._text.on_msg(self._submitted)
+        self._answer = _button("Answer", str(say("action.answer.why")), "reply", "primary")
+        self._guess = _button("Guess", "Continue with the best guess", "forward")
+        self._answer.on_click(lambda _: self._say(self._text.value))
+        self._guess.on_click(lambda _: self._say(""))
+        self._intent = w.Dropdown(options=[i.value for i in Intent], description="intent")
+        self._goal = w.Text(description="goal", layout=WIDE)
+        self._accept = w.Textarea(description="accept", rows=2, placeholder="one statement per line", layout=WIDE)
+        self._terms = w.Text(description="terms", placeholder="words that the code may contain", layout=WIDE)
+        self._continue = _button(str(say("action.approve")), str(say("action.approve.why")), "play", "primary")
+        self._continue.on_click(lambda _: self._approve())
+        self._row = w.HBox([self._text, self._answer, self._guess])
+        self._form = w.VBox([self._intent, self._goal, self._accept, self._terms, self._continue])
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All widgets."""
+        return (self._row, *self._row.children, self._form, *self._form.children)
+
+    def shown(self, document: Document) -> tuple[Any, ...]:
+        """Return what is to be shown of it."""
+        self._document = document
+        if self._waits_for(Action.ANSWER):
+            return (self._row,)
+        if self._waits_for(Action.APPROVE) and document.plan is not None:
+            if document.plan != self._plan:
+                self._fill(document.plan)
+            return (self._form,)
+        return ()
+
+    def _waits_for(self, action: Action) -> bool:
+        return self._document is not None and self._document.offers(action) is not None
+
+    def _fill(self, plan: Plan) -> None:
+        self._plan = plan
+        self._intent.value = plan.intent.value
+        self._goal.value = plan.goal
+        self._accept.value = "\n".join(plan.acceptance)
+        self._terms.value = ", ".join(plan.terms)
+
+    def _submitted(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if content.get("event") == "submit":
+            self._say(self._text.value)
+
+    def _say(self, text: str) -> None:
+        if self._waits_for(Action.ANSWER):  # the second of two presses comes when nothing is asked any more
+            self._press(lambda run: run.answer(text))
+
+    def _approve(self) -> None:
+        if not self._waits_for(Action.APPROVE):
+            return
+        changes = {
+            "intent": self._intent.value,
+            "goal": self._goal.value,
+            "acceptance": [line.strip() for line in self._accept.value.splitlines() if line.strip()],
+            "terms": [word.strip() for word in self._terms.value.split(",") if word.strip()],
+        }
+        self._press(lambda run: run.approve(**changes))
 
 
 def _button(label: str, tooltip: str, icon: str, style: str = "") -> Any:

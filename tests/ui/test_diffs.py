@@ -4,7 +4,6 @@ import difflib
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from loom_jupyter.ui.diffs import rows
 
 LINES = st.lists(st.sampled_from(["a", "b", "", "  c", "--- x", "+++ y", "@ z", "-d", "+e"]), max_size=30)

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loom_jupyter.ui.families import BLOCKS, FAMILIES, family_of, shares, why
 
 from loom_jupyter.context.rules import FAMILIES as RULE_FAMILIES
 from loom_jupyter.context.rules import TABLE
 from loom_jupyter.events import EvidenceRow, RankedFile
 from loom_jupyter.loom import Loom
-from loom_jupyter.ui.families import BLOCKS, FAMILIES, family_of, shares, why
 
 
 def row(rule: str, points: float, **more: str) -> EvidenceRow:

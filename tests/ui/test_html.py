@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 from any_events import EVENTS, HOSTILE
 from hypothesis import HealthCheck, given, settings
+from loom_jupyter.ui.links import Links
 from scripted_runs import opening, search, stamped, whole
 
 from loom_jupyter import events as ev
@@ -12,7 +13,6 @@ from loom_jupyter.events import RunState
 from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs.view import RunView, view_of
 from loom_jupyter.ui import html, text
-from loom_jupyter.ui.links import Links
 
 ALLOWED = {"div", "span", "b", "i", "ol", "ul", "li", "pre", "details", "summary", "code", "a", "bdi"}
 ATTRIBUTES = {

@@ -1,26 +1,25 @@
 import { Button } from '@jupyterlab/ui-components';
 import { type JSX, type ReactNode, useState } from 'react';
 
-import type { Intent, TaskPlanned } from '../events';
+import type { Intent, Plan, RunDocument } from '../document';
 import { useHost } from '../host';
-import { line } from '../view/plain';
-import type { RunView } from '../view/view';
 
 const INTENTS: readonly Intent[] = ['change', 'create', 'explain'];
 
 interface Props {
-  view: RunView;
+  document: RunDocument;
 }
 
 /** What a run that waits wants of the user: an answer to its question, or a look at the task. */
-export function Asking({ view }: Props): JSX.Element | null {
-  if (view.state !== 'waiting') {
-    return null;
+export function Asking({ document }: Props): JSX.Element | null {
+  const { question, plan, actions } = document;
+  if (question) {
+    return <Answer key={question.text} question={question.text} />;
   }
-  if (view.question) {
-    return <Answer key={view.question} question={view.question} />;
-  }
-  return view.plan ? <Plan key={view.plan.seq} plan={view.plan} /> : null;
+  const waits = actions.some(({ action }) => action === 'approve');
+  return waits && plan ? (
+    <TaskForm key={JSON.stringify(plan)} plan={plan} />
+  ) : null;
 }
 
 function Answer({ question }: { question: string }): JSX.Element {
@@ -36,7 +35,7 @@ function Answer({ question }: { question: string }): JSX.Element {
         say(text);
       }}
     >
-      <Field label={line(question, 600)}>
+      <Field label={question}>
         <input
           className="jp-mod-styled"
           maxLength={2_000}
@@ -55,7 +54,7 @@ function Answer({ question }: { question: string }): JSX.Element {
         <Button
           type="button"
           className="jp-mod-styled"
-          title={trans.__('Go on with the best guess')}
+          title={trans.__('Continue with the best guess')}
           disabled={model.asking !== null}
           onClick={() => say('')}
         >
@@ -66,7 +65,7 @@ function Answer({ question }: { question: string }): JSX.Element {
   );
 }
 
-function Plan({ plan }: { plan: TaskPlanned }): JSX.Element {
+function TaskForm({ plan }: { plan: Plan }): JSX.Element {
   const { trans, model } = useHost();
   const [intent, setIntent] = useState(plan.intent);
   const [goal, setGoal] = useState(plan.goal);
@@ -109,7 +108,7 @@ function Plan({ plan }: { plan: TaskPlanned }): JSX.Element {
           onChange={event => setGoal(event.target.value)}
         />
       </Field>
-      <Field label={trans.__('Accepted when (one statement a line)')}>
+      <Field label={trans.__('Accepted when (one statement per line)')}>
         <textarea
           className="jp-mod-styled"
           rows={2}

@@ -1,14 +1,13 @@
-import { type JSX, useMemo } from 'react';
+import type { JSX } from 'react';
 
-import type { ProposedFile } from '../events';
+import { key } from '../choice';
+import type { Change } from '../document';
 import { useHost } from '../host';
-import { hunks, key } from '../view/choice';
-import { parts } from '../view/diff';
-import { path as shownPath } from '../view/plain';
+import { say } from '../messages';
 import { Diff } from './Diff';
 
 interface Props {
-  file: ProposedFile;
+  change: Change;
   /** Hunks that are not to be accepted. */
   left: ReadonlySet<string>;
   /** Whether there is still something to choose. */
@@ -19,69 +18,63 @@ interface Props {
 
 /** One file of the proposal; where there are several hunks, each can be left out. */
 export function ChangedFile({
-  file,
+  change,
   left,
   choosing,
   alone
 }: Props): JSX.Element {
   const { trans, model, open, compare } = useHost();
-  const found = useMemo(() => parts(file.diff), [file.diff]);
-  const keys = useMemo(
-    () => hunks(file.diff).map((hunk, n) => ({ hunk, key: key(file.path, n) })),
-    [file]
-  );
-  const all = keys.map(hunk => hunk.key);
-  const path = shownPath(file.path);
+  const { path, name } = change;
+  const hunks = change.hunks.map((hunk, n) => ({ hunk, key: key(path, n) }));
+  const all = hunks.map(hunk => hunk.key);
   return (
     <div className="jp-Loom-changed">
       <div className="jp-Loom-fileHead">
         {choosing && !alone && (
           <input
             type="checkbox"
-            checked={all.some(name => !left.has(name))}
-            aria-label={trans.__('Accept %1', path)}
+            checked={all.some(hunk => !left.has(hunk))}
+            aria-label={trans.__('Accept %1', name)}
             onChange={event => model.leave(all, !event.target.checked)}
           />
         )}
         <button
           type="button"
           className="jp-Loom-path"
-          title={path}
-          onClick={() => open(file.path, keys[0]?.hunk.line)}
+          title={name}
+          onClick={() => open(path, change.hunks[0]?.line)}
         >
-          <bdi>{path}</bdi>
+          <bdi>{name}</bdi>
         </button>
-        <span className="jp-Loom-plus">{`+${file.added}`}</span>
-        <span className="jp-Loom-minus">{`−${file.removed}`}</span>
+        <span className="jp-Loom-plus">{`+${change.added}`}</span>
+        <span className="jp-Loom-minus">{`−${change.removed}`}</span>
         <button
           type="button"
           className="jp-Loom-link"
-          onClick={() => compare(file)}
+          onClick={() => compare(change)}
         >
           {trans.__('Side by side')}
         </button>
       </div>
-      {choosing && keys.length > 1 && (
+      {choosing && hunks.length > 1 && (
         <div
           className="jp-Loom-hunks"
           role="group"
-          aria-label={trans.__('Hunks of %1', path)}
+          aria-label={trans.__('Hunks of %1', name)}
         >
-          {keys.map(({ hunk, key: name }) => (
-            <label key={name} className="jp-Loom-chip">
+          {hunks.map(({ hunk, key: known }) => (
+            <label key={known} className="jp-Loom-chip">
               <input
                 type="checkbox"
-                checked={!left.has(name)}
-                onChange={event => model.leave([name], !event.target.checked)}
+                checked={!left.has(known)}
+                onChange={event => model.leave([known], !event.target.checked)}
               />
-              {hunk.cell
-                ? trans.__('cell %1, line %2', hunk.cell.slice(0, 8), hunk.line)
-                : trans.__('line %1', hunk.line)}
+              {say(hunk.text, trans)}
             </label>
           ))}
         </div>
       )}
-      <Diff path={file.path} parts={found} split={false} />
+      <Diff change={change} split={false} />
     </div>
   );
 }

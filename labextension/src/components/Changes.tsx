@@ -1,30 +1,27 @@
 import type { JSX } from 'react';
 
+import type { RunDocument } from '../document';
 import { useHost } from '../host';
-import { block } from '../view/plain';
-import type { RunView } from '../view/view';
 import { ChangedFile } from './ChangedFile';
 
 interface Props {
-  view: RunView;
+  document: RunDocument;
 }
 
 /** The proposal: an answer, or each file's diff. */
-export function Changes({ view }: Props): JSX.Element {
+export function Changes({ document }: Props): JSX.Element {
   const { model } = useHost();
-  const files = view.proposal?.files ?? [];
+  const { answer, changes, actions } = document;
   return (
     <div className="jp-Loom-changes">
-      {view.proposal?.answer && (
-        <p className="jp-Loom-answer">{block(view.proposal.answer)}</p>
-      )}
-      {files.map(file => (
+      {answer && <p className="jp-Loom-answer">{answer}</p>}
+      {changes.map(change => (
         <ChangedFile
-          key={file.path}
-          file={file}
+          key={change.path}
+          change={change}
           left={model.left}
-          choosing={view.state === 'review'}
-          alone={files.length === 1}
+          choosing={actions.some(({ action }) => action === 'accept')}
+          alone={changes.length === 1}
         />
       ))}
     </div>

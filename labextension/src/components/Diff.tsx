@@ -2,19 +2,20 @@ import { type JSX, useEffect, useRef } from 'react';
 
 import { mount } from '../merge';
 import { useHost } from '../host';
-import type { Part } from '../view/diff';
+import type { Change } from '../document';
+import { say } from '../messages';
 
 interface Props {
-  path: string;
-  parts: readonly Part[];
+  change: Change;
   /** Side by side, or one under the other. */
   split: boolean;
 }
 
 /** A file's change in read-only editors. */
-export function Diff({ path, parts, split }: Props): JSX.Element {
+export function Diff({ change, split }: Props): JSX.Element {
   const { trans, language } = useHost();
-  const label = trans.__('Changes of %1', path);
+  const { path, parts } = change;
+  const label = say(change.label, trans);
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let over = false;

@@ -1,10 +1,8 @@
 import { type JSX, useMemo, useState } from 'react';
 
+import type { Evidence as Ledger } from '../document';
 import { useHost } from '../host';
-import type { LedgerQuery, Order } from '../view/evidence';
-import { FAMILIES, type Family } from '../view/families';
-import { count } from '../view/figures';
-import type { RunView } from '../view/view';
+import type { LedgerQuery, Order } from '../ledger';
 import { EvidenceFile } from './EvidenceFile';
 import { WhyNot } from './WhyNot';
 import { useLedger } from './useLedger';
@@ -13,24 +11,23 @@ import { useLedger } from './useLedger';
 const FIRST = 6;
 
 interface Props {
-  view: RunView;
+  run: string;
+  evidence: Ledger;
 }
 
 /** The whole ledger: sorted, filtered, each file with a stacked bar that opens to its rows. */
-export function Evidence({ view }: Props): JSX.Element {
+export function Evidence({ run, evidence }: Props): JSX.Element {
   const { trans } = useHost();
   const [order, setOrder] = useState<Order>('score');
   const [words, setWords] = useState('');
-  const [hidden, setHidden] = useState<ReadonlySet<Family>>(new Set());
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [whole, setWhole] = useState(false);
   const asked: LedgerQuery = useMemo(
     () => ({ words, order, hidden }),
     [words, order, hidden]
   );
-  const { files, matching, families, more } = useLedger(view, asked);
-  const longest = Math.max(0, ...view.files.map(file => file.score));
-  const used = FAMILIES.filter(family => families.includes(family));
-  const toggle = (family: Family) => {
+  const { files, matching, families, more } = useLedger(run, evidence, asked);
+  const toggle = (family: string) => {
     const next = new Set(hidden);
     if (!next.delete(family)) {
       next.add(family);
@@ -64,7 +61,7 @@ export function Evidence({ view }: Props): JSX.Element {
           <EvidenceFile
             key={file.path}
             file={file}
-            longest={longest}
+            longest={evidence.longest}
             hidden={hidden}
           />
         ))}
@@ -75,7 +72,7 @@ export function Evidence({ view }: Props): JSX.Element {
           className="jp-Loom-link"
           onClick={() => setWhole(true)}
         >
-          {trans.__('Show %1 more', count(matching - FIRST))}
+          {trans.__('Show %1 more', matching - FIRST)}
         </button>
       )}
       {whole && more && (
@@ -84,26 +81,28 @@ export function Evidence({ view }: Props): JSX.Element {
           className="jp-Loom-link"
           onClick={() => void more()}
         >
-          {trans.__('Show more (%1 left)', count(matching - files.length))}
+          {trans.__('Show more (%1 left)', matching - files.length)}
         </button>
       )}
       {files.length === 0 && (
-        <p className="jp-Loom-empty">{trans.__('No file fits the filter.')}</p>
+        <p className="jp-Loom-empty">
+          {trans.__('No file matches the filter.')}
+        </p>
       )}
-      <WhyNot run={view.run} files={view.files} />
+      <WhyNot run={run} files={evidence.files} />
       <div
         className="jp-Loom-legend"
         role="group"
         aria-label={trans.__('Rules')}
       >
-        {used.map(family => (
+        {families.map(family => (
           <button
             key={family}
             type="button"
             aria-pressed={!hidden.has(family)}
             onClick={() => toggle(family)}
           >
-            <i className={`jp-Loom-swatch jp-Loom-f-${family}`} />
+            <i className={`jp-Loom-swatch loom-f-${family}`} />
             {family}
           </button>
         ))}

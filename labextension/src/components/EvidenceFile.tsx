@@ -1,34 +1,25 @@
 import { type JSX, useState } from 'react';
 
-import type { EvidenceRow } from '../events';
+import type { EvidenceFile as File, Row as Seen } from '../document';
 import { useHost } from '../host';
-import type { LedgerFile } from '../view/evidence';
-import {
-  type Family,
-  familyOf,
-  firstLine,
-  place,
-  shares,
-  why
-} from '../view/families';
-import { points } from '../view/figures';
-import { line, path as shownPath } from '../view/plain';
+import { shownRows } from '../ledger';
 
 const ROWS_SHOWN = 12;
 
 interface Props {
-  file: LedgerFile;
+  file: File;
   longest: number;
-  hidden: ReadonlySet<Family>;
+  hidden: ReadonlySet<string>;
 }
 
 /** One file of the ledger: its bar, which opens to its rows. */
 export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
   const { trans, open } = useHost();
   const [shown, setShown] = useState(false);
-  const rows = file.rows.filter(row => !hidden.has(familyOf(row)));
-  const weaker = Math.max(0, rows.length - ROWS_SHOWN) + (file.more ?? 0);
-  const path = shownPath(file.path);
+  const rows = shownRows(file, hidden);
+  const weaker = Math.max(0, rows.length - ROWS_SHOWN) + file.more;
+  const { name } = file;
+  const scale = longest > 0 ? (100 * file.score) / longest : 0;
   return (
     <li className="jp-Loom-file">
       <div className="jp-Loom-fileHead">
@@ -36,38 +27,38 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
           type="button"
           className="jp-Loom-unfold"
           aria-expanded={shown}
-          aria-label={trans.__('Evidence of %1', path)}
+          aria-label={trans.__('Evidence of %1', name)}
           onClick={() => setShown(!shown)}
         >
           {file.rank}
         </button>
         {file.path.startsWith('<') ? (
-          <span className="jp-Loom-path">{path}</span>
+          <span className="jp-Loom-path">{name}</span>
         ) : (
           <button
             type="button"
             className="jp-Loom-path"
-            title={path}
-            onClick={() => open(file.path, firstLine(file))}
+            title={name}
+            onClick={() => open(file.path, file.line)}
           >
-            <bdi>{path}</bdi>
+            <bdi>{name}</bdi>
           </button>
         )}
-        <span className="jp-Loom-score">{file.score.toFixed(1)}</span>
+        <span className="jp-Loom-score">{file.points}</span>
       </div>
       <div className="jp-Loom-bar" aria-hidden="true">
-        {shares(file, longest)
+        {file.bar
           .filter(share => !hidden.has(share.family))
           .map(share => (
             <span
               key={share.family}
-              className={`jp-Loom-f-${share.family}`}
-              style={{ width: `${share.width * 100}%` }}
-              title={`${share.family} ${points(share.points)}`}
+              className={`loom-f-${share.family}`}
+              style={{ width: `${share.part * scale}%` }}
+              title={`${share.family} ${share.points}`}
             />
           ))}
       </div>
-      {!shown && <div className="jp-Loom-why">{line(why(file), 200)}</div>}
+      {!shown && <div className="jp-Loom-why">{file.why}</div>}
       {shown && (
         <ul className="jp-Loom-rows">
           {rows.slice(0, ROWS_SHOWN).map((row, number) => (
@@ -84,27 +75,23 @@ export function EvidenceFile({ file, longest, hidden }: Props): JSX.Element {
   );
 }
 
-function Row({ row }: { row: EvidenceRow }): JSX.Element {
+function Row({ row }: { row: Seen }): JSX.Element {
   const { open } = useHost();
-  const said = line(place(row), 200);
   return (
     <li>
-      <i
-        className={`jp-Loom-swatch jp-Loom-f-${familyOf(row)}`}
-        aria-hidden="true"
-      />
-      <span className="jp-Loom-rule">{line(row.rule, 60)}</span>
-      <span className="jp-Loom-points">{points(row.points)}</span>
+      <i className={`jp-Loom-swatch loom-f-${row.family}`} aria-hidden="true" />
+      <span className="jp-Loom-rule">{row.rule}</span>
+      <span className="jp-Loom-points">{row.points}</span>
       {row.line ? (
         <button
           type="button"
           className="jp-Loom-path"
           onClick={() => open(row.path, row.line)}
         >
-          {said}
+          {row.text}
         </button>
       ) : (
-        <span className="jp-Loom-dim">{said}</span>
+        <span className="jp-Loom-dim">{row.text}</span>
       )}
     </li>
   );

@@ -7,99 +7,90 @@ import {
 } from '@jupyterlab/ui-components';
 import type { JSX } from 'react';
 
+import { choice } from '../choice';
 import { useHost } from '../host';
-import { choice } from '../view/choice';
-import { line } from '../view/plain';
-import { status } from '../view/status';
-import type { Words } from '../view/words';
-import { atWork } from '../view/view';
-import { useHeldFocus, useNow } from './hooks';
-
-function acceptLabel(whole: boolean, fits: boolean, trans: Words): string {
-  if (fits) {
-    return trans.__('Accept merged');
-  }
-  return whole ? trans.__('Accept') : trans.__('Accept chosen');
-}
+import { say, sayAll } from '../messages';
+import { useHeldFocus } from './hooks';
 
 /** Where the shown run stands, and what can be asked of it: always in sight. */
 export function Footer(): JSX.Element {
   const { trans, model, accept, undo } = useHost();
-  const { view, summary, asking, left } = model;
-  const fits = view.mergeable;
-  const busy = atWork(view.state);
-  const now = useNow(busy && summary?.alive !== false);
-  const where = status(view, now, trans);
+  const { document, asking, left } = model;
   const row = useHeldFocus();
-  const files = view.proposal?.files ?? [];
-  const chosen = choice(files, left);
+  const fraction = document?.bar.fraction ?? null;
+  const chosen = choice(model.changes, left);
+  const [stop, take, reject, restore] = [
+    model.offer('stop'),
+    model.offer('accept'),
+    model.offer('reject'),
+    model.offer('undo')
+  ];
   return (
     <footer className="jp-Loom-foot">
       {model.refusal && (
         <p className="jp-Loom-error" role="alert">
-          {line(model.refusal.split('\n')[0] ?? '')}
+          {model.refusal.split('\n')[0]}
         </p>
       )}
       <div className="jp-Loom-where" role="status" aria-live="polite">
-        {where.text}
+        {document && sayAll(document.bar.text, trans)}
       </div>
       <div
         className="jp-Loom-meter"
         aria-hidden="true"
-        style={{ visibility: where.fraction === null ? 'hidden' : 'visible' }}
+        style={{ visibility: fraction === null ? 'hidden' : 'visible' }}
       >
-        <i style={{ width: `${(where.fraction ?? 0) * 100}%` }} />
+        <i style={{ width: `${(fraction ?? 0) * 100}%` }} />
       </div>
       <div className="jp-Loom-buttons" {...row}>
-        {busy && (
+        {stop && (
           <Button
             className="jp-mod-styled jp-mod-warn"
             disabled={asking !== null}
+            title={say(stop.why, trans)}
             onClick={() => void model.ask('stop')}
           >
             <stopIcon.react tag="span" className="jp-Loom-icon" />
-            {asking === 'stop' ? trans.__('Stopping …') : trans.__('Stop')}
+            {asking === 'stop'
+              ? trans.__('Stopping …')
+              : say(stop.label, trans)}
           </Button>
         )}
-        {view.state === 'review' && (
-          <>
-            <Button
-              className="jp-mod-styled jp-mod-accept"
-              disabled={asking !== null || chosen.paths.length === 0}
-              title={
-                fits
-                  ? trans.__(
-                      'Write it on top of your own edits, which do not touch it'
-                    )
-                  : undefined
-              }
-              onClick={() => void accept(chosen, fits)}
-            >
-              <checkIcon.react tag="span" className="jp-Loom-icon" />
-              {acceptLabel(chosen.whole, fits, trans)}
-            </Button>
-            <Button
-              className="jp-mod-styled"
-              disabled={asking !== null}
-              onClick={() => void model.ask('reject')}
-            >
-              <closeIcon.react tag="span" className="jp-Loom-icon" />
-              {trans.__('Reject')}
-            </Button>
-          </>
+        {take && (
+          <Button
+            className="jp-mod-styled jp-mod-accept"
+            disabled={asking !== null || chosen.paths.length === 0}
+            title={say(take.why, trans)}
+            onClick={() => void accept(chosen, take.merged)}
+          >
+            <checkIcon.react tag="span" className="jp-Loom-icon" />
+            {chosen.whole || take.merged
+              ? say(take.label, trans)
+              : trans.__('Accept chosen')}
+          </Button>
         )}
-        {view.state === 'accepted' &&
-          files.length > 0 &&
-          !view.proposal?.cell && (
-            <Button
-              className="jp-mod-styled"
-              disabled={asking !== null}
-              onClick={() => void undo()}
-            >
-              <undoIcon.react tag="span" className="jp-Loom-icon" />
-              {trans.__('Undo')}
-            </Button>
-          )}
+        {reject && (
+          <Button
+            className="jp-mod-styled"
+            disabled={asking !== null}
+            title={say(reject.why, trans)}
+            onClick={() => void model.ask('reject')}
+          >
+            <closeIcon.react tag="span" className="jp-Loom-icon" />
+            {say(reject.label, trans)}
+          </Button>
+        )}
+        {restore && (
+          <Button
+            className="jp-mod-styled"
+            disabled={asking !== null}
+            title={say(restore.why, trans)}
+            onClick={() => void undo()}
+          >
+            <undoIcon.react tag="span" className="jp-Loom-icon" />
+            {say(restore.label, trans)}
+          </Button>
+        )}
       </div>
     </footer>
   );

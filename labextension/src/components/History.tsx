@@ -3,9 +3,7 @@ import { type JSX, useEffect, useRef, useState } from 'react';
 
 import type { RunSummary } from '../api';
 import { useHost } from '../host';
-import { moment } from '../view/figures';
-import { line } from '../view/plain';
-import { stateWord } from '../view/status';
+import { say } from '../messages';
 import { focus } from './focus';
 import { useSignal } from './hooks';
 
@@ -76,12 +74,12 @@ export function History(): JSX.Element {
               className="jp-Loom-past"
               onClick={() => model.choose(run.id === newest ? null : run)}
             >
-              <span className="jp-Loom-pastTask">{line(run.task, 200)}</span>
+              <span className="jp-Loom-pastTask">{run.title}</span>
               <span className="jp-Loom-dim">
                 {[
                   moment(run.created, Date.now() / 1000),
-                  stateWord(run.state, trans),
-                  run.files.map(path => line(path, 60)).join(', ')
+                  say(run.word, trans),
+                  run.names.join(', ')
                 ]
                   .filter(Boolean)
                   .join(' · ')}
@@ -93,7 +91,7 @@ export function History(): JSX.Element {
               title={trans.__(
                 'Replay it from its recording, without the model'
               )}
-              aria-label={trans.__('Replay the run: %1', line(run.task, 60))}
+              aria-label={trans.__('Replay the run: %1', run.title)}
               onClick={() => void again(run.id)}
             >
               <refreshIcon.react tag="span" className="jp-Loom-icon" />
@@ -102,7 +100,7 @@ export function History(): JSX.Element {
               type="button"
               className="jp-Loom-tool"
               title={trans.__('Delete')}
-              aria-label={trans.__('Delete the run: %1', line(run.task, 60))}
+              aria-label={trans.__('Delete the run: %1', run.title)}
               onClick={() => void drop(run.id)}
             >
               <deleteIcon.react tag="span" className="jp-Loom-icon" />
@@ -111,7 +109,7 @@ export function History(): JSX.Element {
         ))}
       </ul>
       {runs.length === 0 && (
-        <p className="jp-Loom-empty">{trans.__('No run holds these words.')}</p>
+        <p className="jp-Loom-empty">{trans.__('No matching runs')}</p>
       )}
       {found && found.length > 0 && found.length % PAGE === 0 && (
         <button
@@ -124,4 +122,13 @@ export function History(): JSX.Element {
       )}
     </div>
   );
+}
+
+/** Write when something happened: the time today, else the day. */
+function moment(ts: number, now: number): string {
+  const then = new Date(ts * 1000);
+  const today = new Date(now * 1000).toDateString() === then.toDateString();
+  return today
+    ? then.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+    : then.toLocaleDateString([], { month: 'short', day: 'numeric' });
 }

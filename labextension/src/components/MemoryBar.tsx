@@ -1,28 +1,23 @@
 import type { JSX } from 'react';
+
+import type { Meter } from '../document';
 import { useHost } from '../host';
-import { gigabytes } from '../view/figures';
-import type { ModelLine } from '../view/view';
+import { say } from '../messages';
 
 interface Props {
-  model: ModelLine;
+  memory: Meter | null;
 }
 
 /** What the model takes of its device's memory. */
-export function MemoryBar({ model }: Props): JSX.Element | null {
+export function MemoryBar({ memory }: Props): JSX.Element | null {
   const { trans } = useHost();
-  if (!model.memory || !model.available) {
+  if (!memory) {
     return null;
   }
-  const share = Math.min(1, model.memory / model.available);
-  const said = trans.__(
-    '%1 of %2 GB of %3',
-    gigabytes(model.memory),
-    gigabytes(model.available),
-    model.device
-  );
+  const text = say(memory.text, trans);
   return (
-    <span className="jp-Loom-memory" role="img" aria-label={said} title={said}>
-      <i style={{ width: `${share * 100}%` }} />
+    <span className="jp-Loom-memory" role="img" aria-label={text} title={text}>
+      <i style={{ width: `${memory.fraction * 100}%` }} />
     </span>
   );
 }

@@ -1,19 +1,20 @@
 import type { JSX } from 'react';
 
-import { block, line } from '../view/plain';
+import type { Notice as Told } from '../document';
+import { useHost } from '../host';
+import { say } from '../messages';
 
 interface Props {
-  text: string;
+  notice: Told;
 }
 
 /** A sentence, and what it shows below, such as the three versions of a file. */
-export function Notice({ text }: Props): JSX.Element {
-  const end = text.indexOf('\n');
-  const below = end < 0 ? '' : text.slice(end).trim();
+export function Notice({ notice }: Props): JSX.Element {
+  const { trans } = useHost();
   return (
     <div className="jp-Loom-notice">
-      <p>{line(end < 0 ? text : text.slice(0, end))}</p>
-      {below && <pre tabIndex={0}>{block(below)}</pre>}
+      <p>{say(notice.text, trans)}</p>
+      {notice.below && <pre tabIndex={0}>{notice.below}</pre>}
     </div>
   );
 }

@@ -1,72 +1,71 @@
 import type { JSX } from 'react';
 
+import type { RunDocument } from '../document';
 import { useHost } from '../host';
-import { outcome } from '../view/outcome';
-import { block, line } from '../view/plain';
-import { modelLine } from '../view/status';
-import { atWork } from '../view/view';
+import { say, sayAll } from '../messages';
 import { Asking } from './Asking';
 import { MemoryBar } from './MemoryBar';
 import { Notice } from './Notice';
-import { Rail } from './Rail';
+import { Steps } from './Steps';
 import { Streams } from './Streams';
-import { useNow } from './hooks';
 
-/** The run that is shown: its task, its rail, and what there is to say of it. */
+/** The run that is shown: its task, its steps, and what there is to say of it. */
 export function RunSection(): JSX.Element {
   const { trans, model } = useHost();
-  const { view, summary } = model;
-  const busy = atWork(view.state);
-  const orphan = summary?.alive === false && busy;
-  const now = useNow(busy && !orphan);
-  const told = outcome(view, trans);
+  const { document, summary } = model;
+  const task = document ? say(document.title, trans) : summary?.title;
   return (
     <div className="jp-Loom-current">
-      <p className="jp-Loom-asked" title={line(view.task)}>
-        {line(view.task || summary?.task || '', 300)}
+      <p className="jp-Loom-asked" title={task}>
+        {task}
       </p>
-      {view.chips.length > 0 && (
-        <ul className="jp-Loom-tags" aria-label={trans.__('Of this run')}>
-          {view.chips.map(chip => (
-            <li key={chip.text + chip.command} className="jp-Loom-chip">
-              {line(chip.text, 40)}
-              {chip.command && <code>{line(chip.command, 60)}</code>}
+      {document ? (
+        <Told document={document} alive={summary?.alive !== false} />
+      ) : (
+        <ol className="jp-Loom-steps jp-mod-awaited" />
+      )}
+    </div>
+  );
+}
+
+interface Props {
+  document: RunDocument;
+  alive: boolean;
+}
+
+function Told({ document, alive }: Props): JSX.Element {
+  const { trans } = useHost();
+  const { head, outcome } = document;
+  const ending = outcome ? [outcome.tried, outcome.best, outcome.next] : [];
+  return (
+    <>
+      {head.chips.length > 0 && (
+        <ul className="jp-Loom-tags" aria-label={trans.__('Notes on this run')}>
+          {head.chips.map(({ text, command }) => (
+            <li key={say(text, trans) + command} className="jp-Loom-chip">
+              {say(text, trans)}
+              {command && <code>{command}</code>}
             </li>
           ))}
         </ul>
       )}
-      <Rail view={view} now={now} />
-      {!orphan && <Asking view={view} />}
-      {orphan && (
-        <p className="jp-Loom-notice">
-          {trans.__(
-            'The kernel that worked on this run has ended: Stop closes it, then run the task again.'
-          )}
-        </p>
-      )}
-      {told.failed && (
+      <Steps steps={document.steps} />
+      {alive && <Asking document={document} />}
+      {outcome && (
         <div className="jp-Loom-error">
-          {[told.tried, told.best, told.remedy].filter(Boolean).map(said => (
-            <p key={said}>{line(said)}</p>
-          ))}
+          {ending.map(said => said && <p key={said.id}>{say(said, trans)}</p>)}
         </div>
       )}
-      {told.notices.map((said, number) => (
-        <Notice key={number} text={said} />
+      {document.notices.map((notice, number) => (
+        <Notice key={number} notice={notice} />
       ))}
-      {view.model.name && (
+      {head.model.length > 0 && (
         <div className="jp-Loom-model">
-          {line(modelLine(view.model, trans))}
-          <MemoryBar model={view.model} />
+          {sayAll(head.model, trans)}
+          <MemoryBar memory={head.memory} />
         </div>
       )}
-      <Streams view={view} />
-      {view.after?.output && (
-        <details className="jp-Loom-more">
-          <summary>{trans.__('Check output')}</summary>
-          <pre tabIndex={0}>{block(view.after.output)}</pre>
-        </details>
-      )}
-    </div>
+      <Streams document={document} />
+    </>
   );
 }

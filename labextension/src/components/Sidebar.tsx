@@ -2,7 +2,7 @@ import { historyIcon } from '@jupyterlab/ui-components';
 import type { JSX } from 'react';
 
 import { useHost } from '../host';
-import { count } from '../view/figures';
+import { say } from '../messages';
 import { Changes } from './Changes';
 import { Evidence } from './Evidence';
 import { Footer } from './Footer';
@@ -18,8 +18,9 @@ import { useSignal } from './hooks';
 export function Sidebar(): JSX.Element {
   const { trans, model } = useHost();
   useSignal(model.changed);
-  const { view, browsing } = model;
-  const proposal = view.proposal;
+  const { document, browsing } = model;
+  const evidence = document?.evidence;
+  const proposed = document && (document.changes.length > 0 || document.answer);
   return (
     <>
       <header className="jp-Loom-head">
@@ -71,17 +72,14 @@ export function Sidebar(): JSX.Element {
             </Section>
             <Section
               title={trans.__('Evidence')}
-              aside={
-                view.files.length > 0 &&
-                trans._n(
-                  '%1 file',
-                  '%1 files',
-                  Math.max(view.total, view.files.length)
-                )
-              }
+              aside={evidence && say(evidence.title, trans)}
             >
-              {view.files.length > 0 ? (
-                <Evidence key={model.shown} view={view} />
+              {document && evidence ? (
+                <Evidence
+                  key={model.shown}
+                  run={document.run}
+                  evidence={evidence}
+                />
               ) : (
                 <p className="jp-Loom-empty">
                   {trans.__(
@@ -92,14 +90,10 @@ export function Sidebar(): JSX.Element {
             </Section>
             <Section
               title={trans.__('Changes')}
-              aside={
-                proposal !== null &&
-                proposal.files.length > 0 &&
-                count(proposal.files.length)
-              }
+              aside={model.changes.length || undefined}
             >
-              {proposal ? (
-                <Changes key={model.shown} view={view} />
+              {proposed ? (
+                <Changes key={model.shown} document={document} />
               ) : (
                 <p className="jp-Loom-empty">
                   {trans.__(

@@ -1,51 +1,59 @@
 import type { JSX } from 'react';
+
+import type { RunDocument } from '../document';
 import { useHost } from '../host';
-import { block, line } from '../view/plain';
-import type { RunView } from '../view/view';
-import { rail } from '../view/rail';
+import { say } from '../messages';
 
 interface Props {
-  view: RunView;
+  document: RunDocument;
 }
 
-/** What the nodes wrote, and the candidates that were tried: on demand. */
-export function Streams({ view }: Props): JSX.Element {
+/** What the nodes and the check wrote, and the candidates that were tried: on demand. */
+export function Streams({ document }: Props): JSX.Element {
   const { trans } = useHost();
-  const names = new Map(
-    rail(view, 0, trans).map(({ node, name }) => [node, name])
-  );
+  const { texts, candidates, output } = document;
   return (
     <>
-      {view.steps
-        .filter(step => step.text)
-        .map(step => (
-          <details key={step.node} className="jp-Loom-more">
-            <summary>
-              {trans.__('Text of the %1', names.get(step.node))}
-            </summary>
-            <pre tabIndex={0}>{block(step.text)}</pre>
-          </details>
-        ))}
-      {view.candidates.length > 0 && (
+      {texts.map(({ node, title, text }) => (
+        <details key={node} className="jp-Loom-more">
+          <summary>{say(title, trans)}</summary>
+          <pre tabIndex={0}>{text}</pre>
+        </details>
+      ))}
+      {candidates.length > 0 && (
         <details className="jp-Loom-more">
           <summary>
             {trans._n(
               '%1 candidate',
               '%1 candidates',
-              view.candidates.at(-1)?.number ?? 0
+              candidates.at(-1)?.number ?? 0
             )}
           </summary>
           <ol className="jp-Loom-candidates">
-            {view.candidates.map(tried => (
-              <li key={tried.number} className={`jp-mod-${tried.verdict}`}>
-                <span className="jp-Loom-number">{tried.number}</span>
-                <span className="jp-Loom-verdict">{tried.verdict}</span>
-                <span className="jp-Loom-text" title={line(tried.reason)}>
-                  {line(`${tried.kind}: ${tried.reason}`, 160)}
-                </span>
-              </li>
-            ))}
+            {candidates.map(tried => {
+              const text = say(tried.text, trans);
+              return (
+                <li key={tried.number} className={`jp-mod-${tried.verdict}`}>
+                  <span className="jp-Loom-number">{tried.number}</span>
+                  <span className="jp-Loom-verdict">
+                    {say(tried.word, trans)}
+                  </span>
+                  <span className="jp-Loom-text" title={text}>
+                    {text}
+                  </span>
+                </li>
+              );
+            })}
           </ol>
+        </details>
+      )}
+      {output && (
+        <details className="jp-Loom-more">
+          <summary>{say(output.title, trans)}</summary>
+          <pre tabIndex={0}>
+            {output.earlier && `${say(output.earlier, trans)}\n`}
+            {output.text}
+          </pre>
         </details>
       )}
     </>

@@ -2,7 +2,7 @@ import type { JSX } from 'react';
 import { closeIcon } from '@jupyterlab/ui-components';
 
 import { useHost } from '../host';
-import { path as shownPath } from '../view/plain';
+import { readable } from '../messages';
 
 interface Props {
   path: string;
@@ -12,7 +12,7 @@ interface Props {
 /** A tagged file. */
 export function TagChip({ path, onRemove }: Props): JSX.Element {
   const { trans } = useHost();
-  const said = shownPath(path);
+  const said = readable(path);
   return (
     <span className="jp-Loom-chip" title={said}>
       <bdi className="jp-Loom-chipName">{said.split('/').at(-1)}</bdi>

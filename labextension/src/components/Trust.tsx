@@ -2,7 +2,6 @@ import { Button } from '@jupyterlab/ui-components';
 import { type JSX, useState } from 'react';
 
 import { useHost } from '../host';
-import { line } from '../view/plain';
 
 /** Asks once whether the settings of the workspace may run and send what they name; only what is shown is trusted. */
 export function Trust(): JSX.Element | null {
@@ -12,7 +11,7 @@ export function Trust(): JSX.Element | null {
   if (!trust || trust.granted || !trust.needed.length) {
     return null;
   }
-  const keys = trust.needed.map(({ key }) => line(key, 80)).join(', ');
+  const keys = trust.needed.map(({ key }) => key).join(', ');
   return (
     <section
       className="jp-Loom-notice"
@@ -57,7 +56,7 @@ export function Trust(): JSX.Element | null {
       </details>
       {problem && (
         <p className="jp-Loom-error" role="alert">
-          {line(problem)}
+          {problem}
         </p>
       )}
     </section>

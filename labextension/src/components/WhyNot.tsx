@@ -1,8 +1,7 @@
 import { type JSX, useEffect, useId, useState } from 'react';
 
-import type { RankedFile } from '../events';
+import type { EvidenceFile } from '../document';
 import { useHost } from '../host';
-import { named, whyNot } from '../view/whynot';
 
 /** Milliseconds in which more may be typed before the server is asked. */
 const PAUSE = 200;
@@ -10,24 +9,23 @@ const PAUSE = 200;
 interface Props {
   run: string;
   /** The ledger's first files. */
-  files: readonly RankedFile[];
+  files: readonly EvidenceFile[];
 }
 
-/** Says why a file that one expected does not stand higher. */
+/** Says what keeps a file that one expected from ranking higher. */
 export function WhyNot({ run, files }: Props): JSX.Element {
   const { trans, model } = useHost();
   const [words, setWords] = useState('');
-  const [far, setFar] = useState<RankedFile | null>(null);
+  const [lines, setLines] = useState<readonly string[]>([]);
   const list = useId();
   const asked = words.trim();
-  const near = named(files, asked);
   useEffect(() => {
     let over = false;
     const timer = setTimeout(() => {
-      if (asked && !near) {
-        model.ledgerFile(run, asked).then(
-          found => over || setFar(found),
-          () => over || setFar(null) // the first files are known all the same
+      if (asked) {
+        model.whyNot(run, asked).then(
+          found => over || setLines(found),
+          (error: unknown) => over || setLines([String(error)])
         );
       }
     }, PAUSE);
@@ -35,8 +33,7 @@ export function WhyNot({ run, files }: Props): JSX.Element {
       over = true;
       clearTimeout(timer);
     };
-  }, [model, run, asked, near]);
-  const file = near ?? (far && named([far], asked));
+  }, [model, run, asked]);
   return (
     <div className="jp-Loom-whyNot">
       <input
@@ -54,10 +51,7 @@ export function WhyNot({ run, files }: Props): JSX.Element {
         ))}
       </datalist>
       <div role="status">
-        {asked &&
-          whyNot(files[0] ?? null, file, trans).map((said, number) => (
-            <p key={number}>{said}</p>
-          ))}
+        {asked && lines.map((line, number) => <p key={number}>{line}</p>)}
       </div>
     </div>
   );

@@ -5,8 +5,7 @@ import {
   useEffect,
   useLayoutEffect,
   useReducer,
-  useRef,
-  useState
+  useRef
 } from 'react';
 
 /** Render again whenever a signal says so. */
@@ -45,17 +44,4 @@ export function useHeldFocus(): {
       held.current = event.relatedTarget === null;
     }
   };
-}
-
-/** Return the time in seconds; it goes on only while something is `active`. */
-export function useNow(active: boolean): number {
-  const [now, setNow] = useState(() => Date.now() / 1000);
-  useEffect(() => {
-    if (!active) {
-      return undefined;
-    }
-    const timer = setInterval(() => setNow(Date.now() / 1000), 500);
-    return () => clearInterval(timer);
-  }, [active]);
-  return active ? Math.max(now, Date.now() / 1000) : now;
 }
