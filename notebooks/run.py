@@ -21,8 +21,8 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from loom_jupyter.events import CandidateTried, CheckFinished, Event, NodeFinished
+from loom_jupyter.runs.compose import document_of
 from loom_jupyter.runs.log import PROGRESS, LogReader
-from loom_jupyter.runs.view import view_of
 from loom_jupyter.settings import data_dir
 from loom_jupyter.ui.terminal import progress
 
@@ -76,7 +76,7 @@ def _watch(console: Console, done: threading.Event, since: float) -> None:
             fresh = reader.read()
             events += fresh
             if console.is_terminal:
-                live.update(progress(view_of(events), time.time()), refresh=True)
+                live.update(progress(document_of(events)), refresh=True)
             else:
                 for event in fresh:
                     _tell(console, event)

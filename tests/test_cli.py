@@ -116,7 +116,7 @@ def test_other_verbs_print_tables_and_sentences(here: Path, capsys: pytest.Captu
         "ledger": "term in symbol",
         "ledger tariff weight": "tariff.py",
         "runs": "review",
-        "status": "Waits for your review",
+        "status": "Waiting for your review",
         "sql select path from files order by path": "tariff.py",
         "sql --tables": "first line there",
         "model": "qwen2.5-coder-1.5b",

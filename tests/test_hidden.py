@@ -13,9 +13,10 @@ from rich.console import Console
 
 from loom_jupyter.events import ProposedFile
 from loom_jupyter.invisible import exact, name, visible
-from loom_jupyter.ui import html, shown, terminal, text
+from loom_jupyter.runs.compose import change
+from loom_jupyter.ui import html, status, terminal, text
 
-# Shared with the sidebar's tests: text, and how it is shown.
+# Text, and how it is shown.
 SAMPLES = json.loads(Path(__file__).with_name("fixtures").joinpath("hidden.json").read_text("utf-8"))
 HIDDEN = {
     "tag": "\U000e0041",
@@ -64,10 +65,10 @@ HIDDEN = {
 def test_every_view_of_a_diff_shows_it(kind: str) -> None:
     sign = HIDDEN[kind]
     unified = f"--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x = 1\n+x{sign}y = 1\n"
-    file = ProposedFile(path="a.py", added=1, removed=1, diff=unified)
+    file = change(ProposedFile(path="a.py", added=1, removed=1, diff=unified))
     console = Console(width=200, force_terminal=False, record=True)
-    console.print(terminal.diff("a.py", 1, 1, unified))
-    whole = shown.diff({"a.py": unified})
+    console.print(terminal.diff(file))
+    whole = status.diff({"a.py": unified})
     for view in (text.diff(file), html.diff(file), console.export_text(), str(whole), whole._repr_html_()):
         assert f"x⟨U+{ord(sign[0]):04X}⟩" in view
         assert f"x{sign}" not in view
@@ -76,16 +77,16 @@ def test_every_view_of_a_diff_shows_it(kind: str) -> None:
 @pytest.mark.parametrize("kind", HIDDEN)
 def test_every_view_of_a_path_shows_it(kind: str) -> None:
     path = f"a{HIDDEN[kind]}b.py"
-    file = ProposedFile(path=path, added=1, removed=0, diff="")
+    file = change(ProposedFile(path=path, added=1, removed=0, diff=""))
     console = Console(width=200, force_terminal=False, record=True)
-    console.print(terminal.diff(path, 1, 0, ""))
+    console.print(terminal.diff(file))
     for view in (text.diff(file), html.diff(file), console.export_text()):
         assert f"a⟨U+{ord(path[1]):04X}⟩" in view
         assert path not in view
 
 
 @pytest.mark.parametrize("given", SAMPLES)
-def test_samples_are_shown_as_the_sidebar_shows_them(given: str) -> None:
+def test_samples_are_shown_in_this_way(given: str) -> None:
     assert exact(given) == SAMPLES[given]
 
 
@@ -118,7 +119,7 @@ def test_a_megabyte_of_hidden_characters_is_shown_in_time() -> None:
 
 @pytest.mark.parametrize("given", ["costs $5 and $6", r"\(x\) and \[y\]", r"\begin{x}y\end{x}", "$$z$$"])
 def test_no_text_of_a_run_is_set_as_mathematics(given: str) -> None:
-    made = shown.Shown(given)._repr_html_()
+    made = status.Shown(given)._repr_html_()
     pieces = [piece.partition(">")[2] for piece in made.partition("</style>")[2].split("<")]
     for piece in pieces:
         assert piece.count("$") < 2

@@ -164,9 +164,9 @@ FUNCTIONS = {
     "request": "(lambda r: (r.asked, r.mentions, r.folders, r.code, r.pairs, r.plain, r.about('test')))(request.read(t))",
     "secrets": "(secrets.masked(t), secrets.private_key_file(t))",
     "hidden": "(hidden.exact(t), hidden.visible(t), hidden.name(t))",
-    "plain": "(plain.line(t), plain.lines(t), plain.path(t), plain.markup(t), plain.text_markup(t))",
-    "diffs": "diffs.rows('@@ -1 +1 @@\\n-' + t + '\\n+' + t)",
-    "shown.diff": "shown.diff({'a.py': '@@ -1 +1 @@\\n+' + t})",
+    "format": "(format.line(t), format.lines(t), format.path(t), tags.markup(t), tags.join([t]))",
+    "diffs": "diffs.parts('@@ -1 +1 @@\\n-' + t + '\\n+' + t)",
+    "status.diff": "status.diff({'a.py': '@@ -1 +1 @@\\n+' + t})",
     "magics": "magics.plain(t[:100_000])",
     "fence": "(fence.fence_around('a.md', t), fence.fenced_code(t), fence.fenced_code(t, opened='```'))",
     "patch": "refused(patch.patched, 'a\\nb\\n' + t, '<<<<<<< SEARCH\\na\\nb\\n=======\\n' + t + '\\n>>>>>>> REPLACE\\n')",
@@ -207,7 +207,8 @@ from loom_jupyter.pipeline import fence, patch
 from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.pipeline.reply import reading
 from loom_jupyter.runs import operations
-from loom_jupyter.ui import diffs, plain, shown
+from loom_jupyter.runs import diffs, format
+from loom_jupyter.ui import status, tags
 
 def refused(act, *given):
     try:

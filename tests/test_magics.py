@@ -135,7 +135,7 @@ def test_status_runs_index_sql_model_and_doctor(shell: InteractiveShell, here: P
     run = start(shell)
     run.wait(10)
     assert run.id in str(ask(shell, ""))
-    assert "Waits for your review" in ask(shell, "status")._repr_html_()
+    assert "Waiting for your review" in ask(shell, "status")._repr_html_()
     assert list(ask(shell, "runs 5")["id"]) == [run.id]
     assert "files indexed" in str(ask(shell, "index"))
     assert list(ask(shell, "sql select path from files order by path")["path"])[-1] == "tariff.py"

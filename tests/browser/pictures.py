@@ -46,7 +46,7 @@ def take(page: Any, base: Path, theme: str) -> None:
         notebook.do("widget.content.activeCellIndex = 1;")
         sidebar = Sidebar(notebook)
         sidebar.ask(TASK, "python -m pytest -q")
-        sidebar.says_within("Waits for your review", 300)
+        sidebar.says_within("Waiting for your review", 300)
         sidebar.place.get_by_role("button", name="Task", exact=True).click()
         page.wait_for_timeout(2_000)
         page.screenshot(path=ROOT / "docs" / f"sidebar-{theme.lower()}.png")

@@ -57,7 +57,7 @@ def saved(notebook: Notebook, number: int) -> str:
 
 def propose(sidebar: Sidebar) -> None:
     sidebar.ask(f"rewrite c{CHANGED} in {sidebar.notebook.file.name}", "")
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
 
 
 def test_cells_are_changed_where_they_stand_and_unsaved_edits_stay(sidebar: Sidebar) -> None:
@@ -178,7 +178,7 @@ def offer(sidebar: Sidebar, cell: ev.ProposedCell, diff: str) -> None:
     folder = sidebar.store([*whole()[:-2], made, whole()[-1]], "2 kg", cell=True, session=session)
     rewrite = Rewrite(target=target, text=cell.source + "\n")
     files.store(folder / PROPOSAL, Proposal(rewrites=(rewrite,), summary="", passed=None))
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
 
 
 def test_a_rewritten_cell_goes_where_it_stands_unless_it_was_edited(sidebar: Sidebar) -> None:

@@ -33,7 +33,7 @@ def sidebar(page: Any, tmp_path: Path) -> Iterator[Sidebar]:
 
 def test_a_run_is_shown_and_accepted(sidebar: Sidebar) -> None:
     sidebar.ask()
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     sidebar.place.locator(".cm-deletedChunk", has_text="if weight < 2:").wait_for()
     sidebar.button("Accept").click()
     sidebar.says("Accepted")

@@ -26,10 +26,10 @@ def test_from_the_first_line_to_accept_undo_and_a_notebook_opened_again(notebook
     page = notebook.page
     notebook.run(0)
     notebook.run(1)
-    page.locator(".loom-rail li", has_text="Architect").first.wait_for()
+    page.locator(".loom-steps li", has_text="Architect").first.wait_for()
     notebook.button("Accept").wait_for()
     page.locator(".loom-diff .loom-added", has_text="if weight <= 2:").wait_for()
-    assert page.locator(".loom-rail li").count() == 5
+    assert page.locator(".loom-steps li").count() == 5
     notebook.button("Accept").click()
     page.locator(".loom-status", has_text="Accepted").wait_for()
     assert (notebook.lab.work / "tariff.py").read_text() == AFTER

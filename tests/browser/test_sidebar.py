@@ -26,7 +26,7 @@ AXE = Path(loom_jupyter.__file__).parents[1] / "labextension/node_modules/axe-co
 
 def test_a_task_from_the_first_word_to_accept_and_undo(sidebar: Sidebar) -> None:
     sidebar.ask()
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     cells = sidebar.notebook.save()["cells"]
     assert any("".join(c["source"]) == f'%%loom --check "pytest -q"\n{TASK}' for c in cells)
     names = sidebar.place.locator(".jp-Loom-name").all_inner_texts()
@@ -94,13 +94,13 @@ def test_a_run_that_waits_is_answered_and_its_task_changed(sidebar: Sidebar) -> 
     goal = sidebar.place.get_by_role("textbox", name="Goal")
     goal.fill("2 kg costs 4.9")
     sidebar.button("Continue").click()
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     assert "2 kg costs 4.9" in sidebar.place.locator(".jp-Loom-step", has_text="Architect").inner_text()
 
 
 def test_a_server_that_starts_again_finds_the_same_run_waiting(sidebar: Sidebar) -> None:
     sidebar.ask()
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     seen = [sidebar.place.locator(name).all_inner_texts() for name in (".jp-Loom-step", ".jp-Loom-where")]
     lab = sidebar.notebook.lab
     lab.close()
@@ -120,7 +120,7 @@ def test_a_server_that_starts_again_finds_the_same_run_waiting(sidebar: Sidebar)
 def test_one_hunk_is_accepted_and_an_open_file_shows_it(sidebar: Sidebar) -> None:
     sidebar.notebook.do("await app.commands.execute('docmanager:open', {path: 'tariff.py'});")
     sidebar.ask("change it twice")
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     sidebar.place.get_by_role("checkbox", name="line 2").uncheck()
     sidebar.button("Accept chosen").click()
     sidebar.says("Accepted")
@@ -132,7 +132,7 @@ def test_one_hunk_is_accepted_and_an_open_file_shows_it(sidebar: Sidebar) -> Non
 
 def test_unsaved_edits_are_never_lost(sidebar: Sidebar) -> None:
     sidebar.ask()
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     shown = "[...window.jupyterapp.shell.widgets('main')].find(w => w.context?.path === 'tariff.py')"
     sidebar.notebook.do("await app.commands.execute('docmanager:open', {path: 'tariff.py'});")
     sidebar.page.wait_for_function(f"{shown}?.context.model.sharedModel.getSource().includes('weight')")
@@ -230,7 +230,7 @@ def test_a_run_is_found_again_and_deleted(sidebar: Sidebar) -> None:
     sidebar.place.get_by_role("searchbox").fill("zebra")
     sidebar.place.get_by_role("button", name="Delete the run: the zebra crossing").click()
     sidebar.page.locator(".jp-Dialog").get_by_role("button", name="Delete").click()
-    sidebar.place.get_by_text("No run holds these words.").wait_for()
+    sidebar.place.get_by_text("No matching runs").wait_for()
     assert not folder.exists()
 
 
@@ -309,7 +309,7 @@ def test_settings_that_wait_are_shown_and_trusted(sidebar: Sidebar) -> None:
     sidebar.store([*whole()[:-1], chip, whole()[-1]], "with settings")
     bar = sidebar.place.get_by_role("region", name="Settings that are not trusted")
     bar.get_by_text("so these are ignored: check.").wait_for()
-    assert sidebar.place.get_by_role("list", name="Of this run").text_content() == "not trusted%loom trust"
+    assert sidebar.place.get_by_role("list", name="Notes on this run").text_content() == "not trusted%loom trust"
     bar.get_by_text("Show what they would do").focus()
     sidebar.page.keyboard.press("Enter")
     bar.get_by_text('check = "pytest -q"').wait_for()
@@ -326,7 +326,7 @@ def test_settings_that_wait_are_shown_and_trusted(sidebar: Sidebar) -> None:
     bar.get_by_role("button", name="Trust these settings").click()
     bar.wait_for(state="detached")
     sidebar.ask(check="")
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     sidebar.place.locator(".jp-Loom-step", has_text="pytest -q; true").wait_for()
 
 
@@ -336,7 +336,7 @@ def test_keyboard_alone_is_enough(sidebar: Sidebar) -> None:
     page.keyboard.press("Control+Alt+L")
     page.keyboard.type("the small tariff")
     page.keyboard.press("Control+Enter")
-    sidebar.says("Waits for your review")
+    sidebar.says("Waiting for your review")
     sidebar.button("Accept").focus()
     page.keyboard.press("Enter")
     sidebar.says("Accepted")
@@ -358,7 +358,7 @@ def test_files_and_errors_are_taken_where_they_are(sidebar: Sidebar) -> None:
     errors.filter(has_text="ZeroDivisionError").first.click(button="right")
     page.locator(".lm-Menu-itemLabel", has_text="Ask Loom about This Error").click()
     task = sidebar.place.get_by_role("textbox", name="What should be different")
-    page.wait_for_function("document.querySelector('.jp-Loom-words').value.includes('Repair the cause')")
+    page.wait_for_function("document.querySelector('.jp-Loom-words').value.includes('Fix the cause')")
     assert "ZeroDivisionError: division by zero" in task.input_value()
     assert "\x1b" not in task.input_value()
 

@@ -59,7 +59,7 @@ def test_a_task_is_solved_by_keyboard(sidebar: Sidebar) -> None:
     place.locator(".jp-Loom-step.jp-mod-active", has_text="Coder").wait_for(timeout=120_000)
     page.wait_for_function("document.querySelectorAll('.jp-Loom-candidates li').length > 0", timeout=120_000)
     assert sidebar.button("Stop").is_visible()  # it is watched while it works
-    sidebar.says_within("Waits for your review", 240)
+    sidebar.says_within("Waiting for your review", 240)
     assert "passed" in place.locator(".jp-Loom-step", has_text="Check").inner_text()
 
     paths = place.locator(".jp-Loom-file .jp-Loom-path bdi")

@@ -1,21 +1,21 @@
-"""Recorded runs of a real model, and what there is to see of them: shared with the sidebar's reducer.
+"""Recorded runs of a real model, and the documents that are made of them: the sidebar's tests show these.
 
-After a change of what a view holds: ``python -m tests.runs.test_recorded``.
+After a change of what a document holds: ``python -m tests.runs.test_recorded``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
+from loom_jupyter.runs.compose import compose
+from loom_jupyter.runs.document import as_data
 from loom_jupyter.runs.log import read_events
-from loom_jupyter.runs.view import RunView, view_of
+from loom_jupyter.runs.view import view_of
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "progress"
 LOGS = sorted(RECORDED.glob("*.jsonl"))
@@ -23,30 +23,15 @@ POINTS = (0.3, 0.7, 1.0)
 """How far the log is read."""
 
 
-def plain(value: Any) -> Any:
-    """Return events within a view as data."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def as_data(view: RunView) -> Any:
-    fields = asdict(view)
-    fields["model"].pop("since")  # only the panel's clock needs it
-    return plain(fields)
-
-
-def views(log: Path) -> list[dict[str, Any]]:
+def documents(log: Path) -> list[dict[str, Any]]:
     events = read_events(log)
-    counts = [round(len(events) * point) for point in POINTS]
-    return [{"events": count, "view": as_data(view_of(events[:count]))} for count in counts]
+    views = [view_of(events[: round(len(events) * point)]) for point in POINTS]
+    return [as_data(compose(view, view.last_ts)) for view in views]
 
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
 def test_a_recorded_run_is_seen_as_the_sidebar_expects(log: Path) -> None:
-    assert json.loads(log.with_suffix(".json").read_text("utf-8")) == json.loads(json.dumps(views(log)))
+    assert json.loads(log.with_suffix(".json").read_text("utf-8")) == documents(log)
 
 
 def test_there_are_recorded_runs() -> None:
@@ -56,5 +41,5 @@ def test_there_are_recorded_runs() -> None:
 
 if __name__ == "__main__":
     for recorded in LOGS:
-        recorded.with_suffix(".json").write_text(json.dumps(views(recorded), indent=1) + "\n", "utf-8")
-    sys.stdout.write(f"{len(LOGS)} views written\n")
+        recorded.with_suffix(".json").write_text(json.dumps(documents(recorded), indent=1) + "\n", "utf-8")
+    sys.stdout.write(f"{len(LOGS)} runs written\n")

@@ -18,6 +18,7 @@ from loom_jupyter.edits.apply import digest
 from loom_jupyter.errors import LoomError
 from loom_jupyter.events import RunState
 from loom_jupyter.runs import runner
+from loom_jupyter.runs.compose import document_of
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.ui import html, text
 
@@ -205,10 +206,10 @@ def test_a_changed_file_is_shown_in_three_versions_and_left_alone(project: Path)
     assert said.index("<<<<<<< proposed") < said.index("weight <= 2") < said.index("||||||| when it was read")
     assert said.index("weight < 2:") < said.index("=======") < said.index("# mine") < said.index(">>>>>>> now")
     assert (file.read_text(), run.state) == (mine, RunState.REVIEW)
-    view = view_of(run.events())
-    assert "<<<<<<< proposed\n" in text.result(view)
-    assert "&lt;&lt;&lt;&lt;&lt;&lt;&lt; proposed\n" in html.result(view)
-    assert "\x1b" not in text.result(view) + html.result(view)
+    document = document_of(run.events())
+    assert "<<<<<<< proposed\n" in text.result(document)
+    assert "&lt;&lt;&lt;&lt;&lt;&lt;&lt; proposed\n" in html.result(document)
+    assert "\x1b" not in text.result(document) + html.result(document)
 
 
 def test_changes_apart_are_said_to_fit_and_still_not_written(project: Path) -> None:

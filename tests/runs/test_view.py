@@ -77,7 +77,7 @@ def test_a_check_that_still_fails_is_a_failed_step_with_a_proposal_for_review() 
 def test_the_check_before_the_change_leaves_the_check_waiting_for_the_change() -> None:
     started = ev.CheckStarted(command="pytest", stage="before")
     during = view_of(stamped([started]))
-    assert (during.step(Node.CHECK).state, during.step(Node.CHECK).note) == (StepState.ACTIVE, "before the change")
+    assert during.step(Node.CHECK).state is StepState.ACTIVE
     after = view_of(
         stamped([started, ev.CheckFinished(stage="before", passed=False, summary="1 failed", seconds=1)])
     )

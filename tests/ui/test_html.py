@@ -5,14 +5,15 @@ from html.parser import HTMLParser
 import pytest
 from any_events import EVENTS, HOSTILE
 from hypothesis import HealthCheck, given, settings
-from loom_jupyter.ui.links import Links
 from scripted_runs import opening, search, stamped, whole
 
 from loom_jupyter import events as ev
 from loom_jupyter.events import RunState
 from loom_jupyter.pipeline.contracts import Node
+from loom_jupyter.runs.compose import compose
 from loom_jupyter.runs.view import RunView, view_of
 from loom_jupyter.ui import html, text
+from loom_jupyter.ui.html import Links
 
 ALLOWED = {"div", "span", "b", "i", "ol", "ul", "li", "pre", "details", "summary", "code", "a", "bdi"}
 ATTRIBUTES = {
@@ -48,23 +49,23 @@ class Page(HTMLParser):
 
 
 def test_a_page_shows_steps_evidence_and_diff() -> None:
-    said = Page(html.page(view_of(whole()), 2000)).text
+    said = Page(html.page(compose(view_of(whole()), 2000))).text
     for words in (
         "Architect", "change: 2 kg costs the small price",
         "1 of 41 files · 1 target · 1,140 tok", "412 tok · 27/s",
         "14 passed", "before: 1 failed, 13 passed", "tiny · window 16k · 2.0 of 24 GB", "if weight <= 2:",
-        "tariff() l.1", "31.0", "+7", "2 more files", "Waits for your review",
+        "tariff() l.1", "31.0", "+7", "2 more files", "Waiting for your review",
     ):  # fmt: skip
         assert words in said
 
 
 def test_the_five_steps_are_there_from_the_first_moment() -> None:
-    said = Page(html.page(RunView(), 0)).text
+    said = Page(html.page(compose(RunView(), 0))).text
     assert all(name in said for name in ("Architect", "Explorer", "Coder", "Check", "Review"))
 
 
 def test_diff_lines_carry_number_sign_and_colour_class() -> None:
-    page = html.page(view_of(whole()), 2000)
+    page = html.page(compose(view_of(whole()), 2000))
     assert '<span class="loom-removed"><i>    2</i><b> − </b>    if weight &lt; 2:\n</span>' in page
     assert '<span class="loom-added"><i>    2</i><b> + </b>    if weight &lt;= 2:\n</span>' in page
 
@@ -72,12 +73,12 @@ def test_diff_lines_carry_number_sign_and_colour_class() -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
 def test_whatever_the_events_say_is_text_in_every_view(events: list[ev.Event]) -> None:
-    view = view_of(events)
-    for part in (html.page(view, 2e9, Links("../project")), html.announcement(view), html.stream(view)):
+    shown = compose(view_of(events), 2e9)
+    for part in (html.page(shown, Links("../project")), html.announcement(shown), html.stream(shown)):
         Page(part)
         assert "\x1b" not in part
         assert "\u202e" not in part
-    plain = text.page(view, 2e9)
+    plain = text.page(shown)
     assert "\x1b" not in plain
     assert "\u202e" not in plain
 
@@ -96,16 +97,17 @@ def test_hostile_text_in_every_field_stays_text_and_stays_small(hostile: str) ->
         ev.ProposalMade(summary=hostile, files=[proposed], passed=False, answer=hostile[:100]),
         ev.StateChanged(state=RunState.FAILED, reason=hostile),
     ]
-    view = view_of(stamped(events))
-    page = html.page(view, 2000, Links("."))
+    shown = compose(view_of(stamped(events)), 2000)
+    page = html.page(shown, Links("."))
     Page(page)
     assert len(page) < 150_000
-    assert len(text.page(view, 2000)) < 150_000
+    assert len(text.page(shown)) < 150_000
 
 
 def test_a_failure_says_what_was_tried_what_came_closest_and_what_to_do_in_that_order() -> None:
     events = stamped([*opening(), *search(False), ev.Failed(text="Choose a smaller model.")])
-    said = Page(html.page(view_of([*events, ev.StateChanged(state=RunState.FAILED, ts=1002)]), 2000)).text
+    view = view_of([*events, ev.StateChanged(state=RunState.FAILED, ts=1002)])
+    said = Page(html.page(compose(view, 2000))).text
     places = [
         said.index(words) for words in ("2 candidates tried", "Last to reach the check", "Choose a smaller model.")
     ]
@@ -114,31 +116,32 @@ def test_a_failure_says_what_was_tried_what_came_closest_and_what_to_do_in_that_
 
 def test_an_answer_is_shown() -> None:
     answer = ev.ProposalMade(summary="answered", files=[], passed=None, answer="Because <b>weight</b>.")
-    view = view_of(stamped([*opening(), answer, ev.StateChanged(state=RunState.ACCEPTED)]))
-    assert "Because <b>weight</b>." in Page(html.page(view, 2000)).text
-    assert "Answered" in text.page(view, 2000)
+    shown = compose(view_of(stamped([*opening(), answer, ev.StateChanged(state=RunState.ACCEPTED)])), 2000)
+    assert "Because <b>weight</b>." in Page(html.page(shown)).text
+    assert "Answered" in text.page(shown)
 
 
 def test_progress_and_announcement_are_there_for_screen_readers() -> None:
     view = view_of(stamped([ev.Started(task="x", root="/", model="m", budget=10), *opening()]))
     now = 1000 + 0.1 * (len(opening()) + 1)
-    assert 'role="progressbar"' in html.page(view, now + 5)
-    assert 'aria-valuenow="50.0"' in html.page(view, now + 5)
-    assert "Loom: Coder is at work" in html.announcement(view)
-    assert 'aria-live="polite"' in html.announcement(view)
-    assert html.announcement(view) == html.announcement(view_of([*stamped(opening())]))
+    shown = compose(view, now + 5)
+    assert 'role="progressbar"' in html.page(shown)
+    assert 'aria-valuenow="50.0"' in html.page(shown)
+    assert "Loom: Coder is running" in html.announcement(shown)
+    assert 'aria-live="polite"' in html.announcement(shown)
+    assert html.announcement(shown) == html.announcement(compose(view_of([*stamped(opening())]), now))
 
 
 def test_the_stream_is_the_end_of_what_is_being_written() -> None:
     lines = "".join(f"line {n}\n" for n in range(100))
-    said = Page(html.stream(view_of(stamped([ev.NodeText(node=Node.CODER, text=lines)])))).text
+    said = Page(html.stream(compose(view_of(stamped([ev.NodeText(node=Node.CODER, text=lines)])), 1000))).text
     assert "line 99" in said
     assert "line 9\n" not in said
 
 
 def test_while_the_coder_searches_its_candidates_are_the_stream() -> None:
     events = stamped([*opening(), *search(False)[:-2]])
-    said = Page(html.stream(view_of(events))).text
-    assert "Coder tries" in said
+    said = Page(html.stream(compose(view_of(events), 1000))).text
+    assert "Coder is trying" in said
     assert "  1  refused    line in tariff.py: syntax\n  2  failed     line in tariff.py: 1 failed" in said
-    assert "Candidates" in Page(html.page(view_of(whole()), 2000)).text
+    assert "Candidates" in Page(html.page(compose(view_of(whole()), 2000))).text

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loom_jupyter.ui.links import NOWHERE, Links, links
+from loom_jupyter.ui.html import NOWHERE, Links, links
 
 
 def test_a_link_leads_to_the_line_counted_from_0() -> None:

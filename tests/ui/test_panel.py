@@ -235,7 +235,7 @@ def test_the_cell_has_two_outputs_page_and_buttons(front: Front) -> None:
 def test_the_page_of_a_review_is_sent_once(front: Front) -> None:
     review(front, '--check "pytest -q"')
     front.look(0.5)
-    reviewed = [page for page in front.seen.pages if "Waits for your review" in page["text/html"]]
+    reviewed = [page for page in front.seen.pages if "Waiting for your review" in page["text/html"]]
     assert len(reviewed) == 1
     front.press("Reject")
     front.until(lambda seen: "Rejected" in seen.pages[-1]["text/html"])

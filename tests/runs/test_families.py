@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loom_jupyter.ui.families import BLOCKS, FAMILIES, family_of, shares, why
 
 from loom_jupyter.context.rules import FAMILIES as RULE_FAMILIES
 from loom_jupyter.context.rules import TABLE
-from loom_jupyter.events import EvidenceRow, RankedFile
+from loom_jupyter.events import EvidenceRow, LedgerMade, RankedFile
 from loom_jupyter.loom import Loom
+from loom_jupyter.runs.compose import compose, evidence_file, shares
+from loom_jupyter.runs.families import BLOCKS, FAMILIES, css, family_of
+from loom_jupyter.runs.view import view_of
 
 
 def row(rule: str, points: float, **more: str) -> EvidenceRow:
@@ -39,14 +41,26 @@ def test_the_ledger_names_the_family_of_every_row(tmp_path: Path) -> None:
 def test_the_parts_of_a_bar_add_up_to_the_score(found: list[tuple[str, float]]) -> None:
     rows = [row("x", points, family=family) for family, points in found]
     score = sum(points for _, points in found) / 2  # as if halved
-    parts = shares(RankedFile(rank=1, path="a.py", score=score, rows=rows), longest=2 * score)
-    assert sum(part.width for part in parts) == pytest.approx(0.5)
+    file = RankedFile(rank=1, path="a.py", score=score, rows=rows)
+    best = RankedFile(rank=1, path="b.py", score=2 * score, rows=rows)
+    assert sum(share.part for share in shares(file)) == pytest.approx(1)
+    evidence = compose(view_of([LedgerMade(files=[best, file], total=2)]), 0).evidence
+    assert evidence is not None
+    shown = evidence.files[1]
+    assert sum(evidence.width(shown, share) for share in shown.bar) == pytest.approx(0.5)
 
 
 def test_a_file_without_a_score_has_no_bar() -> None:
-    assert shares(RankedFile(rank=1, path="a", score=0, rows=[]), 0) == []
+    assert shares(RankedFile(rank=1, path="a", score=0, rows=[])) == ()
 
 
 def test_the_strongest_evidence_comes_first() -> None:
-    rows = [row("x", 1, detail="weak"), row("y", -9, detail="halved"), row("z", 5, detail="strong")]
-    assert why(RankedFile(rank=1, path="a", score=1, rows=rows), most=2) == "halved · strong"
+    found = [("v", 1, "weak"), ("w", 2, "weaker"), ("y", -9, "halved"), ("z", 5, "strong")]
+    rows = [row(rule, points, detail=detail) for rule, points, detail in found]
+    assert evidence_file(RankedFile(rank=1, path="a", score=1, rows=rows)).why == "halved · strong · weaker"
+
+
+def test_the_sidebar_has_the_style_sheet_of_the_table() -> None:
+    sheet = Path(__file__).parents[2] / "labextension" / "style" / "families.css"
+    assert sheet.read_text("utf-8").endswith(css())
+    assert all(f".loom-f-{family} " in css() for family in FAMILIES)

@@ -5,31 +5,31 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.ui import plain
-from loom_jupyter.ui.tags import Html, join, prose, tag
+from loom_jupyter.runs import format
+from loom_jupyter.ui.tags import Html, join, markup, prose, tag
 
 
 def test_terminal_colours_go_and_hidden_characters_get_a_name() -> None:
-    assert plain.visible("\x1b[1;31mred\x1b[0m") == "red"
-    assert plain.visible("a\u202eb\x07") == "a⟨U+202E⟩b⟨U+0007⟩"
-    assert plain.visible("\x1b]8;;http://x\x07link\x1b]8;;\x07") == "link"
+    assert format.visible("\x1b[1;31mred\x1b[0m") == "red"
+    assert format.visible("a\u202eb\x07") == "a⟨U+202E⟩b⟨U+0007⟩"
+    assert format.visible("\x1b]8;;http://x\x07link\x1b]8;;\x07") == "link"
 
 
 def test_ordinary_text_of_any_language_stays() -> None:
     text = "naïve 东西 ‘x’\tשלום 👩‍💻"
-    assert plain.visible(text) == text
+    assert format.visible(text) == text
 
 
 def test_a_line_is_one_line_and_not_endless() -> None:
-    assert plain.line(" a\n b\t c ") == "a b c"
-    assert plain.line("x" * 1000, 10) == "x" * 10 + " … (990 more characters)"
+    assert format.line(" a\n b\t c ") == "a b c"
+    assert format.line("x" * 1000, 10) == "x" * 10 + " … (990 more characters)"
 
 
 @given(st.text())
 def test_markup_of_text_reads_as_the_text(text: str) -> None:
-    safe = plain.markup(text)
+    safe = markup(text)
     assert "<" not in safe
-    assert unescape(safe) == plain.visible(text)
+    assert unescape(safe) == format.visible(text)
 
 
 @given(st.text())
@@ -38,7 +38,7 @@ def test_children_and_attributes_are_text_unless_they_are_html(text: str) -> Non
     parted = made.count("<bdi>")
     assert made.count("<") == 2 + 2 * parted
     assert made.count('"') == 2
-    assert unescape(made.replace("<bdi>", "").replace("</bdi>", "")).endswith(f">{plain.visible(text)}</b>")
+    assert unescape(made.replace("<bdi>", "").replace("</bdi>", "")).endswith(f">{format.visible(text)}</b>")
     assert tag("i", made) == f"<i>{made}</i>"
 
 
