@@ -391,7 +391,7 @@ class Loom:
         """Return what `sql` can be asked for: table, column, type, description. A table's own row comes first."""
         import pandas as pd
 
-        from loom_jupyter.context.tables import TABLES
+        from loom_jupyter.context.store import TABLES
 
         rows = []
         for name, table in TABLES.items():

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Literal
 
-from loom_jupyter.context.words import words
+from loom_jupyter.context.terms import words
 
 Role = Literal["source", "test", "doc", "config", "generated"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loom_jupyter.context.notebook_evidence import share
-from loom_jupyter.context.words import STOP
+from loom_jupyter.context.terms import STOP
 from loom_jupyter.notebook import cells, modules, variables
 from loom_jupyter.notebook.names import names
 from loom_jupyter.notebook_state import Cell, Failure, NotebookState, Variable

@@ -7,7 +7,7 @@ import functools
 import re
 import textwrap
 
-from loom_jupyter.pipeline.definitions import Function, definitions, empty
+from loom_jupyter.context.definitions import Function, definitions, empty
 
 _ASKED = re.compile(
     r"\b(?:re)?(?:mov|delet|drop|renam|merg|replac|split|inlin|stub|empt|abstract|refactor|extract|simplif|clean)",

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from loom_jupyter.context.context_map import Rewrite
-from loom_jupyter.context.symbol import CALLABLE
+from loom_jupyter.context.definitions import CALLABLE
 from loom_jupyter.edits.signature import broken_calls
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from loom_jupyter.context.context_map import (
     Rewrite,
     Target,
 )
-from loom_jupyter.context.words import STOP
+from loom_jupyter.context.terms import STOP
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index

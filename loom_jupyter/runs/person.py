@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from loom_jupyter.context.request import ROUTINE_STEMS, read
-from loom_jupyter.context.words import stem, words
+from loom_jupyter.context.query import ROUTINE_STEMS, read
+from loom_jupyter.context.terms import stem, words
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.events import (
     Action,

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from loom_jupyter.pipeline.definitions import Function, definitions, first_line
+from loom_jupyter.context.definitions import Function, definitions, first_line
 from loom_jupyter.pipeline.search.doubts import Candidate
 
 

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from loom_jupyter.context.definitions import Definition, docstring
 from loom_jupyter.models.protocol import TokenScore
-from loom_jupyter.pipeline.definitions import Definition, docstring
 
 # The indentation behind which a docstring would begin, at most.
 INDENTED = 12

@@ -10,7 +10,7 @@ import ast
 import textwrap
 from collections.abc import Iterator
 
-from loom_jupyter.pipeline.definitions import Function, empty
+from loom_jupyter.context.definitions import Function, empty
 
 # The functions of a longer file are written one by one.
 SHORT_FILE = 80

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 
 TOKEN = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
@@ -118,3 +120,23 @@ def tokens(text: str) -> Iterator[str]:
     """Yield the tokens of `text`, in order."""
     for match in TOKEN.finditer(text):
         yield match.group()
+
+
+# Other words for the same thing, as people and programs use them.
+
+
+@cache
+def _table() -> dict[str, dict[str, None]]:
+    """Words by the stem of each of their synonyms; one line of ``synonyms.txt`` is one group."""
+    out: dict[str, dict[str, None]] = {}
+    for line in files(__package__).joinpath("synonyms.txt").read_text("utf-8").splitlines():
+        group = {word: stem(word) for word in line.split()}
+        for own in group.values():
+            others = out.setdefault(own, {})
+            others.update(dict.fromkeys(word for word, other in group.items() if other != own))
+    return out
+
+
+def synonyms(word: str) -> list[str]:
+    """Return other words for `word`, in alphabetical order."""
+    return sorted(_table().get(stem(word), ()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from loom_jupyter.context.words import STOP, TOKEN, stem, terms, words
+from loom_jupyter.context.terms import STOP, TOKEN, stem, terms, words
 
 MOST_TERMS = 96
 MOST_PAIRS = 400
