@@ -421,7 +421,7 @@ class Loom:
 
     def _model_name(self, model: str | None) -> str | None:
         """Refuse an unknown model before the run starts, without loading anything."""
-        from loom_jupyter.models.catalogue import resolve_name
+        from loom_jupyter.models.catalog import resolve_name
         from loom_jupyter.models.protocol import ModelError
 
         name = model or self.model
@@ -452,7 +452,7 @@ class Loom:
         """Return the models that have a name: name, chosen, size (bytes), licence, summary."""
         import pandas as pd
 
-        from loom_jupyter.models.catalogue import entries
+        from loom_jupyter.models.catalog import entries
 
         chosen = self._model_name(None)
         columns = ["name", "chosen", "size", "licence", "summary"]
@@ -461,7 +461,7 @@ class Loom:
 
     def model_names(self) -> list[str]:
         """Return the names that a model can be called by."""
-        from loom_jupyter.models.catalogue import AUTO, entries
+        from loom_jupyter.models.catalog import AUTO, entries
 
         return [*entries(), *self.settings.models, AUTO]
 
@@ -482,7 +482,7 @@ class Loom:
         model
             A catalogue name, a GGUF path or a URL; ``"auto"`` chooses the largest that serves on this machine.
         """
-        from loom_jupyter.models.catalogue import AUTO
+        from loom_jupyter.models.catalog import AUTO
 
         self.model = self.overview().best if model == AUTO else self._model_name(model)
 

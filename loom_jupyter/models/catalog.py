@@ -112,7 +112,7 @@ def is_path(name: str) -> bool:
 
 @cache
 def _table() -> dict[str, object]:
-    return tomllib.loads(files("loom_jupyter.models").joinpath("catalogue.toml").read_text("utf-8"))
+    return tomllib.loads(files("loom_jupyter.models").joinpath("catalog.toml").read_text("utf-8"))
 
 
 def _entry(name: str, data: dict[str, object]) -> Entry:

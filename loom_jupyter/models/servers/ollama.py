@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from loom_jupyter.models import keys
 from loom_jupyter.models.protocol import Message, ModelError, ModelInfo
-from loom_jupyter.models.scoring_server import ScoringServer
-from loom_jupyter.models.server import Server, server_root
-from loom_jupyter.models.transport import CutOffError, StatusError, Transport
+from loom_jupyter.models.servers import keys
+from loom_jupyter.models.servers.openai import Server, server_root
+from loom_jupyter.models.servers.scoring import ScoringServer
+from loom_jupyter.models.servers.transport import CutOffError, StatusError, Transport
 
 WINDOW = 16_384  # tokens asked for where nobody says how many: Ollama itself does not tell what fits
 NANO = 1e6  # Ollama's nanoseconds in a millisecond
@@ -29,7 +29,7 @@ def connect(
     Parameters
     ----------
     address, n_ctx, key, cancel
-        See `loom_jupyter.models.server.Server`. Of Ollama, `n_ctx` is asked for.
+        See `loom_jupyter.models.servers.openai.Server`. Of Ollama, `n_ctx` is asked for.
     """
     base = address.partition("#")[0]
     if _is_ollama(Transport(server_root(base), keys.key_for(base, key)), cancel):

@@ -28,9 +28,9 @@ from loom_jupyter.models.protocol import (
     TokenScore,
     Usage,
 )
-from loom_jupyter.models.server import REFUSALS, Server, plain
+from loom_jupyter.models.servers.openai import REFUSALS, Server, plain
+from loom_jupyter.models.servers.transport import POLL, CutOffError, StatusError
 from loom_jupyter.models.stream import TextStream, whole
-from loom_jupyter.models.transport import POLL, CutOffError, StatusError
 
 T = TypeVar("T")
 Entry = Mapping[str, Mapping[str, Any]]

@@ -2,7 +2,7 @@
 
 A key goes to the address that the user gave it for, and to no other. That holds because of who may give an
 address: the user (``--model``, `Loom`, ``LOOM_MODEL``) or settings that the user trusts, which name key and
-address together (`loom_jupyter.trust`); and because `loom_jupyter.models.transport` follows no redirect.
+address together (`loom_jupyter.trust`); and because `loom_jupyter.models.servers.transport` follows no redirect.
 """
 
 from __future__ import annotations

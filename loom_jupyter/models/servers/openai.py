@@ -11,11 +11,92 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loom_jupyter.models import keys
-from loom_jupyter.models.continued import Continued
 from loom_jupyter.models.protocol import Finish, Message, ModelError, ModelInfo, Reply, Usage
+from loom_jupyter.models.servers import keys
+from loom_jupyter.models.servers.transport import CutOffError, StatusError, Transport
 from loom_jupyter.models.stream import Characters
-from loom_jupyter.models.transport import CutOffError, StatusError, Transport
+
+# The part of a server's reply that continues a given prefix, whether the server went on after it or began anew.
+#
+# Few servers continue an assistant's message; the others write a sentence and open the code block themselves. A
+# stop
+# string that ends a block would then end the reply before it, so with a prefix the stop strings are looked for
+# here.
+
+FENCE = "```"
+_OPENING = re.compile(r"^[ \t]*```[\w.+-]*[ \t]*\n", re.M)
+
+
+class Continued:
+    """Collects a reply as it comes.
+
+    Parameters
+    ----------
+    prefix
+        What the reply was to continue; empty if nothing.
+    stop
+        Strings that end it.
+    """
+
+    def __init__(self, prefix: str, stop: Sequence[str]) -> None:
+        self._prefix = prefix
+        self._stop = [s for s in stop if s] if prefix else []
+        self._raw = ""
+        self._told = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has come."""
+        return len(self.text) < len(self._after())
+
+    @property
+    def text(self) -> str:
+        """What has come so far, without the prefix and up to the first stop string."""
+        after = self._after()
+        ends = [at for s in self._stop if (at := after.find(s)) >= 0]
+        return after[: min(ends, default=len(after))]
+
+    def feed(self, piece: str) -> str:
+        """Take a piece in; return what is new and certain."""
+        if not self._prefix:
+            self._raw += piece
+            return piece
+        self._raw += piece
+        return self._new(self._certain())
+
+    def close(self) -> str:
+        """Return what was held back."""
+        return self._new(self.text) if self._prefix else ""
+
+    def _new(self, text: str) -> str:
+        if not text.startswith(self._told):  # a block was opened after a sentence that was told already
+            self._told = ""
+        piece, self._told = text[len(self._told) :], text
+        return piece
+
+    def _certain(self) -> str:
+        """Leave out an end that may be the beginning of the prefix, or of a stop string."""
+        if self._prefix.startswith(self._raw):
+            return ""
+        text = self.text
+        held = max((n for s in self._stop for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
+        return text[: len(text) - held]
+
+    def _after(self) -> str:
+        """Return what follows the prefix where the server wrote it itself, or else everything."""
+        if not self._prefix.startswith(FENCE):
+            return self._raw.removeprefix(self._prefix)
+        opening = _OPENING.search(self._raw)
+        if opening is None or (opening.start() > 0 and not self._opens(opening)):
+            return self._raw
+        return self._raw[opening.end() :]
+
+    def _opens(self, fence: re.Match[str]) -> bool:
+        """Whether a fence after some text opens a block, and does not close the one that the prefix opened."""
+        if fence[0].strip() != FENCE:
+            return True
+        return self._prefix.strip() == FENCE and FENCE in self._raw[fence.end() :]
+
 
 UNKNOWN_WINDOW = 8192  # tokens, where the server does not tell
 WINDOW_KEYS = ("n_ctx", "max_model_len", "context_length", "max_context_length")
@@ -42,7 +123,7 @@ class Server:
     n_ctx
         The server's window in tokens, where it does not tell.
     key
-        Name of the key, see `loom_jupyter.models.keys`; None is ``LOOM_API_KEY``.
+        Name of the key, see `loom_jupyter.models.servers.keys`; None is ``LOOM_API_KEY``.
 
     Raises
     ------
@@ -127,7 +208,7 @@ class Server:
             return self._ask(body, prefix, stop, on_text, cancel)
         return self._constrained(body, schema, prefix, stop, on_text, cancel)
 
-    # How this kind of server is spoken with; `loom_jupyter.models.ollama` speaks in another way.
+    # How this kind of server is spoken with; `loom_jupyter.models.servers.ollama` speaks in another way.
 
     def _open(self, name: str, n_ctx: int | None, cancel: threading.Event | None) -> ModelInfo:
         model = self._choose(name, cancel)
