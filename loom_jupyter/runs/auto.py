@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
     from loom_jupyter.context.snapshot import Snapshot
     from loom_jupyter.edits.staging import StagedCopy
-    from loom_jupyter.pipeline.quoting import Quote
+    from loom_jupyter.pipeline.architect import Quote
     from loom_jupyter.runs.request import Request
     from loom_jupyter.settings import Settings
 

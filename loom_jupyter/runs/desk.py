@@ -37,7 +37,7 @@ from loom_jupyter.events import CheckFinished, CheckStarted, LedgerMade, MapMade
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.notebook_state import NOTEBOOK
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
-from loom_jupyter.pipeline.search.stubs import short, unwritten
+from loom_jupyter.pipeline.search.source import short, unwritten
 from loom_jupyter.runs import written
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.files import store
@@ -80,7 +80,7 @@ DATA = (".toml", ".json")
 
 @dataclass
 class WorkspaceDesk:
-    """Ranks, packs and tries for one run. Implements :class:`loom_jupyter.pipeline.talk.Desk`."""
+    """Ranks, packs and tries for one run. Implements :class:`loom_jupyter.pipeline.interfaces.Desk`."""
 
     run: Run
     index: Index

@@ -87,7 +87,7 @@ def edited(task: TaskSpec | None, changes: Mapping[str, Any]) -> TaskSpec | None
 
 
 class RunPerson:
-    """Asks the user of one run and waits. Implements :class:`loom_jupyter.pipeline.talk.Person`.
+    """Asks the user of one run and waits. Implements :class:`loom_jupyter.pipeline.interfaces.Person`.
 
     Parameters
     ----------

@@ -31,10 +31,10 @@ from loom_jupyter.events import (
     TaskPlanned,
 )
 from loom_jupyter.models.protocol import Model, Usage
-from loom_jupyter.pipeline import topology
+from loom_jupyter.pipeline import workflow
+from loom_jupyter.pipeline.architect import quotes
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
-from loom_jupyter.pipeline.quoting import quotes
-from loom_jupyter.pipeline.talk import Talk
+from loom_jupyter.pipeline.interfaces import Talk
 from loom_jupyter.runs import files, stale, watch
 from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
@@ -207,7 +207,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             desk.expands = settings.expand
             desk.check_before()
             kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
-            proposal = topology.run(
+            proposal = workflow.run(
                 run.request.words,
                 kept.model(model),
                 kept.desk(desk),

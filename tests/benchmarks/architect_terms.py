@@ -17,7 +17,7 @@ from loom_jupyter.models import download
 from loom_jupyter.models.llamacpp import LlamaCpp
 from loom_jupyter.pipeline import architect
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.pipeline.talk import Observer, Talk
+from loom_jupyter.pipeline.interfaces import Observer, Talk
 
 REQUESTS = Path(__file__).with_name("requests.jsonl")
 

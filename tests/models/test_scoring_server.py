@@ -23,7 +23,7 @@ from loom_jupyter.models.servers import transport
 from loom_jupyter.models.servers.ollama import connect
 from loom_jupyter.models.servers.openai import Server
 from loom_jupyter.models.servers.scoring import ScoringServer
-from loom_jupyter.pipeline.search.doubts import doubts, line_candidates
+from loom_jupyter.pipeline.search.branch import doubts, line_candidates
 
 ASK: list[Message] = [{"role": "user", "content": "Mend it."}]
 PREFIX = "```python\n"

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from loom_jupyter.models.protocol import Message
+from loom_jupyter.pipeline.interfaces import Talk
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.reply import ReplyError, read_reply
-from loom_jupyter.pipeline.talk import Talk
 
 T = TypeVar("T", bound=BaseModel)
 TRIES = 3

@@ -11,7 +11,7 @@ from loom_jupyter.context.context_map import ContextMap, Offer, place
 from loom_jupyter.models.protocol import Model, ModelDiedError, ModelError
 from loom_jupyter.pipeline import architect, coder, explorer
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec, with_answer
-from loom_jupyter.pipeline.talk import Desk, Nobody, Observer, Person, Talk
+from loom_jupyter.pipeline.interfaces import Desk, Nobody, Observer, Person, Talk
 
 T = TypeVar("T")
 
