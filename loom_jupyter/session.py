@@ -115,7 +115,7 @@ class Recorder:
 
 def _mentions(source: str, names: set[str]) -> bool:
     """Whether a cell uses a variable; a cell that only imports it does not."""
-    from loom_jupyter.edits.magics import plain
+    from loom_jupyter.edits.syntax import plain
 
     try:
         tree = ast.parse(plain(source))

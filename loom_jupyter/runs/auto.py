@@ -19,8 +19,8 @@ from loom_jupyter.edits.checks.check import CheckResult
 from loom_jupyter.edits.checks.discover import find_check
 from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call, parts, quoted
 from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
-from loom_jupyter.edits.gate import is_test
 from loom_jupyter.errors import Cancelled, CheckCommandError
+from loom_jupyter.gate.gate import is_test
 from loom_jupyter.runs.definitions import Definitions, UnplacedError
 
 if TYPE_CHECKING:

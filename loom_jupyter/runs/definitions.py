@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from loom_jupyter.edits.checks.examples import Example
 from loom_jupyter.edits.checks.proof import Placed
-from loom_jupyter.edits.gate import is_test
 from loom_jupyter.errors import LoomError
+from loom_jupyter.gate.gate import is_test
 
 if TYPE_CHECKING:
     from loom_jupyter.context.snapshot import Snapshot

@@ -18,7 +18,7 @@ from loom_jupyter.edits import tree
 from loom_jupyter.edits.checks.check import run_check
 from loom_jupyter.edits.checks.environment import check_environment
 from loom_jupyter.edits.checks.report import Place
-from loom_jupyter.edits.gate import is_test
+from loom_jupyter.gate.gate import is_test
 
 TRACING = str(Path(__file__).parent / "tracing")
 """Folder to put on the import path of a traced check."""

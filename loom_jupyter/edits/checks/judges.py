@@ -15,7 +15,7 @@ from loom_jupyter.context.languages import is_test
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.checks.settings import changed_setting, command_of
 from loom_jupyter.edits.text import decode
-from loom_jupyter.edits.weakening import looser, weakened
+from loom_jupyter.gate.weakening import looser, weakened
 
 _SEPARATORS = frozenset(";&|()<>\n")
 _WRAPPERS = frozenset(

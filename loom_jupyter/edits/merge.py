@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from loom_jupyter.edits import notebook
-from loom_jupyter.edits.apply import FileChange
+from loom_jupyter.edits import notebook, paths
+from loom_jupyter.edits.apply import FileChange, digest
+from loom_jupyter.edits.journal import Entry, Journal, after_bytes, before_bytes, keep_after, keep_before
 from loom_jupyter.edits.matching import matching_blocks
 from loom_jupyter.edits.text import closed, decode, split_lines
+from loom_jupyter.errors import EditError
 
 Lines = list[str]
 Cells = dict[str, str]
@@ -163,3 +166,47 @@ def _with(path: str, text: str, name: str, names: list[str], source: str) -> str
     if there:
         return notebook.with_source(text, notebook.find(path, text, name), source)
     return notebook.with_new_cell(path, text, _before(name, names), source)
+
+
+# Undo in a notebook that was run, saved or edited elsewhere since: its cells go back, all else stays.
+
+
+def rebase(record: Journal, entry: Entry, journal: Path, present: bytes) -> bool:
+    """Let the journal say what undoing means for a notebook as it is now; nothing in the workspace is written.
+
+    Parameters
+    ----------
+    entry
+        The notebook's entry; changed and written if the cells that Accept wrote are still as it wrote them.
+    present
+        The notebook's bytes now.
+
+    Returns
+    -------
+    bool
+        Whether the cells can go back.
+    """
+    number = record.number(entry)
+    after = after_bytes(journal, number)
+    if after is None or entry.before is None:
+        return False
+    try:
+        before = before_bytes(journal, number)
+    except FileNotFoundError:
+        return False
+    if (digest(before), digest(after)) != (entry.before, entry.after):  # damaged; the caller refuses
+        return False
+    try:
+        found = three_way(FileChange(entry.path, after, before), present)
+    except EditError:  # it is no notebook any more; the caller says that it changed
+        return False
+    if found.merged is None or not found.intact:
+        return False
+    # Under a new number: the old bytes count until the manifest, written last, names the new ones.
+    fresh = max(len(record.entries), *(1 + (other.blob or 0) for other in record.entries))
+    keep_before(journal, fresh, found.merged.after)
+    keep_after(journal, fresh, present)
+    paths.sync(journal)
+    entry.before, entry.after, entry.blob = digest(found.merged.after), digest(present), fresh
+    record.write(journal)
+    return True

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from loom_jupyter.edits import python_tests, statements, syntax
+from loom_jupyter.edits import syntax
+from loom_jupyter.gate import python_tests
 
 
 class _Signs(NamedTuple):
@@ -183,11 +184,11 @@ def _python(path: str, before: str, after: str) -> str | None:
     if path.endswith(".ipynb"):
         before, after = syntax.code(path, before), syntax.code(path, after)
     try:
-        old = statements.parsed(before)
+        old = syntax.parsed(before)
     except (SyntaxError, ValueError):
         return None  # It could not run before; nothing can be weakened.
     try:
-        new = statements.parsed(after)
+        new = syntax.parsed(after)
     except (SyntaxError, ValueError):
         return "it no longer parses"
     return python_tests.weaker(old, new)

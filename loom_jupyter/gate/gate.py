@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from typing import NamedTuple
 
 from loom_jupyter.context.languages import is_test
-from loom_jupyter.edits import names, statements, syntax
+from loom_jupyter.edits import syntax
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.magics import plain
-from loom_jupyter.edits.python_tests import equals_all, good_ends
-from loom_jupyter.edits.syntax import canonical
+from loom_jupyter.edits.syntax import canonical, plain
 from loom_jupyter.edits.text import decode
-from loom_jupyter.edits.weakening import weakened
+from loom_jupyter.gate.python_tests import equals_all, good_ends
+from loom_jupyter.gate.weakening import weakened
 
 __all__ = ["canonical", "gate", "gate_change", "is_test", "other_assertion"]
 
@@ -130,10 +130,10 @@ def _unchanged(path: str, before: str, after: str) -> str | None:
 
 def _undefined(path: str, before: str, after: str, known: Set[str]) -> str | None:
     if path.endswith(".ipynb"):
-        known = names.NOTEBOOK | known
-        fresh = names.newly_undefined(syntax.code(path, before), syntax.code(path, after), known)
+        known = syntax.NOTEBOOK | known
+        fresh = syntax.newly_undefined(syntax.code(path, before), syntax.code(path, after), known)
     elif path.endswith(syntax.PYTHON):
-        fresh = names.newly_undefined(before, after)
+        fresh = syntax.newly_undefined(before, after)
     else:
         return None
     return f"uses undefined {', '.join(sorted(fresh))}" if fresh else None
@@ -144,7 +144,7 @@ def _fresh(what: _Kind, signs: Callable[[ast.AST], Iterable[str]], before: str, 
     if not what.words.search(after):
         return None
     try:
-        old, new = (Counter(signs(statements.parsed(text))) for text in (before, after))
+        old, new = (Counter(signs(syntax.parsed(text))) for text in (before, after))
     except (SyntaxError, ValueError):
         return None
     added = next(iter(new - old), None)
@@ -179,7 +179,7 @@ def _knows(tree: ast.AST) -> Iterator[str]:
 def other_assertion(before: str, after: str) -> str | None:
     """Say in one line that a cell's assertion is gone or says something else; None if all are kept."""
     try:
-        old, new = (Counter(_assertions(statements.parsed(plain(source)))) for source in (before, after))
+        old, new = (Counter(_assertions(syntax.parsed(plain(source)))) for source in (before, after))
     except (SyntaxError, ValueError):
         return None
     lost = next(iter(old - new), None)
@@ -188,3 +188,49 @@ def other_assertion(before: str, after: str) -> str | None:
 
 def _assertions(tree: ast.AST) -> list[str]:
     return [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+
+
+# Whether a rewritten function can still be called as it was.
+
+
+def broken_calls(before: str, after: str) -> str | None:
+    """Say in a few words which calls of a Python function a rewrite breaks; None if none, or if nobody can tell.
+
+    Parameters
+    ----------
+    before, after
+        The unit's text, with or without indentation.
+    """
+    old, new = _arguments(before), _arguments(after)
+    if old is None or new is None:
+        return None
+    if old[0] != new[0]:
+        return f"{old[0]} is called {new[0]}"
+    was, now = old[1], new[1]
+    kept = [a.arg for a in (*now.posonlyargs, *now.args)]
+    named = {*kept, *(a.arg for a in now.kwonlyargs)}
+    for place, argument in enumerate((*was.posonlyargs, *was.args)):
+        if now.vararg is None and (place >= len(kept) or kept[place] != argument.arg):
+            return f"{old[0]} takes {argument.arg!r} no more, or elsewhere"
+    for argument in was.kwonlyargs:
+        if argument.arg not in named and now.kwarg is None:
+            return f"{old[0]} takes {argument.arg!r} no more"
+    if (was.vararg and not now.vararg) or (was.kwarg and not now.kwarg):
+        return f"{old[0]} takes fewer arguments"
+    needed = _required(now) - _required(was)
+    return f"{old[0]} needs {min(needed)!r}" if needed else None
+
+
+def _required(arguments: ast.arguments) -> set[str]:
+    places = (*arguments.posonlyargs, *arguments.args)
+    found = {a.arg for a in places[: len(places) - len(arguments.defaults)]}
+    return found | {a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None}
+
+
+def _arguments(text: str) -> tuple[str, ast.arguments] | None:
+    try:
+        body = ast.parse(textwrap.dedent(text)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    found = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return (found[0].name, found[0].args) if len(found) == 1 else None
