@@ -73,7 +73,7 @@ def _model(name: str | None) -> Row:
 
 
 def _checks() -> Row:
-    from loom_jupyter.edits.checks.check import not_isolated
+    from loom_jupyter.checks.command import not_isolated
 
     held = "isolated: without network, your files read-only or hidden (docs/checks.md)"
     return "checks run", True, not_isolated() or held

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
-    from loom_jupyter.edits.checks.cells import Cell, Session
+    from loom_jupyter.checks.cells import Cell, Session
 
 _TASK = re.compile(r"^[ \t]*+%%loom\b", re.M)
 _OWN_LINE = re.compile(
@@ -57,7 +57,7 @@ class Recorder:
 
     def session(self, root: Path) -> Session:
         """Return what was run, as far as it takes to reach the failing cell again."""
-        from loom_jupyter.edits.checks.cells import Session
+        from loom_jupyter.checks.cells import Session
 
         cells = self._cells()
         failed = [n for n, cell in enumerate(cells) if cell.error and not self._mended(cell, cells[n + 1 :])]
@@ -73,7 +73,7 @@ class Recorder:
 
     def _cells(self) -> list[Cell]:
         """Return every cell that ran before the one that runs now, but for Loom's own."""
-        from loom_jupyter.edits.checks.cells import Cell
+        from loom_jupyter.checks.cells import Cell
         from loom_jupyter.secrets import masked
 
         own, found = self._own_names(), []
@@ -154,7 +154,7 @@ def needed(root: Path, text: str, check: str | None, *, cell: bool, files: bool)
     LoomError
         If it cannot serve, or what is asked does not go together.
     """
-    from loom_jupyter.edits.checks import cells
+    from loom_jupyter.checks import cells
     from loom_jupyter.runs import written
 
     if check != cells.CELL and not cell:

@@ -7,9 +7,12 @@ import errno
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from jupyter_core import paths
 
 from loom_jupyter.errors import ForbiddenPathError
 
@@ -19,6 +22,12 @@ LONGEST_NAME = 255
 _UNSEEN = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _DRIVE = re.compile(r"[A-Za-z]:(/|$)")
 _GIT = frozenset({".git", "git~1"})
+# What is private of a folder of Jupyter's, IPython's or Loom's.
+_KEPT_BY_JUPYTER = (
+    *("loom", "runtime", "security", "serverconfig", "profile_default", "nbsignatures.db", "notebook_secret"),
+    *("jupyter_server_config.json", "jupyter_server_config.py", "jupyter_notebook_config.json"),
+    *("jupyter_notebook_config.py", "jupyter_cookie_secret"),
+)
 
 
 def resolve(root: Path, path: str) -> Path:
@@ -80,6 +89,17 @@ def _check_mode(path: str, mode: int, *, last: bool) -> None:
         raise ForbiddenPathError(f"{path} is a folder; name a file.")
     if last and not stat.S_ISREG(mode):
         raise ForbiddenPathError(f"{path} is not a regular file and cannot be edited.")
+
+
+def jupyter_places() -> list[str]:
+    """List what Jupyter, IPython and Loom keep: tokens, connection files, settings, runs."""
+    places = [
+        *(paths.jupyter_data_dir(), paths.jupyter_runtime_dir(), paths.jupyter_config_dir()),
+        *(os.environ.get("IPYTHONDIR") or "~/.ipython", "/etc/jupyter", f"{sys.prefix}/etc/jupyter"),
+    ]
+    found = [str(Path(place).expanduser().resolve()) for place in places]
+    # By name too, for a place that holds the workspace cannot be hidden as a whole.
+    return found + [f"{place}/{name}" for place in found for name in _KEPT_BY_JUPYTER]
 
 
 # The few writes that Accept and Undo are made of, each on disk before the next begins.

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from loom_jupyter.edits.checks import cells
-from loom_jupyter.edits.checks.check import CheckResult
-from loom_jupyter.edits.checks.discover import find_check
-from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call, parts, quoted
-from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
+from loom_jupyter.checks import cells
+from loom_jupyter.checks.command import CheckResult, find_check
+from loom_jupyter.checks.examples import Example, find_examples, mentions_call, parts, quoted
+from loom_jupyter.checks.proof import Placed, Proof, command, prove
 from loom_jupyter.errors import Cancelled, CheckCommandError
 from loom_jupyter.gate.gate import is_test
 from loom_jupyter.runs.definitions import Definitions, UnplacedError

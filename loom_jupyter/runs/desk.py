@@ -9,6 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from loom_jupyter.checks import cells
+from loom_jupyter.checks.checker import Checker, hopeless, verdict
+from loom_jupyter.checks.command import CheckResult
+from loom_jupyter.checks.judges import Judges, shadows
+from loom_jupyter.checks.report import places
+from loom_jupyter.checks.trace import Evidence
 from loom_jupyter.context.context_map import (
     ContextMap,
     Excerpt,
@@ -22,12 +28,6 @@ from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.pack import NoRoomError
 from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import cells
-from loom_jupyter.edits.checks.check import CheckResult
-from loom_jupyter.edits.checks.checker import Checker
-from loom_jupyter.edits.checks.evidence import Evidence
-from loom_jupyter.edits.checks.judges import Judges, shadows
-from loom_jupyter.edits.checks.report import places
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.edits.syntax import problem
 from loom_jupyter.edits.text import decode
@@ -53,7 +53,6 @@ from loom_jupyter.runs import written
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.files import store
 from loom_jupyter.runs.review import MAP
-from loom_jupyter.runs.verdicts import hopeless, verdict
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index

@@ -126,7 +126,7 @@ def replay_on(
     ReplayError
         If a file of the map is no longer what the run read.
     """
-    from loom_jupyter.edits.checks.checker import Checker
+    from loom_jupyter.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
     from loom_jupyter.runs.cell_desk import desk_of

@@ -44,9 +44,9 @@ from loom_jupyter.runs.review import PROPOSAL, accept
 from loom_jupyter.runs.run import STOPPED, Run
 
 if TYPE_CHECKING:
+    from loom_jupyter.checks.checker import Checker
     from loom_jupyter.context.index import Index
     from loom_jupyter.edits.apply import FileChange
-    from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.settings import Settings
 
 Progress = Callable[[str, float], None]
@@ -163,8 +163,8 @@ def _fail(run: Run, text: str) -> None:
 
 
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
-    from loom_jupyter.edits.checks.check import not_isolated
-    from loom_jupyter.edits.checks.checker import Checker
+    from loom_jupyter.checks.checker import Checker
+    from loom_jupyter.checks.command import not_isolated
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
     from loom_jupyter.runs.cell_desk import desk_of

@@ -18,7 +18,7 @@ from typing import IO, Protocol
 
 import psutil
 
-from loom_jupyter.edits.checks.report import clean
+from loom_jupyter.checks.report import clean
 
 _HEAD, _TAIL = 64 * 1024, 192 * 1024
 _POLL = 0.05

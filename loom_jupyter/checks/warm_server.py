@@ -132,7 +132,7 @@ class Server:
         self._supervisor = supervisor
         self._worker = 0
         self._temporary = ""
-        self._private = Private(job["private"], _own("../tree.py"))
+        self._private = Private(job["private"], _own("../edits/tree.py"))
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)

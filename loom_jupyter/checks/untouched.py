@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from loom_jupyter.edits.checks.judges import Judges, shadows
+from loom_jupyter.checks.judges import Judges, shadows
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import EditError
 

@@ -16,7 +16,7 @@ import struct
 
 TYPE_CHECKING = False  # typing itself takes its time to import
 if TYPE_CHECKING:
-    from loom_jupyter.edits.checks.sandbox import Plan
+    from loom_jupyter.checks.sandbox import Plan
 
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 _NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loom_jupyter.edits.checks.check import CheckResult, run_check
-from loom_jupyter.edits.checks.example_case import MARK
-from loom_jupyter.edits.checks.examples import Example, Outcome
+from loom_jupyter.checks.command import CheckResult, run_check
+from loom_jupyter.checks.example_case import MARK
+from loom_jupyter.checks.examples import Example, Outcome
 from loom_jupyter.edits.staging import StagedCopy
 
 NAME = "test_loom_examples.py"

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loom_jupyter.checks.command import run_check
+from loom_jupyter.checks.environment import check_environment
+from loom_jupyter.checks.report import Place
 from loom_jupyter.edits import tree
-from loom_jupyter.edits.checks.check import run_check
-from loom_jupyter.edits.checks.environment import check_environment
-from loom_jupyter.edits.checks.report import Place
 from loom_jupyter.gate.gate import is_test
 
 TRACING = str(Path(__file__).parent / "tracing")
@@ -105,7 +105,7 @@ def trace_check(
     Parameters
     ----------
     command, cwd, timeout, cancel, workspace, network
-        As for :func:`loom_jupyter.edits.checks.check.run_check`.
+        As for :func:`loom_jupyter.checks.command.run_check`.
 
     Returns
     -------

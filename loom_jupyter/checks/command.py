@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import secrets
@@ -13,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loom_jupyter.edits.checks.cases import Cases
-from loom_jupyter.edits.checks.environment import check_environment
-from loom_jupyter.edits.checks.report import Counts, clean, command_problem, counts, summarise, trim
-from loom_jupyter.edits.checks.sandbox import isolation as isolation
-from loom_jupyter.edits.checks.sandbox import memory_size, plan, start, why_none
-from loom_jupyter.edits.checks.supervisor import MARK, UNPROTECTED
-from loom_jupyter.edits.checks.watch import MOST_TASKS, Output, attend
+from loom_jupyter.checks.environment import check_environment
+from loom_jupyter.checks.process import MOST_TASKS, Output, attend
+from loom_jupyter.checks.report import Cases, Counts, clean, command_problem, counts, summarise, trim
+from loom_jupyter.checks.sandbox import isolation, memory_size, plan, start, why_none
+from loom_jupyter.checks.supervisor import MARK, UNPROTECTED
 from loom_jupyter.edits.staging import outward
 from loom_jupyter.errors import CheckCommandError, SandboxError
 
@@ -231,3 +230,51 @@ def result(ended: Ended, timeout: float, memory: int = MEMORY) -> CheckResult:
         out_of_memory=ended.verdict == "out of memory",
         raw=ended.text,
     )
+
+
+# Find the check that a project already has.
+
+_PYTEST = ("pytest.ini", "conftest.py")
+# Of Python's tests, in the project's own folders and one below: pkg/tests/test_x.py.
+_TESTS = ("{}", "tests/**/{}", "test/**/{}", "*/tests/**/{}", "*/test/**/{}", "src/*/tests/**/{}")
+_NAMES = ("test_*.py", "*_test.py")
+
+
+def find_check(root: Path) -> str:
+    """Return the command that tests the project: pytest, ``npm test``, ``cargo test`` or ``go test``.
+
+    Raises
+    ------
+    CheckCommandError
+        If the project shows none.
+    """
+    if any((root / name).exists() for name in _PYTEST) or _has_python_tests(root):
+        return "python -m pytest -q"
+    if (root / "Cargo.toml").exists():
+        return "cargo test --quiet"
+    if (root / "go.mod").exists():
+        return "go test ./..."
+    if _has_npm_test(root / "package.json"):
+        return "npm test --silent"
+    if any((root / name).is_dir() for name in ("tests", "test")):
+        return "python -m pytest -q"
+    raise CheckCommandError(f"No tests were found in {root}; give a command: --check CMD.")
+
+
+def _has_python_tests(root: Path) -> bool:
+    places = (place.format(name) for place in _TESTS for name in _NAMES)
+    found = (file for place in places for file in root.glob(place))
+    return any(_LEFT_OUT.isdisjoint(file.relative_to(root).parts) for file in found)
+
+
+# Folders of what is installed.
+_LEFT_OUT = frozenset({"node_modules", ".venv", "venv", "site-packages", ".tox"})
+
+
+def _has_npm_test(file: Path) -> bool:
+    try:
+        package = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    script = package.get("scripts", {}).get("test", "") if isinstance(package, dict) else ""
+    return bool(script) and "no test specified" not in script

@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from loom_jupyter.edits.checks.cell_case import MARK
-from loom_jupyter.edits.checks.check import CheckResult, run_check
-from loom_jupyter.edits.checks.report import trim
+from loom_jupyter.checks.cell_case import MARK
+from loom_jupyter.checks.command import CheckResult, run_check
+from loom_jupyter.checks.report import trim
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import CheckCommandError
 

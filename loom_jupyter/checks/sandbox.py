@@ -21,8 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from loom_jupyter.checks import supervisor
 from loom_jupyter.edits import temporary
-from loom_jupyter.edits.checks import supervisor
+from loom_jupyter.edits.paths import jupyter_places
 
 # Below the home folder. Shown read-only: what is installed there.
 _TOOLCHAINS = (
@@ -86,12 +87,6 @@ _INSTALLED = (
     "NVM_DIR",
     "PYENV_ROOT",
     "RUSTUP_HOME",
-)
-# What is private of a folder of Jupyter's, IPython's or Loom's.
-_KEPT_BY_JUPYTER = (
-    *("loom", "runtime", "security", "serverconfig", "profile_default", "nbsignatures.db", "notebook_secret"),
-    *("jupyter_server_config.json", "jupyter_server_config.py", "jupyter_notebook_config.json"),
-    *("jupyter_notebook_config.py", "jupyter_cookie_secret"),
 )
 _SYSTEM = ("/", "/usr", "/etc", "/bin", "/lib", "/dev", "/proc", "/sys")
 _LEVELS = ("user", "root")
@@ -243,17 +238,6 @@ def _temporary() -> list[str]:
     places = ("/tmp", "/var/tmp", "/run", "/var/run", runtime, tempfile.gettempdir())
     found = (os.path.realpath(place) for place in places if os.path.isabs(place))
     return [place for place in dict.fromkeys(found) if place not in _SYSTEM and os.path.isdir(place)]
-
-
-def jupyter_places() -> list[str]:
-    """List what Jupyter, IPython and Loom keep: tokens, connection files, settings, runs."""
-    from jupyter_core import paths
-
-    places = [paths.jupyter_data_dir(), paths.jupyter_runtime_dir(), paths.jupyter_config_dir()]
-    places += [os.environ.get("IPYTHONDIR") or "~/.ipython", "/etc/jupyter", f"{sys.prefix}/etc/jupyter"]
-    found = [os.path.realpath(os.path.expanduser(place)) for place in places]
-    # By name too, for a place that holds the workspace cannot be hidden as a whole.
-    return found + [f"{place}/{name}" for place in found for name in _KEPT_BY_JUPYTER]
 
 
 def _python() -> Iterator[str]:

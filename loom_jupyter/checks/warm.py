@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loom_jupyter.edits.checks import cells, warm_server
-from loom_jupyter.edits.checks.check import MEMORY, CheckResult, Ended, result, rules
-from loom_jupyter.edits.checks.environment import check_environment
-from loom_jupyter.edits.checks.report import clean
-from loom_jupyter.edits.checks.sandbox import start
-from loom_jupyter.edits.checks.watch import Output, attend
+from loom_jupyter.checks import cells, warm_server
+from loom_jupyter.checks.command import MEMORY, CheckResult, Ended, result, rules
+from loom_jupyter.checks.environment import check_environment
+from loom_jupyter.checks.process import Output, attend
+from loom_jupyter.checks.report import clean
+from loom_jupyter.checks.sandbox import start
 
 _READY = 60.0
 # Bytes of one answer, which lists modules.
