@@ -6,16 +6,49 @@ Whatever such an object does when it is looked at, its name and type are told at
 
 from __future__ import annotations
 
+import keyword
+import re
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from math import prod
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from loom_jupyter.notebook.names import clean
 from loom_jupyter.notebook_state import Variable
+from loom_jupyter.secrets import masked
+
+# Text of a user's own: names in it, and a bounded form without secrets.
+
+NAME = re.compile(r"[^\W\d]\w*")
+LONGEST = 20_000
+"""Characters of a text that are looked at."""
+
+
+def names(text: str) -> list[str]:
+    """Return the identifiers of a text, in order, each once."""
+    return list(dict.fromkeys(n for n in NAME.findall(text[:LONGEST]) if not keyword.iskeyword(n)))
+
+
+def clean(text: str, limit: int) -> str:
+    """Mask secrets, then cut to `limit` characters."""
+    text = masked(text[:LONGEST])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def clean_lines(text: str, lines: int, limit: int) -> str:
+    """Mask secrets and keep the first lines, each cut to `limit` characters."""
+    kept = masked(text[:LONGEST]).rstrip().split("\n")
+    more = ["…"] if len(kept) > lines else []
+    return "\n".join([*(line if len(line) <= limit else line[: limit - 1] + "…" for line in kept[:lines]), *more])
+
+
+def shared(text: str, wanted: Iterable[str]) -> list[str]:
+    """Return those of the wanted names that stand in a text, in the order wanted."""
+    found = set(NAME.findall(text[:LONGEST]))
+    return [name for name in wanted if name in found]
+
 
 MOST_COLUMNS, MOST_ITEMS, MOST_DIMENSIONS = 20, 5, 8
 NAME_CHARS, VALUE_CHARS = 60, 240

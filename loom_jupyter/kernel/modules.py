@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from types import FunctionType, ModuleType
 from typing import Any
 
-from loom_jupyter.notebook.variables import module_file
+from loom_jupyter.kernel.variables import module_file
 from loom_jupyter.notebook_state import Loaded
 
 MOST = 300

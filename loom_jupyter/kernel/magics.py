@@ -11,15 +11,16 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bool, Float, Unicode
 
-from loom_jupyter import commands, completion, session
+from loom_jupyter import commands
 from loom_jupyter.arguments import MisuseError, Parser, notebook_flags, split
 from loom_jupyter.errors import LoomError
+from loom_jupyter.kernel import completion, session
 
 if TYPE_CHECKING:
     import argparse
 
+    from loom_jupyter.kernel.witness import Witness
     from loom_jupyter.loom import Loom
-    from loom_jupyter.notebook.witness import Witness
     from loom_jupyter.notebook_state import NotebookState
     from loom_jupyter.runs.run import Run
 
@@ -140,7 +141,7 @@ class LoomMagics(Magics):
         _require_sense(args)
         task = cell.strip()
         if args.format:
-            from loom_jupyter.interpolation import interpolated
+            from loom_jupyter.kernel.completion import interpolated
 
             task = interpolated(task, self._shell.user_ns)
         self._carry_out(args, task, self._notebook(task, values=args.values))
@@ -173,7 +174,7 @@ class LoomMagics(Magics):
     def witness(self) -> Witness:
         """What follows this shell; made when it is first needed."""
         if self._followed is None:
-            from loom_jupyter.notebook.witness import Witness
+            from loom_jupyter.kernel.witness import Witness
 
             self._followed = Witness(self._shell)
         return self._followed
@@ -243,13 +244,13 @@ class LoomMagics(Magics):
 
     def _reload(self, run: Run) -> str:
         """Load again what a run changed of the kernel's modules, and say what came of it."""
-        from loom_jupyter.reloading import reload
+        from loom_jupyter.kernel.reload import reload
 
         return reload(Path(run.request.root), _changed(run), self._shell.user_ns)
 
     def _fix(self, args: argparse.Namespace) -> None:
         """Start a run whose task is the last exception."""
-        from loom_jupyter.notebook import fix
+        from loom_jupyter.kernel import traceback
 
         _require_sense(args)
         loom = self.workspace()
@@ -258,9 +259,9 @@ class LoomMagics(Magics):
         if failure is None:
             raise MisuseError("There is no exception to fix: none was raised in this notebook yet.")
         files = bool(args.tag or args.apply or args.commit)
-        what = fix.wanted(failure, ask=args.ask, cell=args.cell, files=files, check=args.check)
+        what = traceback.wanted(failure, ask=args.ask, cell=args.cell, files=files, check=args.check)
         args.ask, args.cell = what == "answer", what == "cell"
-        task = fix.task(failure, what)
+        task = traceback.task(failure, what)
         notebook = self.witness.state(task, loom.root, values=args.values, fix=True)
         self._carry_out(args, task, notebook if whole else notebook.only_failure())
 
@@ -303,7 +304,7 @@ def _changed(run: Run) -> list[str]:
 
 def _loaded(root: Path, paths: list[str]) -> int:
     """Return how many modules of the kernel come from these files."""
-    from loom_jupyter.reloading import loaded
+    from loom_jupyter.kernel.reload import loaded
 
     return len(loaded(root, paths))
 
@@ -354,8 +355,8 @@ def register(ipython: Any) -> None:
 
 def _warm() -> None:
     """Import what the first task needs while the user still writes it."""
+    import loom_jupyter.kernel.witness
     import loom_jupyter.loom
-    import loom_jupyter.notebook.witness
     import loom_jupyter.ui.panel
 
     loom_jupyter.loom.warm()

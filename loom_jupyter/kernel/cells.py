@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from loom_jupyter.notebook.names import clean_lines, shared
-from loom_jupyter.notebook.variables import module_file
+from loom_jupyter.kernel.variables import clean_lines, module_file, shared
 from loom_jupyter.notebook_state import Cell
 
 MOST, LOOKED_AT = 5, 200

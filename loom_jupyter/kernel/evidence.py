@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from loom_jupyter.context.notebook_evidence import share
 from loom_jupyter.context.terms import STOP
-from loom_jupyter.notebook import cells, modules, variables
-from loom_jupyter.notebook.names import names
+from loom_jupyter.kernel import cells, modules, variables
+from loom_jupyter.kernel.variables import names
 from loom_jupyter.notebook_state import Cell, Failure, NotebookState, Variable
 
 MOST_VARIABLES = 12

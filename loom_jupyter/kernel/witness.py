@@ -45,7 +45,7 @@ class Witness:
             self._noted, self._age = self._read(error), 0
 
     def _read(self, error: BaseException) -> Failure:
-        from loom_jupyter.notebook.failure import failure
+        from loom_jupyter.kernel.traceback import failure
         from loom_jupyter.notebook_state import Failure
 
         try:
@@ -59,7 +59,7 @@ class Witness:
         return found if isinstance(found, dict) else {}
 
     def _seen_from(self, place: Callable[[str], str]) -> Failure | None:
-        from loom_jupyter.notebook.failure import seen_from
+        from loom_jupyter.kernel.traceback import seen_from
 
         if self._noted is None:  # one from before Loom was loaded
             error = getattr(sys, "last_value", None)
@@ -69,7 +69,7 @@ class Witness:
 
     def last_exception(self, root: Path) -> Failure | None:
         """Return the last exception of this kernel as the workspace `root` sees it; None if there was none."""
-        from loom_jupyter.notebook.modules import placed
+        from loom_jupyter.kernel.modules import placed
 
         return self._seen_from(placed(root))
 
@@ -85,7 +85,7 @@ class Witness:
         fix
             The task is to repair the last exception.
         """
-        from loom_jupyter.notebook.gather import gather
+        from loom_jupyter.kernel.evidence import gather
 
         return gather(task, self._shell, self._seen_from, root, values=values, fix=fix)
 
