@@ -20,10 +20,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loom_jupyter.context import files
+from loom_jupyter.context.batch import Batch, pack
 from loom_jupyter.context.extract import Extracted, extract
 from loom_jupyter.context.languages import language_of
 from loom_jupyter.context.scan import Found
-from loom_jupyter.context.term_index import Batch, Lexicon, pack
+from loom_jupyter.context.term_index import Lexicon
 from loom_jupyter.errors import Cancelled
 
 ALONE = 1_500_000

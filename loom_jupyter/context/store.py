@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from loom_jupyter.context.batch import Batch, FileRow
 from loom_jupyter.context.history import Commit
-from loom_jupyter.context.term_index import Batch, FileRow
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
