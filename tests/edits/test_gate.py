@@ -209,7 +209,7 @@ def test_no_false_alarm_on_real_code() -> None:
 
 
 def test_a_verdict_is_quick() -> None:
-    source = Path(loom_jupyter.__file__).parent.joinpath("edits", "checks", "check.py").read_text()
+    source = Path(loom_jupyter.__file__).parent.joinpath("checks", "command.py").read_text()
     changed = source.replace("FILE_SIZE = 4", "FILE_SIZE = 5")
     gate("a.py", source, changed)
     times = []
