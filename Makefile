@@ -45,10 +45,10 @@ $(VENV)/.sidebar: $(VENV)/.installed $(shell find labextension -type f -not -pat
 sidebar: $(VENV)/.sidebar
 
 model-demo: $(VENV)/.llama
-	@$(BIN)/python -m loom_jupyter.models.fetch $(DEMO_MODEL)
+	@$(BIN)/python -m loom_jupyter.models.download $(DEMO_MODEL)
 
 model-test: $(VENV)/.llama
-	@$(BIN)/python -m loom_jupyter.models.fetch $(TEST_MODEL)
+	@$(BIN)/python -m loom_jupyter.models.download $(TEST_MODEL)
 
 demo: model-demo sidebar
 	@echo "== Running notebooks/quickstart.ipynb in a real kernel with $(DEMO_MODEL)"

@@ -24,6 +24,6 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Register ``%loom`` and ``%%loom`` (called by ``%load_ext loom_jupyter``)."""
-    from loom_jupyter.magics import register
+    from loom_jupyter.kernel.magics import register
 
     register(ipython)

@@ -63,8 +63,8 @@ def _instructions(flags: frozenset[str]) -> str:
 
 
 def _model(name: str | None) -> Row:
-    from loom_jupyter.models.catalogue import is_url
-    from loom_jupyter.models.fetch import cached
+    from loom_jupyter.models.catalog import is_url
+    from loom_jupyter.models.download import cached
 
     if name is not None and is_url(name):
         return "model", True, f"the server at {name}"
@@ -73,7 +73,7 @@ def _model(name: str | None) -> Row:
 
 
 def _checks() -> Row:
-    from loom_jupyter.edits.checks.check import not_isolated
+    from loom_jupyter.checks.command import not_isolated
 
     held = "isolated: without network, your files read-only or hidden (docs/checks.md)"
     return "checks run", True, not_isolated() or held

@@ -199,13 +199,13 @@ class Loom:
             What the notebook knows that the task comes from: evidence, kept with the run.
         """
         from loom_jupyter.events import Noticed, RunState, Started, StateChanged
+        from loom_jupyter.kernel.session import needed
         from loom_jupyter.models import host
         from loom_jupyter.runs.files import store, storing, whole
         from loom_jupyter.runs.request import RUN, Request, new_run_id
         from loom_jupyter.runs.run import Run
         from loom_jupyter.runs.runner import start
         from loom_jupyter.secrets import masked
-        from loom_jupyter.session import needed
 
         if not text.strip():
             raise LoomError("The task is empty; write in the cell what should be different.")
@@ -391,7 +391,7 @@ class Loom:
         """Return what `sql` can be asked for: table, column, type, description. A table's own row comes first."""
         import pandas as pd
 
-        from loom_jupyter.context.tables import TABLES
+        from loom_jupyter.context.store import TABLES
 
         rows = []
         for name, table in TABLES.items():
@@ -421,7 +421,7 @@ class Loom:
 
     def _model_name(self, model: str | None) -> str | None:
         """Refuse an unknown model before the run starts, without loading anything."""
-        from loom_jupyter.models.catalogue import resolve_name
+        from loom_jupyter.models.catalog import resolve_name
         from loom_jupyter.models.protocol import ModelError
 
         name = model or self.model
@@ -452,7 +452,7 @@ class Loom:
         """Return the models that have a name: name, chosen, size (bytes), licence, summary."""
         import pandas as pd
 
-        from loom_jupyter.models.catalogue import entries
+        from loom_jupyter.models.catalog import entries
 
         chosen = self._model_name(None)
         columns = ["name", "chosen", "size", "licence", "summary"]
@@ -461,7 +461,7 @@ class Loom:
 
     def model_names(self) -> list[str]:
         """Return the names that a model can be called by."""
-        from loom_jupyter.models.catalogue import AUTO, entries
+        from loom_jupyter.models.catalog import AUTO, entries
 
         return [*entries(), *self.settings.models, AUTO]
 
@@ -482,7 +482,7 @@ class Loom:
         model
             A catalogue name, a GGUF path or a URL; ``"auto"`` chooses the largest that serves on this machine.
         """
-        from loom_jupyter.models.catalogue import AUTO
+        from loom_jupyter.models.catalog import AUTO
 
         self.model = self.overview().best if model == AUTO else self._model_name(model)
 

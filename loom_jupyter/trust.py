@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from loom_jupyter.context.rules import refusal
 from loom_jupyter.errors import SettingsError
-from loom_jupyter.models.catalogue import AUTO, is_path, is_url, like_catalogue
-from loom_jupyter.models.keys import DEFAULT
+from loom_jupyter.models.catalog import AUTO, is_path, is_url, like_catalogue
+from loom_jupyter.models.servers.keys import DEFAULT
 from loom_jupyter.settings import GUARDED, Found, NamedModel, Settings, read, workspace_dir, workspace_folder
 
 RECORD = "trust.json"

@@ -113,6 +113,6 @@ def private_data_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 @pytest.fixture(scope="session")
 def small_model() -> Path:
     """Path of the small real model; downloaded on first use."""
-    from loom_jupyter.models.fetch import locate
+    from loom_jupyter.models.download import locate
 
     return locate(os.environ.get("LOOM_TEST_MODEL", "qwen2.5-coder-0.5b"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from broken_builds import EVERYTHING, dying
 
+from loom_jupyter.checks import command
 from loom_jupyter.doctor import examine
-from loom_jupyter.edits.checks import check
 from loom_jupyter.models import build, probe
 from loom_jupyter.models.probe import Finding
 
@@ -29,7 +29,7 @@ def rows(folder: Path) -> dict[str, tuple[bool, str]]:
 @pytest.mark.parametrize(("level", "said"), [("none", "not isolated: "), ("user", "isolated: ")])
 @pytest.mark.usefixtures("quick")
 def test_says_what_holds_a_check(level: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "isolation", lambda: level)
+    monkeypatch.setattr(command, "isolation", lambda: level)
     assert rows(tmp_path)["checks run"][1].startswith(said)
 
 

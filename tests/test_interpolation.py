@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loom_jupyter.arguments import MisuseError
-from loom_jupyter.interpolation import interpolated
+from loom_jupyter.kernel.completion import interpolated
 
 NAMES: dict[str, Any] = {
     "limit": 2,

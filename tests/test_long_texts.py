@@ -161,27 +161,27 @@ FUNCTIONS = {
     "report.summarise": "report.summarise(1, t, None)",
     "examples": "(examples.find_examples(t), examples.parts(t), examples.mentions_call(t), examples.quoted(t, t, '', t))",
     "examples.quoted": "examples.quoted('f(1)', '2', '3', t)",
-    "request": "(lambda r: (r.asked, r.mentions, r.folders, r.code, r.pairs, r.plain, r.about('test')))(request.read(t))",
+    "query": "(lambda r: (r.asked, r.mentions, r.folders, r.code, r.pairs, r.plain, r.about('test')))(query.read(t))",
     "secrets": "(secrets.masked(t), secrets.private_key_file(t))",
-    "hidden": "(hidden.exact(t), hidden.visible(t), hidden.name(t))",
+    "invisible": "(invisible.exact(t), invisible.visible(t), invisible.name(t))",
     "format": "(format.line(t), format.lines(t), format.path(t), tags.markup(t), tags.join([t]))",
     "diffs": "diffs.parts('@@ -1 +1 @@\\n-' + t + '\\n+' + t)",
     "status.diff": "status.diff({'a.py': '@@ -1 +1 @@\\n+' + t})",
-    "magics": "magics.plain(t[:100_000])",
-    "fence": "(fence.fence_around('a.md', t), fence.fenced_code(t), fence.fenced_code(t, opened='```'))",
+    "magics": "syntax.plain(t[:100_000])",
+    "fence": "(patch.fence_around('a.md', t), patch.fenced_code(t), patch.fenced_code(t, opened='```'))",
     "patch": "refused(patch.patched, 'a\\nb\\n' + t, '<<<<<<< SEARCH\\na\\nb\\n=======\\n' + t + '\\n>>>>>>> REPLACE\\n')",
     "patch, a long search": "refused(patch.patched, t, '<<<<<<< SEARCH\\n' + t[10:] + 'x\\n=======\\nc\\n>>>>>>> REPLACE\\n')",
     "patch, no block": "refused(patch.patched, 'a\\n', t)",
     "reply": "refused(reading.read_reply, t[:200_000], TaskSpec, t[:200_000])",
     "reply, in an object": "refused(reading.read_reply, '{\"goal\": \"' + t[:190_000], TaskSpec)",
     "reply, in a list": "refused(reading.read_reply, '{\"terms\": [' + t[:190_000] + ']}', TaskSpec)",
-    "three_way": "conflict.three_way(FileChange('a.txt', b, b'1\\n' + b + b'2\\n'), b'3\\n' + b + b'4\\n')",
-    "three_way, cut": "conflict.three_way(FileChange('a.txt', b, b[9:] + b), b[:-9] + b'x' + b)",
+    "three_way": "merge.three_way(FileChange('a.txt', b, b'1\\n' + b + b'2\\n'), b'3\\n' + b + b'4\\n')",
+    "three_way, cut": "merge.three_way(FileChange('a.txt', b, b[9:] + b), b[:-9] + b'x' + b)",
     "diff": "(diff.unified_diff([FileChange('a.txt', b, b'1' + b[7:] + b'2' + b)]), diff.hunks(FileChange('a.txt', b, b[5:])))",
     "replace_lines": "replace_lines('a.txt', t, [LineEdit(1, t.count(chr(10)) or 1, t[7:] + 'x' + t)]) if '\\r' not in t else 0",
-    "statements": "statements.Part(t, ()).anything",
+    "statements": "syntax.Part(t, ()).anything",
     "syntax": "syntax.canonical('a.js', t)",
-    "operations": "(operations.operation(t), operations.operation('remove function a ' + t), operations.operation('add a function f ' + t))",
+    "operations": "(operation.operation(t), operation.operation('remove function a ' + t), operation.operation('add a function f ' + t))",
     "extract.py": "extract.extract('a.py', b)",
     "extract.py, short": "extract.extract('a.py', b[:8_000])",
     # tree-sitter's grammar of JavaScript needs the square of the length for many "x = %" and tells nobody meanwhile:
@@ -196,17 +196,18 @@ FUNCTIONS = {
 }  # fmt: skip
 PROGRAM = """
 import json, pathlib, signal, sys, tempfile
-from loom_jupyter import completion, hidden, session
-from loom_jupyter.context import extract, request, secrets
+from loom_jupyter import invisible, secrets
+from loom_jupyter.checks import examples, report
+from loom_jupyter.context import extract, query
 from loom_jupyter.context.extract import skeleton
-from loom_jupyter.edits import conflict, diff, magics, statements, syntax
+from loom_jupyter.edits import diff, merge, syntax
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import examples, report
 from loom_jupyter.edits.text import LineEdit, replace_lines
-from loom_jupyter.pipeline import fence, patch
+from loom_jupyter.gate import operation
+from loom_jupyter.kernel import completion, session
+from loom_jupyter.pipeline import patch
 from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.pipeline.reply import reading
-from loom_jupyter.runs import operations
 from loom_jupyter.runs import diffs, format
 from loom_jupyter.ui import status, tags
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter import Loom
-from loom_jupyter.context.tables import TABLES
+from loom_jupyter.context.store import TABLES
 
 PARCELS = Path(__file__).parents[1] / "notebooks/parcels"
 

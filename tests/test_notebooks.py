@@ -35,7 +35,7 @@ RUNS = [pytest.param(p, marks=[] if p.stem == "ledger" else WITH_MODEL, id=p.ste
 
 @pytest.mark.parametrize("path", RUNS)
 def test_notebooks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loom_jupyter.models.fetch import locate
+    from loom_jupyter.models.download import locate
 
     if path.stem != "ledger":
         monkeypatch.setenv("LOOM_MODEL", str(locate(DEMO_MODEL)))

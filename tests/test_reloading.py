@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.reloading import loaded, reload
+from loom_jupyter.kernel.reload import loaded, reload
 
 BEFORE = """
 LIMIT = 2

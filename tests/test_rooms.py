@@ -49,7 +49,7 @@ NARROW = {
     },
     ("ui", "pipeline"): {"loom_jupyter.pipeline.contracts"},
     ("trust", "context"): {"loom_jupyter.context.rules"},
-    ("trust", "models"): {"loom_jupyter.models.catalogue", "loom_jupyter.models.keys"},
+    ("trust", "models"): {"loom_jupyter.models.catalog", "loom_jupyter.models.servers.keys"},
 }
 TYPES_ONLY = {
     ("verbs", "runs"),

@@ -11,8 +11,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from kernels import LENT, PLAN, Kernel
 
-from loom_jupyter import session
-from loom_jupyter.edits.checks.cells import Cell, Session
+from loom_jupyter.checks.cells import Cell, Session
+from loom_jupyter.kernel import session
 
 TARIFF = "def tariff(weight):\n    if weight < 2:\n        return 4.9\n    return 7.2\n"
 

@@ -18,7 +18,7 @@ from loom_jupyter import Loom
 from loom_jupyter.cli import DONE, FAILED, MISUSED, main
 from loom_jupyter.errors import LoomError, SettingsError
 from loom_jupyter.models import host
-from loom_jupyter.models.catalogue import entries
+from loom_jupyter.models.catalog import entries
 from loom_jupyter.models.protocol import ModelError
 from loom_jupyter.runs import runner
 from loom_jupyter.settings import Settings, workspace_folder

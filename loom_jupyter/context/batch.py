@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
-from loom_jupyter.context.count import Lexicon, Text, count
-from loom_jupyter.context.symbol import Symbol
+from loom_jupyter.context.definitions import Symbol
+from loom_jupyter.context.term_index import Lexicon, Text, count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,17 +11,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loom_jupyter.context import history, neighbours, pack
-from loom_jupyter.context.commits import CommitLog, Past
+from loom_jupyter.context import history, pack
+from loom_jupyter.context.build import gather
 from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Relation
-from loom_jupyter.context.gather import gather
-from loom_jupyter.context.history import Commit, Tracked
+from loom_jupyter.context.history import Commit, CommitLog, Past, Tracked
 from loom_jupyter.context.ledger import Ledger
+from loom_jupyter.context.query import read
+from loom_jupyter.context.rank import Given, beside, collect
 from loom_jupyter.context.repository import NoGitError
-from loom_jupyter.context.request import read
 from loom_jupyter.context.rules import rules
 from loom_jupyter.context.scan import Found, Skipped, scan
-from loom_jupyter.context.signals import Given, beside, collect
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.store import Damaged, NotSaved, Store, Stored
 from loom_jupyter.context.symbols import rank_symbols
@@ -285,7 +284,7 @@ class Index:
 
     def related(self, offer: Offer, relation: Relation) -> list[Offer]:
         """Return what stands in a relation to a unit, nearest first; the offers have no ids yet."""
-        return neighbours.related(self.root, self.snapshot, offer, relation)
+        return pack.related(self.root, self.snapshot, offer, relation)
 
     def naming(self, word: str) -> list[str]:
         """Return the paths of the code files whose text holds a word."""

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Literal
 
-from loom_jupyter.context.words import words
+from loom_jupyter.context.terms import words
 
 Role = Literal["source", "test", "doc", "config", "generated"]
 
@@ -67,7 +67,7 @@ _TEST_NAME_CAMEL = re.compile(
     r"\.(?:java|kt|kts|scala|groovy|cs|fs|vb|php|swift|dart|cc|cpp|cxx|hpp|h|m|mm|py|hs|pas)"
 )
 # What says how a project's tests run, and nothing else. Of pyproject.toml and the like only a part does:
-# `loom_jupyter.edits.checks.settings` reads that.
+# `loom_jupyter.checks.judges` reads that.
 _CHECK_SETTINGS = re.compile(
     r"\.?pytest\.(?:ini|toml)|tox\.(?:ini|toml)|noxfile\.py|\.coveragerc|nose2?\.cfg|unittest\.cfg|behave\.ini|\.behaverc"
     r"|(?:jest|vitest|playwright|cypress|ava|nightwatch|cucumber)\.(?:config|setup|workspace|conf)\.\w+|cypress\.json"
@@ -96,7 +96,7 @@ def is_test(path: str) -> bool:
     """Whether a path alone says that a file is a test, serves tests, or says how they run.
 
     The index, the choice of targets and the gate all ask this. What else judges in a run (scripts that a check
-    command names, files from which failing tests come) is told by :mod:`loom_jupyter.edits.checks.judges`.
+    command names, files from which failing tests come) is told by :mod:`loom_jupyter.checks.judges`.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from loom_jupyter.context.context_map import Excerpt
-from loom_jupyter.context.request import read
+from loom_jupyter.context.query import read
 from loom_jupyter.context.rules import Rule
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.notebook_state import NOTEBOOK, Failure, Frame, NotebookState

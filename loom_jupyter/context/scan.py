@@ -13,13 +13,61 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from loom_jupyter.context import git, ignored
-from loom_jupyter.context.files import Folders, plain
+from loom_jupyter.context import git
+from loom_jupyter.context.files import Folders, plain, read
 from loom_jupyter.context.history import Status, Tracked, is_utf8
 from loom_jupyter.context.repository import NoGitError, Repository
-from loom_jupyter.context.words import words
+from loom_jupyter.context.terms import words
 from loom_jupyter.errors import Cancelled
+
+# Ignored: the patterns of a .gitignore, read where there is no git to ask.
+#
+# A file that came with a repository must not cost more than others do. Python's regular expressions try every
+# way to spread the stars of a pattern over a name, which takes ages for ``a*a*a*…b``; here each star takes the
+# first place that fits, which is as good within one name of a folder or file.
+
+LARGEST_IGNORE_FILE = 1 << 20
+MOST = 5000
+"""Patterns of one file; git's own listing is not limited so."""
+_STAR = r"\[\^/\]\*"
+_STARS = re.compile(rf"(?:{_STAR}){{2,}}")
+# What stands between two stars of one name: signs, escaped signs and classes of signs.
+_BETWEEN = re.compile(rf"{_STAR}((?:\\.|\[\^?(?:\\.|[^\]\\])+\]|[^\\\[()/])+?)(?={_STAR})")
+_FOLDERS = re.compile(r"\(\?:\.\+/\)\?|\(\?:/\.\+\)\?")
+MOST_FOLDERS = 2
+"""``**`` in one pattern."""
+
+
+def read_patterns(base: str, path: str) -> tuple[GitIgnoreSpec, list[str]]:
+    """Return the patterns of a file of the workspace, and those that are not used because they take too long.
+
+    Raises
+    ------
+    OSError
+        It is not a file, or too large.
+    """
+    data = read(base, path, LARGEST_IGNORE_FILE).data
+    lines = data.decode("utf-8", "replace").splitlines()
+    left_out = [f"all after number {MOST}"] if len(lines) > MOST else []
+    patterns: list[GitIgnoreSpecPattern] = []
+    for line in lines[:MOST]:
+        for pattern in GitIgnoreSpec.from_lines([line], backend="simple").patterns:
+            if pattern.regex is None:
+                continue
+            made = str(pattern.regex.pattern)
+            if len(_FOLDERS.findall(made)) > MOST_FOLDERS:
+                left_out.append(line)
+                continue
+            patterns.append(GitIgnoreSpecPattern(re.compile(_quick(made)), pattern.include))
+    return GitIgnoreSpec(patterns, backend="simple"), left_out
+
+
+def _quick(pattern: str) -> str:
+    """Return a pattern that matches the same names and never tries a star's other places."""
+    return _BETWEEN.sub(r"(?>[^/]*?\1)", _STARS.sub("[^/]*", pattern))
+
 
 LARGEST = 1_000_000
 REMEMBERED = 200_000
@@ -348,7 +396,7 @@ def _walk(base: str, seen: Scan) -> Iterator[str]:
 
 def _spec(base: str, path: str, seen: Scan) -> GitIgnoreSpec:
     try:
-        spec, left_out = ignored.read_patterns(base, path)
+        spec, left_out = read_patterns(base, path)
     except OSError as error:
         seen.skipped.append(Skipped(path, f"its patterns cannot be read: {error.strerror}"))
         return GitIgnoreSpec([])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from loom_jupyter.context.batch import Batch, Symbols
+from loom_jupyter.context.definitions import CALLABLE, Symbol
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.languages import Role, role_of
-from loom_jupyter.context.symbol import CALLABLE, Symbol
-from loom_jupyter.context.vocabulary import Vocabulary
+from loom_jupyter.context.term_index import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 
 from loom_jupyter.context import files
+from loom_jupyter.context.definitions import Symbol
 from loom_jupyter.context.extract import extract
 from loom_jupyter.context.extract.notebook import NotNotebook, cells
-from loom_jupyter.context.extract.text import decode
 from loom_jupyter.context.snapshot import Snapshot
-from loom_jupyter.context.symbol import Symbol
+from loom_jupyter.context.text import decode
 
 
 class Source:

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from loom_jupyter.context.extract.text import Unreadable
+from loom_jupyter.context.definitions import CALLABLE, Symbol
 from loom_jupyter.context.ledger import Ledger, RankedSymbol
 from loom_jupyter.context.notebook_evidence import lines
-from loom_jupyter.context.signals import Given
+from loom_jupyter.context.rank import Given
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.source import Source, source
-from loom_jupyter.context.symbol import CALLABLE, Symbol
-from loom_jupyter.context.synonyms import synonyms
-from loom_jupyter.context.words import TOKEN, Splitter, stem
+from loom_jupyter.context.terms import TOKEN, Splitter, stem, synonyms
+from loom_jupyter.context.text import Unreadable
 
 FILES = 24
 SHORT_FILE = 60

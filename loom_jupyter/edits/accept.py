@@ -10,13 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from loom_jupyter.edits import disk, swap
+from loom_jupyter.edits import swap
 from loom_jupyter.edits.apply import FileChange, digest
 from loom_jupyter.edits.folder import Folder, Found, holding, read_in
 from loom_jupyter.edits.journal import Entry, Journal, JournalState, before_bytes, keep_after, keep_before
 from loom_jupyter.edits.lock import locked
-from loom_jupyter.edits.paths import resolve
-from loom_jupyter.edits.rebase import rebase
+from loom_jupyter.edits.merge import rebase
+from loom_jupyter.edits.paths import make_folders, resolve, sync
 from loom_jupyter.errors import EditError, ForbiddenPathError, StaleFileError
 
 _log = logging.getLogger(__name__)
@@ -307,7 +307,7 @@ def _holds(root: Folder, path: str, expected: str | None) -> bool:
 
 
 def _write_all(changes: Sequence[FileChange], journal: Path, root: Folder) -> None:
-    disk.make_folders(journal, 0o700)
+    make_folders(journal, 0o700)
     entries = []
     for number, change in enumerate(changes):
         keep_before(journal, number, change.before or b"")
@@ -318,7 +318,7 @@ def _write_all(changes: Sequence[FileChange], journal: Path, root: Folder) -> No
         entries.append(
             Entry(path=change.path, before=before, after=digest(change.after), mode=change.mode, folders=folders)
         )
-    disk.sync(journal)
+    sync(journal)
     record = Journal(state=JournalState.ACCEPTING, entries=entries)
     record.write(journal)
     for change, entry in zip(changes, entries, strict=True):

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite
-from loom_jupyter.edits import names, notebook, syntax
+from loom_jupyter.edits import notebook, syntax
 from loom_jupyter.edits.folder import read
 from loom_jupyter.edits.imports import cell_imports, with_imports
-from loom_jupyter.edits.magics import plain
 from loom_jupyter.edits.paths import resolve
+from loom_jupyter.edits.syntax import plain
 from loom_jupyter.edits.text import LineEdit, decode, replace_lines, require_whole, split_lines
 from loom_jupyter.errors import EditError, StaleFileError
 
@@ -125,13 +125,13 @@ def _rewritten(path: str, text: str, rewrites: Sequence[Rewrite], imports: bool)
         text = notebook.with_source(text, cell, replace_lines(f"{path} cell {name}", cell.source, edits))
     if imports and cells:
         cell = notebook.find(path, text, next(iter(cells)))
-        missing = cell_imports(syntax.code(path, before), syntax.code(path, text), names.NOTEBOOK)
+        missing = cell_imports(syntax.code(path, before), syntax.code(path, text), syntax.NOTEBOOK)
         text = notebook.with_source(text, cell, missing + cell.source) if missing else text
     for rewrite in added:
         source = rewrite.text.removesuffix("\n")
         if imports:
             code = syntax.code(path, text)
-            source = cell_imports(code, f"{code}\n{plain(source)}", names.NOTEBOOK) + source
+            source = cell_imports(code, f"{code}\n{plain(source)}", syntax.NOTEBOOK) + source
         text = notebook.with_new_cell(path, text, rewrite.target.cell, source)
     text = replace_lines(path, text, lines) if lines else text
     return with_imports(before, text) if imports and path.endswith(syntax.PYTHON) else text

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.errors import EditError, ForbiddenPathError
 
 _BY_HANDLE = os.open in os.supports_dir_fd
@@ -128,18 +128,18 @@ class Folder:
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            disk._call(_unlink, self.at(name), self.handle)
+            paths._call(_unlink, self.at(name), self.handle)
 
     def move(self, name: str, to: str) -> None:
         """Give a file another name, which must be free."""
-        disk._call(_rename, self.at(name), self.at(to), self.handle)
+        paths._call(_rename, self.at(name), self.at(to), self.handle)
 
     def place(self, name: str, to: str) -> None:
         """Give a file another name in one step, or raise FileExistsError if that is taken."""
         if self._rename(name, to, _NO_REPLACE):
             return
         try:
-            disk._call(_link, self.at(name), self.at(to), self.handle)
+            paths._call(_link, self.at(name), self.at(to), self.handle)
         except OSError as error:
             if error.errno not in _UNKNOWN:
                 raise
@@ -157,24 +157,24 @@ class Folder:
         return self._rename(name, other, _EXCHANGE)
 
     def _rename(self, name: str, to: str, how: int) -> bool:
-        return self.handle is not None and bool(disk._call(rename_how, self.handle, name, to, how))
+        return self.handle is not None and bool(paths._call(rename_how, self.handle, name, to, how))
 
     def make(self, name: str) -> None:
         """Make a folder in this one, unless something is there."""
         with contextlib.suppress(FileExistsError):
-            disk._call(_mkdir, self.at(name), self.handle)
+            paths._call(_mkdir, self.at(name), self.handle)
             self.sync()
 
     def drop(self, name: str) -> None:
         """Remove a folder in this one if it is empty."""
         with contextlib.suppress(OSError):
-            disk._call(_rmdir, self.at(name), self.handle)
+            paths._call(_rmdir, self.at(name), self.handle)
             self.sync()
 
     def sync(self) -> None:
         """Wait until the folder's entries are on disk."""
         if self.handle is not None:
-            disk._call(os.fsync, self.handle)
+            paths._call(os.fsync, self.handle)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Set
 from itertools import takewhile
 
-from loom_jupyter.edits.names import newly_undefined
+from loom_jupyter.edits.syntax import newly_undefined
 from loom_jupyter.edits.text import split_lines
 
 # What people write without naming its module; each is in one well-known place only.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.errors import EditError
 
 _NAME = "journal.json"
@@ -100,13 +100,13 @@ class Journal(BaseModel):
     def write(self, folder: Path) -> None:
         """Replace the manifest in one step."""
         temporary = folder / f"{_NAME}.new"
-        disk.store(temporary, self.model_dump_json(indent=1).encode())
-        disk.replace(temporary, folder / _NAME)
+        paths.store(temporary, self.model_dump_json(indent=1).encode())
+        paths.replace(temporary, folder / _NAME)
 
     @staticmethod
     def forget(folder: Path) -> None:
         """Drop a manifest whose work was taken back."""
-        disk.remove(folder / _NAME)
+        paths.remove(folder / _NAME)
 
 
 def state(folder: Path) -> JournalState | None:
@@ -122,7 +122,7 @@ def before_bytes(folder: Path, number: int) -> bytes:
 
 def keep_before(folder: Path, number: int, data: bytes) -> None:
     """Store the bytes that a file has before Accept."""
-    disk.store(_blob(folder, number), data)
+    paths.store(_blob(folder, number), data)
 
 
 def after_bytes(folder: Path, number: int) -> bytes | None:
@@ -135,7 +135,7 @@ def after_bytes(folder: Path, number: int) -> bytes | None:
 
 def keep_after(folder: Path, number: int, data: bytes) -> None:
     """Store the bytes that a notebook has after Accept, for an undo cell by cell."""
-    disk.store(_blob(folder, number, "after"), data)
+    paths.store(_blob(folder, number, "after"), data)
 
 
 def _blob(folder: Path, number: int, side: str = "before") -> Path:

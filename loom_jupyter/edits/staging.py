@@ -15,7 +15,7 @@ from types import TracebackType
 
 from loom_jupyter.edits import temporary
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.paths import resolve
+from loom_jupyter.edits.paths import jupyter_places, resolve
 from loom_jupyter.edits.tree import Tree, chmod, open_folder, remove
 from loom_jupyter.errors import Cancelled, EditError
 
@@ -300,7 +300,7 @@ class StagedCopy:
             self.skipped.append(path)
 
     def _copy(self) -> None:
-        self._private = _private_places()
+        self._private = tuple(jupyter_places())
         found = self._found()
         ceiling = _ceiling(found.values())
         for number, (path, info) in enumerate(sorted(found.items())):
@@ -397,12 +397,6 @@ def outward(root: Path) -> list[str]:
     """List the places outside a staged copy to which links of its workspace lead."""
     copy = _live.get(str(root))
     return [] if copy is None else list(dict.fromkeys(copy._outward))
-
-
-def _private_places() -> tuple[str, ...]:
-    from loom_jupyter.edits.checks.sandbox import jupyter_places
-
-    return tuple(jupyter_places())
 
 
 def _walk(folder: str, prefix: str, enter: Callable[[str], bool]) -> Iterator[tuple[str, os.stat_result]]:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.edits.apply import digest
 from loom_jupyter.edits.folder import Folder, Found, holding
 from loom_jupyter.errors import EditError, ForbiddenPathError, StaleFileError
@@ -286,26 +286,26 @@ def _stale(at: Place, expected: str) -> EditError:
 
 def _write_draft(at: Place, data: bytes, *, like_old: bool) -> None:
     """Write the new bytes next to the file, with its attributes, and wait until they are on disk."""
-    mode = disk.PRIVATE if like_old else disk.USUAL
-    handle = disk.create(at.folder.at(at.draft), mode, at.folder.handle)
+    mode = paths.PRIVATE if like_old else paths.USUAL
+    handle = paths.create(at.folder.at(at.draft), mode, at.folder.handle)
     try:
-        disk.fill(handle, data)
+        paths.fill(handle, data)
         if like_old:
             with contextlib.suppress(FileNotFoundError):
                 _dress_like(handle, at)
         # Build tools must see that the content is new.
-        disk._call(os.utime, handle if at.folder.handle is not None else at.folder.at(at.draft))
-        disk._call(os.fsync, handle)
+        paths._call(os.utime, handle if at.folder.handle is not None else at.folder.at(at.draft))
+        paths._call(os.fsync, handle)
     finally:
         os.close(handle)
 
 
 def _dress_like(handle: int, at: Place) -> None:
     if at.folder.handle is None:
-        disk._call(shutil.copymode, at.folder.at(at.name), at.folder.at(at.draft))
+        paths._call(shutil.copymode, at.folder.at(at.name), at.folder.at(at.draft))
         return
     old = at.folder.open_file(at.name, at.path)
     try:
-        disk.dress(handle, old)
+        paths.dress(handle, old)
     finally:
         os.close(old)

@@ -2,18 +2,204 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import functools
 import hashlib
 import json
 import re
+import symtable
 import tomllib
-from collections.abc import Callable
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from loom_jupyter.context.extract.code import bounded_parse
-from loom_jupyter.edits import notebook, statements
-from loom_jupyter.edits.magics import plain
+from loom_jupyter.edits import notebook
+from loom_jupyter.edits.matching import common_ends
+from loom_jupyter.edits.text import split_lines
 from loom_jupyter.errors import EditError
+
+# A Python module as its top-level statements: a candidate costs only those that it changed.
+#
+# A gate that parses a file of 3,000 lines for every candidate takes longer than a small check. Statements that
+# stand
+# unchanged before and behind a change are taken over from the module that was parsed before it.
+
+# Modules that are remembered: those before the candidates of a few targets, and the last candidates.
+REMEMBERED = 8
+_STAR = re.compile(r"^[ \t\f]*+from\s++\S++\s++import\s++\*|\bexec\s*+\(|\bglobals\s*+\(\)", re.M)
+_FUTURE = re.compile(r"^from\s+__future__\b")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One or more whole top-level statements that share no line with others."""
+
+    text: str
+    nodes: tuple[ast.stmt, ...]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What the statements mean: equal if they differ in layout and comments only."""
+        tree = "\0".join(map(ast.dump, self.nodes))
+        return hashlib.sha256(tree.encode("utf-8", "surrogatepass")).digest()
+
+    @cached_property
+    def names(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The global names that the statements read, and those that they define."""
+        return _names(self.text)
+
+    @cached_property
+    def anything(self) -> bool:
+        """Whether the statements could define any name."""
+        return _STAR.search(self.text) is not None
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module's lines, and where its parts stand among them: begin and end, 0-based, the end not included."""
+
+    source: str
+    lines: list[str]
+    parts: tuple[tuple[int, int, Part], ...]
+
+    def __iter__(self) -> Iterator[Part]:
+        return (part for _, _, part in self.parts)
+
+
+_recent: deque[Module] = deque(maxlen=REMEMBERED)
+
+
+def module(source: str) -> Module:
+    """Parse and compile a module; top-level ``await`` is allowed, as in a notebook.
+
+    Raises
+    ------
+    SyntaxError, ValueError, RecursionError, MemoryError
+        As :func:`compile` raises them.
+    """
+    recent = tuple(reversed(_recent))
+    for known in recent:
+        if known.source == source:
+            return known
+    lines = split_lines(source)
+    found = None
+    for known in recent:
+        first, last = common_ends(known.lines, lines)
+        if 2 * (first + last) > len(lines):
+            found = _spliced(source, lines, known, first, last)
+            break
+    if found is None:
+        found = Module(source, lines, _parts(lines, 0, len(lines)))
+    _recent.append(found)
+    return found
+
+
+def parsed(source: str) -> ast.Module:
+    """Parse and compile Python; top-level ``await`` is allowed, as in a notebook."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(source)
+        # Some errors (return outside a function, a second nonlocal) only the compiler sees.
+        compile(tree, "<candidate>", "exec", dont_inherit=True, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return tree
+
+
+def _spliced(source: str, lines: list[str], near: Module, first: int, last: int) -> Module | None:
+    """Return the module with the parts of a similar one, `first` and `last` of whose lines it shares.
+
+    None where the lines between make no whole statements: then only the whole module can tell what is wrong.
+    """
+    kept = [part for part in near.parts if part[1] <= first][:-1]  # what follows may belong to the last one
+    moved = len(lines) - len(near.lines)
+    tail = [part for part in near.parts if part[0] >= max(len(near.lines) - last, kept[-1][1] if kept else 0)]
+    begin, end = (kept[-1][1] if kept else 0), (tail[0][0] + moved if tail else len(lines))
+    between = lines[begin:end]
+    future = any(_FUTURE.match(part.text) for _, _, part in tail)
+    if begin > end or future or any(_FUTURE.match(line) for line in between):
+        return None  # such an import must come first, which no part alone can tell
+    try:
+        fresh = _parts(lines, begin, end)
+    except (SyntaxError, ValueError):
+        return None
+    return Module(source, lines, (*kept, *fresh, *((a + moved, b + moved, part) for a, b, part in tail)))
+
+
+def _parts(lines: Sequence[str], begin: int, end: int) -> tuple[tuple[int, int, Part], ...]:
+    """Parse these lines, which hold whole statements."""
+    spans: list[tuple[int, int, list[ast.stmt]]] = []
+    for node in parsed("".join(lines[begin:end])).body:
+        decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+        start = begin + min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
+        stop = begin + (node.end_lineno or node.lineno)
+        if spans and start < spans[-1][1]:
+            spans[-1] = spans[-1][0], stop, [*spans[-1][2], node]
+        else:
+            spans.append((start, stop, [node]))
+    return tuple((a, b, Part("".join(lines[a:b]), tuple(nodes))) for a, b, nodes in spans)
+
+
+def _names(source: str) -> tuple[frozenset[str], frozenset[str]]:
+    read: set[str] = set()
+    defined: set[str] = set()
+    tables = [symtable.symtable(source, "<candidate>", "exec")]
+    while tables:
+        table = tables.pop()
+        tables.extend(table.get_children())
+        top = table.get_type() == "module"
+        for symbol in table.get_symbols():
+            role = _role(symbol, top=top)
+            if role is not None:
+                (defined if role else read).add(symbol.get_name())
+    return frozenset(read), frozenset(defined)
+
+
+def _role(symbol: symtable.Symbol, *, top: bool) -> bool | None:
+    """Tell whether a scope defines a global name (True), reads it (False) or has it for itself (None)."""
+    # In a function that is called "top", symtable takes local names for global ones.
+    if not top and not symbol.is_declared_global() and (symbol.is_local() or not symbol.is_global()):
+        return None
+    bound = symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+    return bound or (top and symbol.is_annotated())
+
+
+# IPython's own syntax in a cell, made plain Python so that the cell can be judged.
+
+_CELL_MAGIC = re.compile(r"\A\s*+%%(\w+)")
+_PYTHON_CELLS = frozenset({"time", "timeit", "capture", "prun"})
+_ASSIGNED = re.compile(r"^([\w \t\f,.\[\]]++=) *+[%!].*$", re.M)
+_LINE = re.compile(r"^([ \t\f]*+)(?:[%!?].*|[\w.]++\?{1,2}[ \t\f\r]*+)$", re.M)
+
+
+def plain(source: str) -> str:
+    """Return a cell as plain Python, line for line.
+
+    Line magics, shell lines and help requests become ``pass``, what they assign becomes None. A cell of another
+    language (``%%bash``) becomes empty. A cell that is plain Python already stays as it is.
+    """
+    if found := _CELL_MAGIC.match(source):
+        if found[1] not in _PYTHON_CELLS:
+            return ""
+        body = source.lstrip().partition("\n")[2]
+        source = "\n" + body
+    if _parses(source):
+        return source
+    return _LINE.sub(r"\1pass", _ASSIGNED.sub(r"\1 None", source))
+
+
+def _parses(source: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
 
 PYTHON = (".py", ".pyi", ".pyw")
 _GRAMMARS = {
@@ -46,7 +232,7 @@ def problem(path: str, before: str, after: str) -> str | None:
         if path.endswith(".ipynb"):
             _parse_cells(path, before, after)
         elif path.endswith(PYTHON):
-            statements.module(after)
+            module(after)
         elif path.endswith(".json"):
             json.loads(after)
         elif path.endswith(".toml"):
@@ -98,12 +284,12 @@ def _parse_cells(path: str, before: str, after: str) -> None:
     json.loads(after)
     for cell in cells(path, after):
         if cell.kind == "code" and known.get(cell.id) != cell.source:
-            statements.module(plain(cell.source))
+            module(plain(cell.source))
 
 
 def _tree_key(source: str, otherwise: str | None = None) -> str:
     try:
-        digests = [part.digest for part in statements.module(source)]
+        digests = [part.digest for part in module(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _line_key(otherwise or source)
     return b"".join(digests).hex() if digests or not otherwise else _line_key(otherwise)
@@ -153,3 +339,39 @@ def _parser(suffix: str) -> Any:
 
 def _suffix(path: str) -> str:
     return "." + path.rpartition(".")[2].lower()
+
+
+# Names that Python code reads and nothing defines.
+
+_KNOWN = frozenset(dir(builtins)) | {
+    *("__file__", "__name__", "__doc__", "__path__", "__package__", "__spec__", "__loader__", "__builtins__"),
+    *("__debug__", "__class__", "__module__", "__qualname__", "__annotations__", "__dict__", "WindowsError"),
+}
+NOTEBOOK = frozenset({"get_ipython", "display", "In", "Out", "_", "__", "___", "exit", "quit"})
+"""Names that IPython gives every cell."""
+
+
+def newly_undefined(before: str, after: str, known: Set[str] = frozenset()) -> frozenset[str]:
+    """Return the names that `after` reads without a definition and `before` did not."""
+    found = undefined(after, known)
+    return found - undefined(before, known) if found else found
+
+
+def undefined(source: str, known: Set[str] = frozenset()) -> frozenset[str]:
+    """Return the global names that Python code reads and nothing in it defines.
+
+    Empty where a star import, ``exec`` or ``globals()`` could define anything, and where the code does not parse.
+
+    Parameters
+    ----------
+    known
+        Names that need no definition, besides the builtins.
+    """
+    try:
+        parts = list(module(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    if any(part.anything for part in parts):
+        return frozenset()
+    read = frozenset[str]().union(*(part.names[0] for part in parts))
+    return read.difference(_KNOWN, known, *(part.names[1] for part in parts))

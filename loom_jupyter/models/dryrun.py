@@ -19,9 +19,9 @@ from typing import Any
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 
+from loom_jupyter.models.allocation import GGML_TYPES
 from loom_jupyter.models.device import shares_memory
 from loom_jupyter.models.engine import context_defaults
-from loom_jupyter.models.estimate import GGML_TYPES
 from loom_jupyter.models.protocol import ModelError
 
 SYMBOL = "_Z26llama_get_memory_breakdownPK13llama_context"

@@ -7,7 +7,9 @@ that it shares with them. Sequences 1 … `n_seq` - 1 share cells with the main 
 from __future__ import annotations
 
 import ctypes
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import llama_cpp
@@ -16,10 +18,76 @@ import numpy as np
 import numpy.typing as npt
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.measure import OUTPUTS, PREFIXES
-from loom_jupyter.models.prefixes import WORTH, Prefixes, shared
-from loom_jupyter.models.protocol import ModelError
+from loom_jupyter.models.allocation import OUTPUTS, PREFIXES
+from loom_jupyter.models.protocol import Message, ModelError
 from loom_jupyter.models.stop import Stop
+
+# Copies of what the KV cache held, so that a prompt which begins like an earlier one need not be read again.
+#
+# The nodes of a run take turns with different prompts, and a repair goes back to a target that others have
+# pushed
+# out of the cache. Copying a prefix costs milliseconds, reading it seconds.
+
+WORTH = 64  # tokens: reading fewer costs no more than a copy
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The tokens of a sequence, and its state as llama.cpp writes it."""
+
+    tokens: list[int]
+    state: bytes
+
+
+class Prefixes:
+    """Sequences that were in the cache, the latest used last.
+
+    Parameters
+    ----------
+    room
+        Bytes that they may take together.
+    whole
+        Whether a sequence is of use only as a whole, since its state cannot be cut.
+    """
+
+    def __init__(self, room: int, *, whole: bool = False) -> None:
+        self._room = room
+        self._whole = whole
+        self._kept: list[Kept] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def fits(self, size: int) -> bool:
+        """Whether a state of so many bytes can be kept at all."""
+        return size <= self._room
+
+    def put(self, tokens: Sequence[int], state: bytes) -> None:
+        """Keep a sequence; those it begins with go, and the least used ones if room is short."""
+        self._kept = [k for k in self._kept if self._whole or shared(k.tokens, tokens) < len(k.tokens)]
+        self._kept.append(Kept(list(tokens), state))
+        while sum(len(k.state) for k in self._kept) > self._room:
+            del self._kept[0]
+
+    def best(self, tokens: Sequence[int], least: int) -> Kept | None:
+        """Return the sequence that shares most tokens with these, if more than `least`."""
+        found, longest = None, least
+        for kept in self._kept:
+            n = shared(kept.tokens, tokens)
+            if n > longest and (not self._whole or n == len(kept.tokens)):
+                found, longest = kept, n
+        if found is not None:
+            self._kept.remove(found)
+            self._kept.append(found)
+        return found
+
+
+def shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common prefix."""
+    n = min(len(a), len(b))
+    differ = np.nonzero(np.asarray(a[:n]) != np.asarray(b[:n]))[0]
+    return int(differ[0]) if len(differ) else n
+
 
 Floats = npt.NDArray[np.float32]
 
@@ -321,3 +389,72 @@ def _load(params: Mapping[str, Any], n_seq: int, on_progress: Callable[[float], 
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
     return array.ctypes.data_as(ctypes.POINTER(kind))
+
+
+# Chat messages to prompt text, by the template that the model's file carries.
+
+# moved
+
+
+class ChatTemplate:
+    """The chat template of one model.
+
+    Parameters
+    ----------
+    source
+        Jinja2 source from the GGUF file.
+    bos, eos
+        Texts of the begin and end tokens.
+    """
+
+    def __init__(self, source: str | None, bos: str, eos: str) -> None:
+        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+        if not source:
+            raise ModelError(
+                "The model has no chat template, so it cannot be asked; take an 'Instruct' or 'Chat' model."
+            )
+        self.bos = bos
+        self._format: Any = Jinja2ChatFormatter(template=source, eos_token=eos, bos_token=bos)
+
+    @classmethod
+    def of(cls, engine: Engine) -> ChatTemplate:
+        """Return the template that a loaded model's file carries."""
+        return cls(engine.metadata.get("tokenizer.chat_template"), engine.bos, engine.eos)
+
+    def render(self, messages: Sequence[Message], has_control: Callable[[str], bool]) -> list[tuple[str, bool]]:
+        """Return the prompt as pieces ``(text, control)``; only pieces with `control` may hold control tokens.
+
+        A file that happens to contain ``<|im_end|>`` must not end the message that quotes it: such text comes as a
+        piece of its own.
+        """
+        if not any(has_control(m["content"]) for m in messages):
+            return [(self._render(messages), True)]
+        marks = {f"loom-{secrets.token_hex(8)}-{i}": m["content"] for i, m in enumerate(messages)}
+        marked: list[Message] = [
+            {"role": m["role"], "content": mark} for mark, m in zip(marks, messages, strict=True)
+        ]
+        rest, pieces = self._render(marked), []
+        for mark, content in marks.items():
+            before, found, rest = rest.partition(mark)
+            if not found:
+                raise ModelError("The text contains the model's own control tokens; remove them and run again.")
+            pieces += [(before, True), (content, False)]
+        return [*pieces, (rest, True)]
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        try:
+            return str(self._format(messages=list(messages)).prompt)
+        except Exception as error:
+            merged = _without_system(messages)
+            if merged is None:
+                raise ModelError(f"The model's chat template failed ({error}); take another model.") from error
+            return self._render(merged)
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message] | None:
+    """Put the system message at the head of the first user message: some templates know no system role."""
+    if len(messages) < 2 or messages[0]["role"] != "system" or messages[1]["role"] != "user":
+        return None
+    first: Message = {"role": "user", "content": f"{messages[0]['content']}\n\n{messages[1]['content']}"}
+    return [first, *messages[2:]]

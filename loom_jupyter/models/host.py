@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models import catalogue, fetch
+from loom_jupyter.models import catalog, download
 from loom_jupyter.models.llamacpp import LlamaCpp
 from loom_jupyter.models.overview import overview
 from loom_jupyter.models.protocol import Model, ModelError
 
 if TYPE_CHECKING:
-    from loom_jupyter.models.plan import MemoryPlan
-    from loom_jupyter.models.server import Server
+    from loom_jupyter.models.memory import MemoryPlan
+    from loom_jupyter.models.servers.openai import Server
     from loom_jupyter.settings import NamedModel
 
 _logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Host:
         try:
             self._stay()
             # Nobody's settings say where a model of the catalogue is.
-            known = str(name_or_path) in catalogue.entries()
+            known = str(name_or_path) in catalog.entries()
             own = None if known else (named or {}).get(str(name_or_path))
             if own is not None:
                 name_or_path, n_ctx = own.place, n_ctx or own.window
@@ -196,11 +196,11 @@ class Host:
         cancel: threading.Event | None,
         log: Path | None,
     ) -> Model:
-        name = catalogue.resolve_name(None if name_or_path is None else str(name_or_path))
-        auto = name == catalogue.AUTO
+        name = catalog.resolve_name(None if name_or_path is None else str(name_or_path))
+        auto = name == catalog.AUTO
         if auto:
             name = self._best(how.device, on_progress, cancel)
-        where = name if catalogue.is_url(name) else fetch.locate(name, on_progress, cancel)
+        where = name if catalog.is_url(name) else download.locate(name, on_progress, cancel)
         key = (where, how)
         if self._model is not None and self._key == key and self._model.alive:
             with contextlib.suppress(ModelError):  # it died since: load it again
@@ -211,14 +211,14 @@ class Host:
         self._drop()
         on_progress("plan", 0.0)
         if isinstance(where, str):
-            from loom_jupyter.models.ollama import connect
+            from loom_jupyter.models.servers.ollama import connect
 
             self._model = connect(where, n_ctx=how.n_ctx, key=how.key, cancel=cancel)
         else:
             self._model = LlamaCpp(
                 where,
                 how.n_ctx,
-                name=fetch.name_of(where),
+                name=download.name_of(where),
                 on_progress=lambda share: on_progress("load", share),
                 cancel=cancel,
                 log=log,
@@ -267,5 +267,5 @@ def standing(name: str | None) -> tuple[int, MemoryPlan | None]:
     model = _host.model
     if not isinstance(model, LlamaCpp) or not model.alive:
         return 0, None
-    same = name in (model.info.name, str(model.path)) or (name == catalogue.AUTO and _host.auto)
+    same = name in (model.info.name, str(model.path)) or (name == catalog.AUTO and _host.auto)
     return model.held, model.plan if same else None

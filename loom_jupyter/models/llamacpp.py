@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.models import gguf, probe
-from loom_jupyter.models.child import Answer, Child
-from loom_jupyter.models.plan import MemoryPlan, plan_with
+from loom_jupyter.models.memory import MemoryPlan, plan_with
+from loom_jupyter.models.process import Answer, Child
 from loom_jupyter.models.protocol import (
     Alternative,
     Branch,

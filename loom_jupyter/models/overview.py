@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loom_jupyter.models import catalogue, plan
-from loom_jupyter.models.catalogue import Entry, entries, standard
-from loom_jupyter.models.child import Child
+from loom_jupyter.models import catalog, memory
+from loom_jupyter.models.catalog import Entry, entries, standard
 from loom_jupyter.models.device import Device, find
-from loom_jupyter.models.fetch import cached
+from loom_jupyter.models.download import cached
 from loom_jupyter.models.gguf import Header, Tensor, read
-from loom_jupyter.models.plan import USEFUL, MemoryPlan
+from loom_jupyter.models.memory import USEFUL, MemoryPlan
+from loom_jupyter.models.process import Child
 
 Segment = tuple[str, int]
 
@@ -133,8 +133,8 @@ def overview(
         try:
             target = find(child.get({"op": "devices"}), device).regained(held)
             rows = [_row(child, entry, target) for entry in entries().values()]
-            name = best(rows) if chosen == catalogue.AUTO else chosen
-            if name is not None and catalogue.is_path(name):
+            name = best(rows) if chosen == catalog.AUTO else chosen
+            if name is not None and catalog.is_path(name):
                 rows.append(_file(child, Path(name).expanduser(), target))
                 name = rows[-1].name
         finally:
@@ -200,13 +200,13 @@ def _filled(parts: list[Segment], capacity: int) -> list[Segment]:
 def _row(child: Child, entry: Entry, target: Device) -> Row:
     path = cached(entry.name)
     header = read(path) if path else _from_shape(entry)
-    made = plan.plan_with(child, header, device=target, dry_run=path is not None)
+    made = memory.plan_with(child, header, device=target, dry_run=path is not None)
     return Row(entry.name, entry.size, path, header.context_length, made)
 
 
 def _file(child: Child, path: Path, target: Device) -> Row:
     header = read(path)
-    made = plan.plan_with(child, header, device=target)
+    made = memory.plan_with(child, header, device=target)
     return Row(path.stem, header.size, path, header.context_length, made)
 
 

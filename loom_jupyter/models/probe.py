@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.child import Child, passing_file
+from loom_jupyter.models.process import Child, passing_file
 from loom_jupyter.models.protocol import BrokenBuildError, ModelDiedError, ModelError, broken_build
 from loom_jupyter.settings import data_dir
 

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from loom_jupyter.models import gguf_writer
-from loom_jupyter.models.child import passing_file
 from loom_jupyter.models.engine import Engine, takes_extra_buffers
 from loom_jupyter.models.gguf_writer import TYPES, Tensor
+from loom_jupyter.models.process import passing_file
 from loom_jupyter.models.stop import Stop
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY = 512, 2, (8, 4), 1536, 512

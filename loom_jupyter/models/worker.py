@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models.child import COMPUTING
+from loom_jupyter.models.device import free_threads, usable_cores
+from loom_jupyter.models.process import COMPUTING
 from loom_jupyter.models.protocol import PREBUILT, Branch, Message, ModelError
 from loom_jupyter.models.stop import Stop
-from loom_jupyter.models.threads import free_threads, usable_cores
 
 Request = dict[str, Any]
 
@@ -139,7 +139,7 @@ class Worker:
         except ValueError as error:
             self._stop.check()
             raise ModelError(f"llama.cpp could not load the model ({error}); its log says why.") from error
-        self._template = self._module("template").ChatTemplate.of(self._engine)
+        self._template = self._module("engine").ChatTemplate.of(self._engine)
         return {"n_ctx": self._engine.n_ctx, "memory": self._module("dryrun").breakdown(self._engine.ctx)}
 
     def _devices(self, _request: Request) -> Any:
@@ -183,8 +183,7 @@ class Worker:
         return len(self._engine.tokenize(request["text"]))
 
     def _chat(self, request: Request) -> Any:
-        from loom_jupyter.models.generate import reply
-        from loom_jupyter.models.sampling import Sampler
+        from loom_jupyter.models.generate import Sampler, reply
 
         prompt = self._prompt(request)
         sampler = Sampler(
@@ -207,8 +206,7 @@ class Worker:
         return asdict(answer)
 
     def _sample(self, request: Request) -> None:
-        from loom_jupyter.models.generate import sample
-        from loom_jupyter.models.sampling import Sampler
+        from loom_jupyter.models.generate import Sampler, sample
 
         samplers = [Sampler(self._engine.vocab, temperature=t) for t in request["temperatures"]]
         for reply in sample(

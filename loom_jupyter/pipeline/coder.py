@@ -11,14 +11,13 @@ from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
 from loom_jupyter.models.protocol import Message
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.explorer import MOST_TARGETS
+from loom_jupyter.pipeline.interfaces import Desk, Talk
 from loom_jupyter.pipeline.prompts import render
+from loom_jupyter.pipeline.search.branch import Candidate
 from loom_jupyter.pipeline.search.candidates import UnitWriter, shown
-from loom_jupyter.pipeline.search.crossing import crossed
-from loom_jupyter.pipeline.search.doubts import Candidate
+from loom_jupyter.pipeline.search.crossover import crossed, hunks, with_hunks
 from loom_jupyter.pipeline.search.lines import FREE
-from loom_jupyter.pipeline.search.shrink import hunks, with_hunks
-from loom_jupyter.pipeline.search.stubs import unwritten
-from loom_jupyter.pipeline.talk import Desk, Talk
+from loom_jupyter.pipeline.search.source import unwritten
 
 REPAIR_ROUNDS = 2
 # Most candidates of a target that the check is asked about, and how many it gets although time is up.

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loom_jupyter.context.context_map import Offer, Relation
 from loom_jupyter.models.protocol import Message
-from loom_jupyter.pipeline.decide import decide
+from loom_jupyter.pipeline.interfaces import Desk, Talk
 from loom_jupyter.pipeline.prompts import render
-from loom_jupyter.pipeline.talk import Desk, Talk
+from loom_jupyter.pipeline.structured_output import decide
 
 MOST_TARGETS = 3
 # A check can judge small changes of more targets than are worth reading: of 18 faults the right function was among

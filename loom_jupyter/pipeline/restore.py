@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from loom_jupyter.pipeline.definitions import Definition, docstring, first_line
+from loom_jupyter.context.definitions import Definition, docstring, first_line
 
 _SPEAKS_OF_DECORATORS = re.compile(r"decorat|@\w", re.I)
 _SPEAKS_OF_DOCSTRINGS = re.compile(r"doc ?string|document|comment", re.I)

@@ -14,20 +14,19 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from loom_jupyter.edits.checks import cells
-from loom_jupyter.edits.checks.check import CheckResult
-from loom_jupyter.edits.checks.discover import find_check
-from loom_jupyter.edits.checks.examples import Example, find_examples, mentions_call, parts, quoted
-from loom_jupyter.edits.checks.proof import Placed, Proof, command, prove
-from loom_jupyter.edits.gate import is_test
+from loom_jupyter.checks import cells
+from loom_jupyter.checks.command import CheckResult, find_check
+from loom_jupyter.checks.examples import Example, find_examples, mentions_call, parts, quoted
+from loom_jupyter.checks.proof import Placed, Proof, command, prove
 from loom_jupyter.errors import Cancelled, CheckCommandError
+from loom_jupyter.gate.gate import is_test
 from loom_jupyter.runs.definitions import Definitions, UnplacedError
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
     from loom_jupyter.context.snapshot import Snapshot
     from loom_jupyter.edits.staging import StagedCopy
-    from loom_jupyter.pipeline.quoting import Quote
+    from loom_jupyter.pipeline.architect import Quote
     from loom_jupyter.runs.request import Request
     from loom_jupyter.settings import Settings
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loom_jupyter.checks import cells
+from loom_jupyter.checks.checker import Checker
+from loom_jupyter.checks.command import CheckResult
 from loom_jupyter.context.context_map import NEW_CELL, ContextMap, Excerpt, Offer, Target
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import cells
-from loom_jupyter.edits.checks.check import CheckResult
-from loom_jupyter.edits.checks.checker import Checker
-from loom_jupyter.edits.gate import other_assertion
 from loom_jupyter.edits.staging import StagedCopy
+from loom_jupyter.gate.gate import other_assertion
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.notebook_state import NOTEBOOK
 from loom_jupyter.pipeline.contracts import TaskSpec

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from loom_jupyter.edits.checks.examples import Example
-from loom_jupyter.edits.checks.proof import Placed
-from loom_jupyter.edits.gate import is_test
+from loom_jupyter.checks.examples import Example
+from loom_jupyter.checks.proof import Placed
 from loom_jupyter.errors import LoomError
+from loom_jupyter.gate.gate import is_test
 
 if TYPE_CHECKING:
     from loom_jupyter.context.snapshot import Snapshot

@@ -9,6 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from loom_jupyter.checks import cells
+from loom_jupyter.checks.checker import Checker, hopeless, verdict
+from loom_jupyter.checks.command import CheckResult
+from loom_jupyter.checks.judges import Judges, shadows
+from loom_jupyter.checks.report import places
+from loom_jupyter.checks.trace import Evidence
 from loom_jupyter.context.context_map import (
     ContextMap,
     Excerpt,
@@ -22,30 +28,31 @@ from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.pack import NoRoomError
 from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import cells
-from loom_jupyter.edits.checks.check import CheckResult
-from loom_jupyter.edits.checks.checker import Checker
-from loom_jupyter.edits.checks.evidence import Evidence
-from loom_jupyter.edits.checks.judges import Judges, shadows
-from loom_jupyter.edits.checks.report import places
-from loom_jupyter.edits.gate import canonical, gate_change
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.edits.syntax import problem
 from loom_jupyter.edits.text import decode
 from loom_jupyter.errors import Cancelled, EditError, LoomError
 from loom_jupyter.events import CheckFinished, CheckStarted, LedgerMade, MapMade, NodeStarted, Noticed, RankedFile
+from loom_jupyter.gate.gate import canonical, gate_change
+from loom_jupyter.gate.operation import (
+    Operation,
+    asks_for_tests,
+    named,
+    only_renames,
+    readable,
+    renamed,
+    settled,
+    targeted,
+)
+from loom_jupyter.gate.request import refusal
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.notebook_state import NOTEBOOK
 from loom_jupyter.pipeline.contracts import Intent, Node, TaskSpec, Trial
-from loom_jupyter.pipeline.search.stubs import short, unwritten
+from loom_jupyter.pipeline.search.source import short, unwritten
 from loom_jupyter.runs import written
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.files import store
-from loom_jupyter.runs.judging import asks_for_tests, only_renames, renamed
-from loom_jupyter.runs.operations import Operation, named, readable, settled, targeted
-from loom_jupyter.runs.refusals import refusal
 from loom_jupyter.runs.review import MAP
-from loom_jupyter.runs.verdicts import hopeless, verdict
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
@@ -80,7 +87,7 @@ DATA = (".toml", ".json")
 
 @dataclass
 class WorkspaceDesk:
-    """Ranks, packs and tries for one run. Implements :class:`loom_jupyter.pipeline.talk.Desk`."""
+    """Ranks, packs and tries for one run. Implements :class:`loom_jupyter.pipeline.interfaces.Desk`."""
 
     run: Run
     index: Index

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from loom_jupyter.context.request import ROUTINE_STEMS, read
-from loom_jupyter.context.words import stem, words
+from loom_jupyter.context.query import ROUTINE_STEMS, read
+from loom_jupyter.context.terms import stem, words
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.events import (
     Action,
@@ -87,7 +87,7 @@ def edited(task: TaskSpec | None, changes: Mapping[str, Any]) -> TaskSpec | None
 
 
 class RunPerson:
-    """Asks the user of one run and waits. Implements :class:`loom_jupyter.pipeline.talk.Person`.
+    """Asks the user of one run and waits. Implements :class:`loom_jupyter.pipeline.interfaces.Person`.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from loom_jupyter.context.context_map import ContextMap, Offer, Relation, Rewrit
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.models.recorded import Answers, Line, digest, recorder
 from loom_jupyter.pipeline.contracts import TaskSpec, Trial
-from loom_jupyter.pipeline.talk import Desk, Person
+from loom_jupyter.pipeline.interfaces import Desk, Person
 from loom_jupyter.runs.lines import LineReader, LineWriter
 
 RECORDINGS = "recordings.jsonl"

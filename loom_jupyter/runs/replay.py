@@ -17,10 +17,10 @@ from loom_jupyter.errors import LoomError, StaleFileError
 from loom_jupyter.events import Event
 from loom_jupyter.models.protocol import Usage
 from loom_jupyter.models.recorded import Line, recorded
-from loom_jupyter.pipeline import coder, topology
+from loom_jupyter.pipeline import coder, workflow
+from loom_jupyter.pipeline.architect import quotes
 from loom_jupyter.pipeline.contracts import Node, Proposal, TaskSpec
-from loom_jupyter.pipeline.quoting import quotes
-from loom_jupyter.pipeline.talk import Talk
+from loom_jupyter.pipeline.interfaces import Talk
 from loom_jupyter.runs import files, recording, written
 from loom_jupyter.runs.review import PROPOSAL
 from loom_jupyter.runs.run import Run
@@ -102,7 +102,7 @@ def replay(run: Run) -> Replay:
 
 def again(task: str, lines: list[Line], *, budget: float, ask: bool, in_order: bool = False) -> Proposal:
     """Return what the pipeline proposes when everything it is told comes from a recording."""
-    return topology.run(
+    return workflow.run(
         task,
         recorded(lines, in_order=in_order),
         recording.ReplayedDesk(lines, in_order),
@@ -126,7 +126,7 @@ def replay_on(
     ReplayError
         If a file of the map is no longer what the run read.
     """
-    from loom_jupyter.edits.checks.checker import Checker
+    from loom_jupyter.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
     from loom_jupyter.runs.cell_desk import desk_of

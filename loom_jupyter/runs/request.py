@@ -7,7 +7,7 @@ import uuid
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from loom_jupyter.edits.checks.cells import Session
+from loom_jupyter.checks.cells import Session
 from loom_jupyter.events import ProposedCell
 from loom_jupyter.notebook_state import NotebookState
 from loom_jupyter.pipeline.contracts import with_answer

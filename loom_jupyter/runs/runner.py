@@ -31,10 +31,10 @@ from loom_jupyter.events import (
     TaskPlanned,
 )
 from loom_jupyter.models.protocol import Model, Usage
-from loom_jupyter.pipeline import topology
+from loom_jupyter.pipeline import workflow
+from loom_jupyter.pipeline.architect import quotes
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
-from loom_jupyter.pipeline.quoting import quotes
-from loom_jupyter.pipeline.talk import Talk
+from loom_jupyter.pipeline.interfaces import Talk
 from loom_jupyter.runs import files, stale, watch
 from loom_jupyter.runs.log import LogError
 from loom_jupyter.runs.person import RunPerson, names_nothing
@@ -44,9 +44,9 @@ from loom_jupyter.runs.review import PROPOSAL, accept
 from loom_jupyter.runs.run import STOPPED, Run
 
 if TYPE_CHECKING:
+    from loom_jupyter.checks.checker import Checker
     from loom_jupyter.context.index import Index
     from loom_jupyter.edits.apply import FileChange
-    from loom_jupyter.edits.checks.checker import Checker
     from loom_jupyter.settings import Settings
 
 Progress = Callable[[str, float], None]
@@ -163,8 +163,8 @@ def _fail(run: Run, text: str) -> None:
 
 
 def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> None:
-    from loom_jupyter.edits.checks.check import not_isolated
-    from loom_jupyter.edits.checks.checker import Checker
+    from loom_jupyter.checks.checker import Checker
+    from loom_jupyter.checks.command import not_isolated
     from loom_jupyter.edits.staging import StagedCopy
     from loom_jupyter.runs.auto import settle
     from loom_jupyter.runs.cell_desk import desk_of
@@ -207,7 +207,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             desk.expands = settings.expand
             desk.check_before()
             kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
-            proposal = topology.run(
+            proposal = workflow.run(
                 run.request.words,
                 kept.model(model),
                 kept.desk(desk),

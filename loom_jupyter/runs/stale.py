@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loom_jupyter.context.context_map import Rewrite
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.edits.apply import FileChange, apply, digest
-from loom_jupyter.edits.conflict import ThreeWay, three_way
 from loom_jupyter.edits.diff import select, unified_diff
 from loom_jupyter.edits.folder import read
+from loom_jupyter.edits.merge import ThreeWay, three_way
 from loom_jupyter.edits.paths import resolve
 from loom_jupyter.errors import EditError, LoomError, StaleFileError
 from loom_jupyter.runs.written import change_digest
@@ -32,8 +32,8 @@ def keep(folder: Path, changes: Iterable[FileChange]) -> None:
     """Keep the files of a proposal as they were read, to compare with what they will be."""
     for change in changes:
         if change.before is not None:
-            disk.make_folder(folder / READ, 0o700)
-            disk.store(folder / READ / digest(change.before), change.before)
+            paths.make_folder(folder / READ, 0o700)
+            paths.store(folder / READ / digest(change.before), change.before)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loom_jupyter import secrets
+from loom_jupyter.checks.cells import Cell, Session
 from loom_jupyter.context.context_map import NEW_CELL, Excerpt, Rewrite, Target
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange, apply, digest
-from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.edits.diff import unified_diff
 from loom_jupyter.errors import LoomError
 from loom_jupyter.events import ProposedCell, ProposedFile

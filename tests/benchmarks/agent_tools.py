@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from loom_jupyter.edits.gate import is_test
+from loom_jupyter.gate.gate import is_test
 
 WINDOW = 80
 """Lines that one `read` shows."""

@@ -13,18 +13,18 @@ import time
 from pathlib import Path
 from unittest.mock import Mock
 
-from loom_jupyter.models import fetch
+from loom_jupyter.models import download
 from loom_jupyter.models.llamacpp import LlamaCpp
 from loom_jupyter.pipeline import architect
 from loom_jupyter.pipeline.contracts import Node
-from loom_jupyter.pipeline.talk import Observer, Talk
+from loom_jupyter.pipeline.interfaces import Observer, Talk
 
 REQUESTS = Path(__file__).with_name("requests.jsonl")
 
 
 def main() -> None:
     """Ask, tell the time a request and write the terms."""
-    model, out = LlamaCpp(fetch.locate(sys.argv[1]), 4096), Path(sys.argv[2])
+    model, out = LlamaCpp(download.locate(sys.argv[1]), 4096), Path(sys.argv[2])
     terms, seconds = {}, []
     for line in REQUESTS.read_text("utf-8").splitlines():
         case = json.loads(line)

@@ -10,7 +10,7 @@ import sys
 
 import psutil
 
-from loom_jupyter.models import fetch, llamacpp
+from loom_jupyter.models import download, llamacpp
 from loom_jupyter.models.protocol import Branch, Message
 
 MESSAGES: list[Message] = [
@@ -36,7 +36,7 @@ PREFIX = "```python\n"
 
 
 def main() -> None:
-    path = fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None)
+    path = download.locate(sys.argv[1] if len(sys.argv) > 1 else None)
     expected: dict[Branch, str] = {}
     for width in (1, 4, 8, 16):
         model = llamacpp.LlamaCpp(path, sequences=width + 1 if width > 1 else 1)

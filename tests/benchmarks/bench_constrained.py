@@ -16,13 +16,12 @@ from typing import Any
 import jsonschema
 import numpy as np
 
-from loom_jupyter.models import fetch, gguf
+from loom_jupyter.models import download, gguf
 from loom_jupyter.models.device import find
-from loom_jupyter.models.engine import Engine
-from loom_jupyter.models.plan import _load_params
-from loom_jupyter.models.sampling import Sampler
+from loom_jupyter.models.engine import ChatTemplate, Engine
+from loom_jupyter.models.generate import Sampler
+from loom_jupyter.models.memory import _load_params
 from loom_jupyter.models.stop import Stop
-from loom_jupyter.models.template import ChatTemplate
 
 TASK: dict[str, Any] = {
     "type": "object",
@@ -89,7 +88,7 @@ class Guided:
 
 
 def main() -> None:
-    header = gguf.read(fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None))
+    header = gguf.read(download.locate(sys.argv[1] if len(sys.argv) > 1 else None))
     params = {
         **_load_params(header, find([], "CPU")),
         "n_ctx": 2048,

@@ -14,19 +14,18 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from loom_jupyter.models import fetch, gguf
+from loom_jupyter.models import download, gguf
 from loom_jupyter.models.device import find
-from loom_jupyter.models.engine import Engine
-from loom_jupyter.models.plan import _load_params
+from loom_jupyter.models.engine import ChatTemplate, Engine
+from loom_jupyter.models.memory import _load_params
 from loom_jupyter.models.protocol import Message
 from loom_jupyter.models.stop import Stop
-from loom_jupyter.models.template import ChatTemplate
 
 ROOT = Path(__file__).parents[2]
 FILES = (
     "notebooks/parcels/parcels/tariff.py",
     "notebooks/parcels/parcels/label.py",
-    "loom_jupyter/models/estimate.py",
+    "loom_jupyter/models/allocation.py",
 )
 CHANGES = ("Rename one local variable to a clearer name.", "Add a check that refuses negative numbers.")
 FUNCTIONS, TOKENS = 6, 160
@@ -84,7 +83,7 @@ def functions() -> Iterator[str]:
 
 
 def main() -> None:
-    path = fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None)
+    path = download.locate(sys.argv[1] if len(sys.argv) > 1 else None)
     width = int(sys.argv[2]) if len(sys.argv) > 2 else 8
     engine = Engine({**_load_params(gguf.read(path), find([], "CPU")), **ONE}, 1, Stop(), lambda _: True)
     template, ratios = ChatTemplate.of(engine), []

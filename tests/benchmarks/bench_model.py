@@ -13,14 +13,13 @@ import time
 from pathlib import Path
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models import fetch, gguf
+from loom_jupyter.models import download, gguf
 from loom_jupyter.models.device import find
 from loom_jupyter.models.engine import Engine
-from loom_jupyter.models.generate import reply
+from loom_jupyter.models.generate import Sampler, reply
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.plan import _load_params
+from loom_jupyter.models.memory import _load_params
 from loom_jupyter.models.protocol import Message
-from loom_jupyter.models.sampling import Sampler
 from loom_jupyter.models.stop import Stop
 
 CODE = "def area(width, height):\n    return width * height\n\n\n"
@@ -30,7 +29,7 @@ TOKENS = 48
 
 
 def main() -> None:
-    path = fetch.locate(sys.argv[1] if len(sys.argv) > 1 else None)
+    path = download.locate(sys.argv[1] if len(sys.argv) > 1 else None)
     header_ms = min(_timed(lambda: gguf.read(path)) for _ in range(5)) * 1e3
     print(f"header read in {header_ms:.0f} ms")
     _speed(path)

@@ -18,13 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 
 from architectures import MODELS, make
 
-from loom_jupyter.models import estimate, gguf
-from loom_jupyter.models.child import Child
+from loom_jupyter.models import allocation, gguf
+from loom_jupyter.models.allocation import DryRunMeasure, Sizes
 from loom_jupyter.models.device import GPU_RESERVE, find
 from loom_jupyter.models.gguf import Header
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.measure import DryRunMeasure, Sizes
-from loom_jupyter.models.plan import _load_params, sequences
+from loom_jupyter.models.memory import _load_params, sequences
+from loom_jupyter.models.process import Child
 from tests.benchmarks import predictions as others
 from tests.benchmarks.predictions import GIB, MIB
 
@@ -94,11 +94,11 @@ def windows_table(child: Child, headers: dict[str, Header]) -> Iterator[str]:
 
 def largest(header: Header, fits: Callable[[int], bool]) -> int:
     """Return the largest window in steps of 256 up to the trained one; 0 if none fits."""
-    low, high = 0, header.context_length // estimate.PAD
+    low, high = 0, header.context_length // allocation.PAD
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle * estimate.PAD) else (low, middle - 1)
-    return low * estimate.PAD
+        low, high = (middle, high) if fits(middle * allocation.PAD) else (low, middle - 1)
+    return low * allocation.PAD
 
 
 def told(measure: DryRunMeasure, n: int, vram: int) -> str:

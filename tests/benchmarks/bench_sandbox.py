@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from loom_jupyter.checks import command as check
+from loom_jupyter.checks.warm import Warm
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import check
-from loom_jupyter.edits.checks.warm import Warm
 from loom_jupyter.edits.staging import StagedCopy
 
 FILES = 300

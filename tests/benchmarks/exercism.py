@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from loom_jupyter.edits.checks.check import CheckResult, run_check
+from loom_jupyter.checks.command import CheckResult, run_check
 from loom_jupyter.models import host
 from loom_jupyter.models.protocol import Message, ModelError
-from loom_jupyter.pipeline.fence import fenced_code
+from loom_jupyter.pipeline.patch import fenced_code
 from tests.benchmarks.edits.meter import Meter
 from tests.benchmarks.edits.outcome import Outcome, arguments, results, run_all, table
 from tests.benchmarks.edits.packages import SuiteError

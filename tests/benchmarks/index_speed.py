@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from loom_jupyter.context.index import Index
-from loom_jupyter.context.words import words
+from loom_jupyter.context.terms import words
 from loom_jupyter.settings import Settings
 from tests.benchmarks.growth_plot import draw
 

@@ -6,7 +6,7 @@ element, and a graph that is a formula for a few architectures and a share of th
 
 from __future__ import annotations
 
-from loom_jupyter.models import estimate
+from loom_jupyter.models import allocation
 from loom_jupyter.models.gguf import Header
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -27,7 +27,7 @@ def ollama(header: Header, n_ctx: int) -> tuple[int, int]:
 
 def ollama_total(header: Header, n_ctx: int) -> int:
     """Return the bytes that Ollama wants free to put all of the model on one GPU."""
-    weights = estimate.layer_weights(header)
+    weights = allocation.layer_weights(header)
     cache, graph = ollama(header, n_ctx)
     buffer = weights[0] + cache // max(1, header.layers)  # one layer more than there are
     return sum(weights) + cache + graph + MINIMUM + buffer
@@ -41,7 +41,7 @@ def ollama_default(header: Header, vram: int) -> int:
 
 def rule_of_thumb(header: Header) -> int:
     """Return a fifth more than the weights, whatever the window."""
-    return int(RULE * sum(estimate.layer_weights(header)))
+    return int(RULE * sum(allocation.layer_weights(header)))
 
 
 def _heads(header: Header) -> tuple[int, int]:
@@ -78,7 +78,7 @@ def _state(header: Header) -> int:
 def _graph(header: Header, n: int) -> int | None:
     """Return the graph's bytes where Ollama has a formula for the architecture."""
     heads, kv_heads = _heads(header)
-    width, vocab = header.number("embedding_length"), estimate.vocabulary(header)
+    width, vocab = header.number("embedding_length"), allocation.vocabulary(header)
     key = header.number("attention.key_length", width // max(1, heads))
     scores = n * (1 + heads)
     floats = {

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loom_jupyter.context.fields import ORDER
 from loom_jupyter.context.index import Index
+from loom_jupyter.context.rank import ORDER
 from loom_jupyter.context.rules import TABLE
 from tests.benchmarks import commits
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from loom_jupyter.edits.checks.check import CheckResult
+from loom_jupyter.checks.command import CheckResult
 from loom_jupyter.models import host
 from loom_jupyter.models.protocol import Message, Model, ModelError
 from loom_jupyter.pipeline.reply import ReplyError, parse_reply

@@ -12,8 +12,8 @@ from scripted_runs import CELL_AFTER, CELL_BEFORE, whole
 from sidebar import BUILT, Sidebar
 
 from loom_jupyter import events as ev
+from loom_jupyter.checks.cells import Cell, Session
 from loom_jupyter.context.context_map import NEW_CELL, Rewrite, Target
-from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import files, written
 from loom_jupyter.runs.review import PROPOSAL

@@ -8,8 +8,8 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loom_jupyter.context.count import Counted, Lexicon, Text, count
-from loom_jupyter.context.words import terms
+from loom_jupyter.context.term_index import Counted, Lexicon, Text, count
+from loom_jupyter.context.terms import terms
 
 ALPHABET = "aB_9 \n\t.-é文ß²́" + "\u2028\x00x"
 WRITTEN = st.one_of(

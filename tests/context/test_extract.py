@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loom_jupyter.context.extract import Field, code, extract
-from loom_jupyter.context.words import terms
+from loom_jupyter.context.terms import terms
 
 
 def symbols(path: str, text: str) -> dict[str, tuple[str, int, int]]:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.context import gather as module
-from loom_jupyter.context.gather import gather
+from loom_jupyter.context import build as module
+from loom_jupyter.context.build import gather
 from loom_jupyter.context.scan import Cancelled, scan
 from loom_jupyter.context.snapshot import Snapshot
 
 Make = Callable[[dict[str, str | bytes]], Path]
 CRASH = (
     "import os, pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "import loom_jupyter.context.gather_worker as w; read = w._read; "
+    "import loom_jupyter.context.build as w; read = w._read; "
     "w._read = lambda r, f: os._exit(9) if f.path == 'boom.py' else read(r, f); w.main()"
 )
 

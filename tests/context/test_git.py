@@ -237,7 +237,7 @@ def test_git_that_does_not_answer_is_a_notice(
         program.write_text(f'#!/bin/sh\ncase "$*" in *status*) {does[how]};; *) exec {real} "$@";; esac\n')
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr("loom_jupyter.context.git_process.LARGEST_ANSWER", 1 << 20)
+        monkeypatch.setattr("loom_jupyter.context.git.LARGEST_ANSWER", 1 << 20)
     index = opened(shop)
     start = time.monotonic()
     report = index.refresh()

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from loom_jupyter.context.ignored import read_patterns
 from loom_jupyter.context.index import Index
+from loom_jupyter.context.scan import read_patterns
 
 Open = Callable[..., Index]
 PIECES = ["a", "b", ".", "*", "*", "?", "[ab]", "/", "**/", "\\*"]

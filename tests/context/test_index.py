@@ -128,16 +128,16 @@ def test_same_tree_same_ledger_elsewhere_in_any_order(shop: Path, tmp_path: Path
 
 ELSEWHERE = """
 import os, pathlib, random, sys
-from loom_jupyter.context import gather, history
+from loom_jupyter.context import build, history
 from loom_jupyter.context.index import Index
 from loom_jupyter.settings import Settings
 rnd = random.Random(int(sys.argv[3]))
 def shuffled(found):
     return rnd.sample(list(found), len(found))
-split, chunks, listed = history._split, gather._chunks, os.scandir
+split, chunks, listed = history._split, build._chunks, os.scandir
 history._split = lambda answer: shuffled(split(answer))
-gather._chunks = lambda files: shuffled(chunks(shuffled(files)))
-gather.ALONE, gather.CHUNK = 0, 300
+build._chunks = lambda files: shuffled(chunks(shuffled(files)))
+build.ALONE, build.CHUNK = 0, 300
 class Entries(list):
     __enter__ = lambda self: self
     __exit__ = lambda *_: None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from loom_jupyter.context.languages import is_test, language_of, role_of
-from loom_jupyter.edits import gate
+from loom_jupyter.gate import gate
 
 # What judges: tests, what tests read, and what says how they run.
 JUDGES = """

@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loom_jupyter.context.index import Index
-from loom_jupyter.context.request import read
-from loom_jupyter.context.synonyms import synonyms
-from loom_jupyter.context.vocabulary import Vocabulary
-from loom_jupyter.context.words import stem
+from loom_jupyter.context.query import read
+from loom_jupyter.context.term_index import Vocabulary
+from loom_jupyter.context.terms import stem, synonyms
 
 Do = Callable[..., None]
 Open = Callable[..., Index]

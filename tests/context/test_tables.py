@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loom_jupyter.context.index import Index
-from loom_jupyter.context.tables import TABLES, VIEWS
+from loom_jupyter.context.store import TABLES, VIEWS
 
 Open = Callable[..., Index]
 OF_THE_INDEX = sorted(set(TABLES) - {"ledger", "runs"})

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loom_jupyter.edits import accept as accepting
-from loom_jupyter.edits import disk, folder
+from loom_jupyter.edits import folder, paths
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.journal import JournalState, state
@@ -249,7 +249,7 @@ def crash_at(
             raise error(28, "No space left on device") if error is OSError else error
         return function(*args)
 
-    monkeypatch.setattr(disk, "_call", call)
+    monkeypatch.setattr(paths, "_call", call)
     return calls
 
 
@@ -369,7 +369,7 @@ def test_a_disk_that_stays_full_is_mended_at_the_next_start(root: Path, tmp_path
         return function(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "_call", call)
+        patch.setattr(paths, "_call", call)
         with pytest.raises(EditError, match="next start"):
             accept(changes(), tmp_path / "j", root)
     assert recover(tmp_path / "j", root) == "An interrupted acceptance was taken back."
@@ -377,7 +377,7 @@ def test_a_disk_that_stays_full_is_mended_at_the_next_start(root: Path, tmp_path
     accept(changes(), tmp_path / "j", root)
     calls[:] = [1] * 40
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "_call", call)
+        patch.setattr(paths, "_call", call)
         with pytest.raises(EditError, match="undo again"):
             undo(tmp_path / "j", root)
     undo(tmp_path / "j", root)

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from loom_jupyter.edits import matching
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.conflict import merge, three_way
+from loom_jupyter.edits.merge import merge, three_way
 from loom_jupyter.edits.notebook import with_new_cell
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "d\n"]), max_size=12)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange, digest
 from loom_jupyter.edits.journal import Journal, JournalState
@@ -44,7 +44,7 @@ def listening() -> Iterator[list[str]]:
 
     sys.addaudithook(_hook)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "_call", call)
+        patch.setattr(paths, "_call", call)
         _heard = heard
         try:
             yield heard
@@ -75,7 +75,7 @@ def test_every_write_can_be_made_to_fail(tmp_path: Path) -> None:
 
 def test_what_was_read_is_kept_whole_after_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change = FileChange("a.py", b"a = 1\n" * 9, b"")
-    real = disk._call
+    real = paths._call
     for number in range(1, 20):
         folder, calls = tmp_path / str(number), [0]
         folder.mkdir()
@@ -88,13 +88,13 @@ def test_what_was_read_is_kept_whole_after_a_crash(tmp_path: Path, monkeypatch: 
                 raise KeyboardInterrupt
             return function(*args)
 
-        monkeypatch.setattr(disk, "_call", call)
+        monkeypatch.setattr(paths, "_call", call)
         try:
             stale.keep(folder, [change])
             finished = True
         except KeyboardInterrupt:
             finished = False
-        monkeypatch.setattr(disk, "_call", real)
+        monkeypatch.setattr(paths, "_call", real)
         stale.keep(folder, [change])
         file = folder / stale.READ / digest(change.before or b"")
         assert file.read_bytes() == change.before

@@ -9,8 +9,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import loom_jupyter
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.gate import canonical, gate, gate_change, other_assertion
-from loom_jupyter.edits.names import undefined
+from loom_jupyter.edits.syntax import undefined
+from loom_jupyter.gate.gate import canonical, gate, gate_change, other_assertion
 
 CODE = "import os\n\n\ndef f(x):\n    # note\n    return os.path.join(x, 'a')\n"
 
@@ -209,7 +209,7 @@ def test_no_false_alarm_on_real_code() -> None:
 
 
 def test_a_verdict_is_quick() -> None:
-    source = Path(loom_jupyter.__file__).parent.joinpath("edits", "checks", "check.py").read_text()
+    source = Path(loom_jupyter.__file__).parent.joinpath("checks", "command.py").read_text()
     changed = source.replace("FILE_SIZE = 4", "FILE_SIZE = 5")
     gate("a.py", source, changed)
     times = []

@@ -10,8 +10,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from loom_jupyter.context.context_map import Rewrite, Target
 from loom_jupyter.edits.apply import apply, digest
-from loom_jupyter.edits.gate import gate
 from loom_jupyter.edits.imports import statements, unknown_modules, with_imports
+from loom_jupyter.gate.gate import gate
 
 USE = "def f(x):\n    return {}\n"
 PLAIN = USE.format("x")

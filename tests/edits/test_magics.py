@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loom_jupyter.edits.magics import plain
+from loom_jupyter.edits.syntax import plain
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.journal import Entry, Journal, JournalState, state
@@ -47,7 +47,7 @@ def before_call(
                 act()
         return called(*args)
 
-    monkeypatch.setattr(disk, "_call", call)
+    monkeypatch.setattr(paths, "_call", call)
 
 
 def test_a_link_in_the_place_of_a_draft_leads_nowhere(
@@ -171,7 +171,7 @@ def test_what_is_made_is_on_disk_before_the_next_step(
             synced.append(os.readlink(f"/proc/self/fd/{args[0]}"))
         return function(*args)
 
-    monkeypatch.setattr(disk, "_call", call)
+    monkeypatch.setattr(paths, "_call", call)
     journal = tmp_path / "run" / "journal"
     accept([FileChange("new/deep/c.py", None, b"c\n")], journal, root)
     assert {str(tmp_path), str(tmp_path / "run"), str(root), str(root / "new")} <= set(synced)

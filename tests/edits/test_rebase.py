@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from loom_jupyter.edits import disk
+from loom_jupyter.edits import paths
 from loom_jupyter.edits.accept import accept, undo
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.journal import JournalState, state
@@ -69,7 +69,7 @@ def test_damaged_kept_bytes_never_get_into_a_notebook(root: Path, tmp_path: Path
 
 
 def test_a_full_disk_is_said_at_any_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = disk._call
+    real = paths._call
     for number in range(1, 60):
         root, journal, calls = tmp_path / f"ws{number}", tmp_path / f"j{number}", [0]
         root.mkdir()
@@ -83,14 +83,14 @@ def test_a_full_disk_is_said_at_any_call(tmp_path: Path, monkeypatch: pytest.Mon
                 raise OSError(28, "No space left on device")
             return real(function, *args)
 
-        monkeypatch.setattr(disk, "_call", call)
+        monkeypatch.setattr(paths, "_call", call)
         try:
             undo(journal, root)
             said = "No space left"
         except EditError as error:
             said = str(error)
         assert "No space left" in said
-        monkeypatch.setattr(disk, "_call", real)
+        monkeypatch.setattr(paths, "_call", real)
         if state(journal) is not JournalState.UNDONE:
             undo(journal, root)
         assert (root / NAME).read_bytes() == book("a = 1", "b = 7")
@@ -103,7 +103,7 @@ def test_a_crash_at_any_call_keeps_the_way_back(tmp_path: Path, monkeypatch: pyt
     class CrashError(BaseException):
         pass
 
-    kept, calls, limit = disk._call, [0], [0]
+    kept, calls, limit = paths._call, [0], [0]
 
     def call(function: object, *args: object) -> object:
         calls[0] += 1
@@ -111,7 +111,7 @@ def test_a_crash_at_any_call_keeps_the_way_back(tmp_path: Path, monkeypatch: pyt
             raise CrashError
         return kept(function, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(disk, "_call", call)
+    monkeypatch.setattr(paths, "_call", call)
     for number in range(1, 200):
         root, journal = tmp_path / f"ws{number}", tmp_path / f"j{number}"
         root.mkdir()

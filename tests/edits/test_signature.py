@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loom_jupyter.edits.signature import broken_calls
+from loom_jupyter.gate.gate import broken_calls
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loom_jupyter.edits import statements
+from loom_jupyter.edits import syntax
 
 LINES = [
     "from __future__ import annotations",
@@ -38,13 +38,13 @@ LINES = [
 
 @pytest.fixture(autouse=True)
 def _forget():
-    statements._recent.clear()
+    syntax._recent.clear()
 
 
 def meaning(source):
     """What a module is: its statements' digests and names, or the error that it gives."""
     try:
-        module = statements.module(source)
+        module = syntax.module(source)
     except (SyntaxError, ValueError) as error:
         return type(error), getattr(error, "lineno", None)
     return [(a, b, part.text, part.digest, part.names, part.anything) for a, b, part in module.parts]
@@ -57,20 +57,20 @@ def test_a_spliced_module_is_the_parsed_one(lines, data):
     end = data.draw(st.integers(begin, len(lines)))
     changed = [*lines[:begin], *data.draw(st.lists(st.sampled_from(LINES), max_size=4)), *lines[end:]]
     after = "\n".join(changed) + "\n"
-    statements._recent.clear()
+    syntax._recent.clear()
     full = meaning(after)
-    statements._recent.clear()
+    syntax._recent.clear()
     meaning("\n".join(lines) + "\n")
     assert meaning(after) == full
 
 
 def test_only_what_changed_is_parsed(monkeypatch):
     parsed = []
-    parse = statements.parsed
-    monkeypatch.setattr(statements, "parsed", lambda source: parsed.append(source) or parse(source))
+    parse = syntax.parsed
+    monkeypatch.setattr(syntax, "parsed", lambda source: parsed.append(source) or parse(source))
     before = "".join(f"def f{n}():\n    return {n}\n\n\n" for n in range(100))
     after = before.replace("return 50\n", "return 51\n")
-    first, second = statements.module(before), statements.module(after)
+    first, second = syntax.module(before), syntax.module(after)
     assert parsed == [before, "\n\ndef f49():\n    return 49\n\n\ndef f50():\n    return 51\n\n\n"]
     assert [a is b for a, b in zip(first, second, strict=True)].count(False) == 2
 
@@ -85,16 +85,16 @@ def test_only_what_changed_is_parsed(monkeypatch):
     ids=["a future import that comes late", "a future import that is no longer first", "return outside"],
 )
 def test_what_only_the_whole_tells_is_refused(before, after):
-    statements.module(before)
+    syntax.module(before)
     with pytest.raises(SyntaxError) as spliced:
-        statements.module(after)
+        syntax.module(after)
     with pytest.raises(SyntaxError) as full:
         compile(after, "<candidate>", "exec")
     assert spliced.value.lineno == full.value.lineno
 
 
 def test_layout_and_comments_do_not_change_a_digest():
-    (one,) = statements.module("x  =  (1)  # one\n")
-    (other,) = statements.module("x = 1\n")
+    (one,) = syntax.module("x  =  (1)  # one\n")
+    (other,) = syntax.module("x = 1\n")
     assert one.digest == other.digest
     assert ast.dump(one.nodes[0]) == ast.dump(other.nodes[0])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from loom_jupyter.edits import accept as accepting
-from loom_jupyter.edits import disk, folder, swap
+from loom_jupyter.edits import folder, paths, swap
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.errors import EditError
@@ -76,7 +76,7 @@ def no_links(*_: object) -> None:
     raise PermissionError(1, "Operation not permitted")
 
 
-_WATCHED = {module.__file__ for module in (accepting, swap, folder, disk)}
+_WATCHED = {module.__file__ for module in (accepting, swap, folder, paths)}
 
 
 @contextmanager
@@ -261,7 +261,7 @@ def crash() -> None:
 @contextmanager
 def at_calls(events: dict[int, Callable[[], object]]) -> Iterator[list[int]]:
     """Let something happen before system calls of these numbers; yields how many were made."""
-    calls, real = [0], disk._call
+    calls, real = [0], paths._call
 
     def call(function: Callable[..., Any], *args: Any) -> Any:
         calls[0] += 1
@@ -269,7 +269,7 @@ def at_calls(events: dict[int, Callable[[], object]]) -> Iterator[list[int]]:
         return real(function, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "_call", call)
+        patch.setattr(paths, "_call", call)
         yield calls
 
 

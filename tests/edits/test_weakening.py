@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.gate import gate
-from loom_jupyter.edits.weakening import weakened
+from loom_jupyter.gate.gate import gate
+from loom_jupyter.gate.weakening import weakened
 
 BEFORE = """\
 import unittest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.models.continued import Continued
+from loom_jupyter.models.servers.openai import Continued
 
 PREFIX, STOP = "```python\n", ["\n```"]
 CODE = "def f():\n    return 1"

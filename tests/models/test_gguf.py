@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from synthetic_gguf import Tensor, byte_vocabulary, tiny, vocabulary, write
 
 from loom_jupyter.models import gguf
+from loom_jupyter.models.allocation import closed_form
 from loom_jupyter.models.gguf import check_chat, read
-from loom_jupyter.models.measure import closed_form
 from loom_jupyter.models.protocol import ModelError
 
 

@@ -20,9 +20,9 @@ from synthetic_gguf import tiny
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import overview
-from loom_jupyter.models.child import Child
 from loom_jupyter.models.host import Host
 from loom_jupyter.models.llamacpp import LlamaCpp
+from loom_jupyter.models.process import Child
 from loom_jupyter.models.protocol import Branch, Message, ModelDiedError, ModelError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")

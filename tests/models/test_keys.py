@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.models import keys
 from loom_jupyter.models.protocol import ModelError
+from loom_jupyter.models.servers import keys
 
 AWAY = "https://models.example.org/v1"
 HERE = ("http://localhost:8080/v1", "http://127.0.0.1:8080/v1", "http://[::1]:8080/v1")

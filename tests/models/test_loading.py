@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from loom_jupyter.models import llamacpp
+from loom_jupyter.models.allocation import Sizes
 from loom_jupyter.models.device import Device
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.measure import Sizes
-from loom_jupyter.models.plan import MemoryPlan
+from loom_jupyter.models.memory import MemoryPlan
 from loom_jupyter.models.protocol import ModelError
 
 pytest.importorskip("llama_cpp")
@@ -124,7 +124,7 @@ def measure(n_ctx: int, kv: str) -> Sizes:
 
 
 def advised(free: int, window: int, *, narrows: bool = True) -> str:
-    from loom_jupyter.models.advice import advice
+    from loom_jupyter.models.memory import advice
 
     return advice("Big", Device("CPU", free, 16 * GIB), measure, window, 0, narrows=narrows)
 

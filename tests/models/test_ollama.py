@@ -15,9 +15,9 @@ import pytest
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.host import Host
-from loom_jupyter.models.ollama import Ollama, connect
 from loom_jupyter.models.protocol import Message, Model, ModelError
-from loom_jupyter.models.server import Server
+from loom_jupyter.models.servers.ollama import Ollama, connect
+from loom_jupyter.models.servers.openai import Server
 from loom_jupyter.settings import NamedModel
 
 ASK: list[Message] = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "the weather today"}]
@@ -224,5 +224,5 @@ def test_the_host_lends_a_model_of_the_settings(ollama: FakeOllama, tmp_path: Pa
 
 
 def test_other_servers_are_spoken_with_as_before(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loom_jupyter.models.ollama._is_ollama", lambda *_: False)
+    monkeypatch.setattr("loom_jupyter.models.servers.ollama._is_ollama", lambda *_: False)
     assert type(connect(ollama.address)) is Server

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.models import estimate, overview
-from loom_jupyter.models.catalogue import entries
-from loom_jupyter.models.estimate import Shape
+from loom_jupyter.models import allocation, overview
+from loom_jupyter.models.allocation import Shape
+from loom_jupyter.models.catalog import entries
 from loom_jupyter.models.host import Host
 from loom_jupyter.models.overview import Overview, Row, _from_shape, bars, best
 
@@ -32,7 +32,7 @@ def test_models_that_are_not_here_are_planned_too(rows: list[Row]) -> None:
 
 def test_the_catalogue_s_figures_give_the_cache_of_the_model() -> None:
     header = _from_shape(entries()["qwen2.5-coder-1.5b"])
-    assert estimate.kv_bytes(header, Shape(16_384)) == 469_762_048  # as llama.cpp allocates for the file itself
+    assert allocation.kv_bytes(header, Shape(16_384)) == 469_762_048  # as llama.cpp allocates for the file itself
 
 
 def test_the_best_is_the_largest_that_serves(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_gguf import tiny
 
-from loom_jupyter.models import estimate, gguf, plan, plan_memory
-from loom_jupyter.models.child import Child
+from loom_jupyter.models import allocation, gguf, memory, plan_memory
+from loom_jupyter.models.allocation import Measure, Sizes, closed_form
 from loom_jupyter.models.device import Device
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.measure import Measure, Sizes, closed_form
-from loom_jupyter.models.plan import choose
+from loom_jupyter.models.memory import choose
+from loom_jupyter.models.process import Child
 from loom_jupyter.models.protocol import ModelError
 
 pytest.importorskip("llama_cpp")
@@ -79,10 +79,10 @@ def test_the_closed_form_gives_the_cache_of_the_dry_run(name: str, worker: Child
     for n_ctx, kv in ((2048, "f16"), (8192, "q8_0"), (header.context_length, "f16")):
         if header.architecture == "mamba" and kv != "f16":
             continue
-        found = plan.plan_with(worker, header, n_ctx=n_ctx, kv=kv)
+        found = memory.plan_with(worker, header, n_ctx=n_ctx, kv=kv)
         assert found.measured
         assert found.doubt == ""
-        assert found.kv == estimate.kv_bytes(header, estimate.Shape(found.n_ctx, kv))
+        assert found.kv == allocation.kv_bytes(header, allocation.Shape(found.n_ctx, kv))
         guess = closed_form(header, 1)(found.n_ctx, kv)
         assert guess.weights == pytest.approx(found.weights, rel=0.1)
         if header.architecture != "mamba":  # has no attention, whose mask the bound counts
@@ -109,7 +109,7 @@ def test_the_plan_is_what_gets_loaded(tiny_gguf: Path) -> None:
 
 
 def test_no_room_is_said_with_choices(tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "find", lambda *_: Device("CPU", 50 << 20, 1 << 30))
+    monkeypatch.setattr(memory, "find", lambda *_: Device("CPU", 50 << 20, 1 << 30))
     found = plan_memory(tiny_gguf)
     assert not found.fits
     assert "smaller model" in found.advice

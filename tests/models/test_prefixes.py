@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.models.prefixes import Prefixes, shared
+from loom_jupyter.models.engine import Prefixes, shared
 
 TOKENS = st.lists(st.integers(0, 2), max_size=12)
 

@@ -16,10 +16,10 @@ from broken_builds import EVERYTHING, REPACKED, dying
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models import probe
-from loom_jupyter.models.child import Child
 from loom_jupyter.models.llamacpp import LlamaCpp
-from loom_jupyter.models.plan import plan_memory
+from loom_jupyter.models.memory import plan_memory
 from loom_jupyter.models.probe import Finding
+from loom_jupyter.models.process import Child
 from loom_jupyter.models.protocol import BrokenBuildError, ModelDiedError, ModelError
 
 Answers = list[dict[str, Any] | Exception]

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models import transport
-from loom_jupyter.models.ollama import connect
 from loom_jupyter.models.protocol import Branch, Continuation, Message, ModelError, Scorer, TokenScore
 from loom_jupyter.models.recorded import recorded, recorder
-from loom_jupyter.models.scoring_server import ScoringServer
-from loom_jupyter.models.server import Server
-from loom_jupyter.pipeline.search.doubts import doubts, line_candidates
+from loom_jupyter.models.servers import transport
+from loom_jupyter.models.servers.ollama import connect
+from loom_jupyter.models.servers.openai import Server
+from loom_jupyter.models.servers.scoring import ScoringServer
+from loom_jupyter.pipeline.search.branch import doubts, line_candidates
 
 ASK: list[Message] = [{"role": "user", "content": "Mend it."}]
 PREFIX = "```python\n"

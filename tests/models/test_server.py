@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from loom_jupyter.errors import Cancelled
-from loom_jupyter.models import transport
 from loom_jupyter.models.host import Host
-from loom_jupyter.models.ollama import connect
 from loom_jupyter.models.protocol import Message, Model, ModelError, Scorer, Usage
-from loom_jupyter.models.server import Server
+from loom_jupyter.models.servers import transport
+from loom_jupyter.models.servers.ollama import connect
+from loom_jupyter.models.servers.openai import Server
 
 ASK: list[Message] = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "the weather today"}]
 CHOICE = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.models import sources
-from loom_jupyter.models.fetch import Store
+from loom_jupyter.models import download
+from loom_jupyter.models.download import Store
 
 
 def test_pip_is_pip_whatever_lies_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +20,6 @@ def test_pip_is_pip_whatever_lies_in_the_users_folder(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PYTHONPATH", f"{here}:.:")
     monkeypatch.setenv("PYTHONSTARTUP", str(here / "json.py"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(sources.SourceError, match="no-such-package-x"):
-        sources._download_wheel("no-such-package-x", goal, Store(goal, lambda *_: None))
+    with pytest.raises(download.SourceError, match="no-such-package-x"):
+        download._download_wheel("no-such-package-x", goal, Store(goal, lambda *_: None))
     assert not (tmp_path / "OWNED").exists()

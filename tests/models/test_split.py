@@ -10,12 +10,11 @@ from architectures import make
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.models import estimate, gguf
+from loom_jupyter.models import allocation, gguf
+from loom_jupyter.models.allocation import Shape
 from loom_jupyter.models.device import GPU_RESERVE, find
-from loom_jupyter.models.estimate import Shape
 from loom_jupyter.models.gguf import Header
-from loom_jupyter.models.plan import MemoryPlan, plan_with
-from loom_jupyter.models.split import by_memory, by_room
+from loom_jupyter.models.memory import MemoryPlan, by_memory, by_room, plan_with
 
 GIB = 1 << 30
 
@@ -51,8 +50,8 @@ class Machine:
         return self._rows(request["params"]["n_ctx"], request["kv"])
 
     def _rows(self, n_ctx: int, kv: str) -> list[dict[str, Any]]:
-        weights = estimate.layer_weights(self._header)
-        cache = [*estimate.layer_kv(self._header, Shape(n_ctx, kv, 17)), 0]
+        weights = allocation.layer_weights(self._header)
+        cache = [*allocation.layer_kv(self._header, Shape(n_ctx, kv, 17)), 0]
         if self._placement["split_mode"] == 0:
             counts = [0] * len(self.gpus)
             counts[self._placement["main_gpu"]] = len(weights)

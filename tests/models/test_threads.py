@@ -5,8 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loom_jupyter.models import threads
-from loom_jupyter.models.threads import free_threads, usable_cores
+from loom_jupyter.models import device
+from loom_jupyter.models.device import free_threads, usable_cores
 
 
 def test_there_is_always_one_core() -> None:
@@ -14,7 +14,7 @@ def test_there_is_always_one_core() -> None:
 
 
 def test_a_container_s_quota_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_quota", lambda: 1)
+    monkeypatch.setattr(device, "_quota", lambda: 1)
     assert usable_cores() == 1
 
 
@@ -24,17 +24,17 @@ def test_threads_give_way_to_busy_neighbours(
 ) -> None:
     queue = tmp_path / "loadavg"
     queue.write_text(f"0.10 0.20 0.30 {running}/400 1234\n")
-    monkeypatch.setattr(threads, "RUN_QUEUE", queue)
-    monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 8)
-    monkeypatch.setattr(threads, "usable_cores", lambda: 8)
+    monkeypatch.setattr(device, "RUN_QUEUE", queue)
+    monkeypatch.setattr(device.psutil, "cpu_count", lambda: 8)
+    monkeypatch.setattr(device, "usable_cores", lambda: 8)
     assert free_threads() == expected
 
 
 def test_without_a_run_queue_the_load_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "RUN_QUEUE", tmp_path / "none")
-    monkeypatch.setattr(threads.psutil, "cpu_percent", lambda interval: 50.0)
-    monkeypatch.setattr(threads.psutil, "cpu_count", lambda: 4)
-    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(device, "RUN_QUEUE", tmp_path / "none")
+    monkeypatch.setattr(device.psutil, "cpu_percent", lambda interval: 50.0)
+    monkeypatch.setattr(device.psutil, "cpu_count", lambda: 4)
+    monkeypatch.setattr(device, "usable_cores", lambda: 4)
     assert free_threads() == 2
 
 

@@ -11,7 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from loom_jupyter.notebook.witness import Witness
+from loom_jupyter.kernel.witness import Witness
 
 
 class Notebook:

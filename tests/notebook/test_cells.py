@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loom_jupyter.notebook.cells import LINES, MOST, earlier, executed
-from loom_jupyter.notebook.modules import placed
+from loom_jupyter.kernel.cells import LINES, MOST, earlier, executed
+from loom_jupyter.kernel.modules import placed
 
 
 def found(notebook: Any, wanted: list[str], always: tuple[int, ...] = ()) -> list[tuple[int, tuple[str, ...]]]:

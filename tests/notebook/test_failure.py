@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.notebook.failure import MESSAGE_CHARS, MOST_FRAMES, failure, statement
+from loom_jupyter.kernel.traceback import MESSAGE_CHARS, MOST_FRAMES, failure, statement
 from loom_jupyter.notebook_state import Failure
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.notebook.modules import loaded, placed
+from loom_jupyter.kernel.modules import loaded, placed
 
 
 def test_only_the_workspaces_own_files_have_a_place(sample: Path) -> None:

@@ -12,7 +12,7 @@ from angry import ANGRY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.notebook.variables import VALUE_CHARS, variable
+from loom_jupyter.kernel.variables import VALUE_CHARS, variable
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"
 

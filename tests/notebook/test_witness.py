@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from angry import ANGRY, AngryError
 
-from loom_jupyter.notebook import gather
-from loom_jupyter.notebook.witness import Witness
+from loom_jupyter.kernel import evidence
+from loom_jupyter.kernel.witness import Witness
 
 
 def state(notebook: Any, task: str, **options: Any) -> Any:
@@ -92,7 +92,7 @@ def test_an_exception_that_cannot_be_read_is_known_by_its_type(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("loom_jupyter.notebook.failure.failure", fail)
+    monkeypatch.setattr("loom_jupyter.kernel.traceback.failure", fail)
     notebook.run("[][0]")
     assert state(notebook, "do it").failure.title == "IndexError"
 
@@ -103,7 +103,7 @@ def test_a_part_that_cannot_be_read_is_said_and_the_rest_is_there(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(gather.modules, "loaded", fail)
+    monkeypatch.setattr(evidence.modules, "loaded", fail)
     notebook.run("limit = 30")
     found = state(notebook, "raise the limit")
     assert found.notices == ("This notebook's evidence lacks loaded modules (ZeroDivisionError).",)
@@ -136,7 +136,7 @@ def test_an_exception_that_misbehaves_is_noted(notebook: Any) -> None:
 def test_everything_is_bounded(notebook: Any) -> None:
     notebook.run("\n".join(f"value_{n} = list(range({n}))" for n in range(3000)))
     found = state(notebook, " ".join(f"value_{n}" for n in range(3000)))
-    assert len(found.variables) == gather.MOST_VARIABLES
+    assert len(found.variables) == evidence.MOST_VARIABLES
     assert len(found.model_dump_json()) < 20_000
 
 
@@ -152,7 +152,7 @@ def test_nothing_is_imported(notebook: Any) -> None:
 def test_listening_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom IPython.core.interactiveshell import InteractiveShell\n"
-        "from loom_jupyter.notebook.witness import Witness\n"
+        "from loom_jupyter.kernel.witness import Witness\n"
         "shell = InteractiveShell.instance()\n"
         "shell.events.register('post_run_cell', Witness(shell).after_cell)\n"
         "shell.run_cell('x = 1')\n"

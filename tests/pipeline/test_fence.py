@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.pipeline.fence import fence_around, fenced_code, tag_of
+from loom_jupyter.pipeline.patch import fence_around, fenced_code, tag_of
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loom_jupyter.pipeline.losses import lost
+from loom_jupyter.gate.request import lost
 
 CLASS = "class Box:\n    def a(self):\n        return 1\n\n    def b(self):\n        return 2\n"
 

@@ -11,9 +11,9 @@ import pytest
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Alternative, Branch, ModelDiedError, ModelError, Reply, TokenScore, Usage
-from loom_jupyter.pipeline import architect, topology
+from loom_jupyter.pipeline import architect, workflow
 from loom_jupyter.pipeline.contracts import Intent, Node, Trial
-from loom_jupyter.pipeline.talk import Talk
+from loom_jupyter.pipeline.interfaces import Talk
 
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
 CHOICE = json.dumps({"targets": ["s2"]})
@@ -21,7 +21,7 @@ NONSENSE = ["", "certainly!", '{"intent": "destroy"}']
 
 
 def run(model: Any, desk: Any, heard: Any, **options: Any) -> Any:
-    return topology.run("2.0 kg costs too much", model, desk, heard, budget=60, **options)
+    return workflow.run("2.0 kg costs too much", model, desk, heard, budget=60, **options)
 
 
 def doubting(scripted: Any, unit: str, *replies: Any) -> Any:

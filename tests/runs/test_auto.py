@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loom_jupyter import Loom
-from loom_jupyter.edits.checks.examples import find_examples
+from loom_jupyter.checks.examples import find_examples
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import CheckCommandError
 from loom_jupyter.events import RunState

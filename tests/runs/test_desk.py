@@ -13,9 +13,9 @@ from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.context.index import Index
 from loom_jupyter.edits.apply import apply
 from loom_jupyter.events import RunState
+from loom_jupyter.gate.request import touches_secret
 from loom_jupyter.models.protocol import Alternative, TokenScore
 from loom_jupyter.runs.desk import whole
-from loom_jupyter.runs.refusals import touches_secret
 from loom_jupyter.settings import Settings
 
 TOKEN = "gh" + "p_" + "a1B2c3D4e5" * 3 + "f6G7h8"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from loom_jupyter.runs.judging import asks_for_tests, only_renames, renamed
+from loom_jupyter.gate.operation import asks_for_tests, only_renames, renamed
 
 JUDGING = {"checks/verify.py", "Makefile"}
 

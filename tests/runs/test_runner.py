@@ -488,7 +488,7 @@ def test_a_unit_that_is_gone_while_a_run_works_is_not_written(sample: Path, lend
 def test_a_check_without_a_sandbox_is_told_first(
     sample: Path, monkeypatch: pytest.MonkeyPatch, check: str | None
 ) -> None:
-    monkeypatch.setattr("loom_jupyter.edits.checks.check.isolation", lambda: "none")
+    monkeypatch.setattr("loom_jupyter.checks.command.isolation", lambda: "none")
     run = wait(Loom(sample).run(TASK, check=check))
     told = [event.type for event in run.events()]
     said = [event for event in run.events() if event.type == "notice" and event.text.startswith("not isolated: ")]

@@ -14,8 +14,8 @@ import scripted_runs
 from scripted_runs import AFTER, BEFORE, project
 
 from loom_jupyter import Loom
+from loom_jupyter.checks.cells import Cell, Session
 from loom_jupyter.context.context_map import Rewrite
-from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.errors import LoomError
 from loom_jupyter.events import ProposalMade, RunState
 from loom_jupyter.pipeline.contracts import Proposal

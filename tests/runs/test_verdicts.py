@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from loom_jupyter.edits.checks.cases import CaseEnd
-from loom_jupyter.edits.checks.check import CheckResult
-from loom_jupyter.edits.checks.report import Counts
-from loom_jupyter.runs.verdicts import hopeless, verdict
+from loom_jupyter.checks.checker import hopeless, verdict
+from loom_jupyter.checks.command import CheckResult
+from loom_jupyter.checks.report import CaseEnd, Counts
 
 RED = Counts(passed=3, failed=1)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from loom_jupyter.checks.cells import Cell, Session
 from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.edits.apply import NEW_CELL
-from loom_jupyter.edits.checks.cells import Cell, Session
 from loom_jupyter.errors import LoomError
 from loom_jupyter.runs import written
 from loom_jupyter.runs.request import Request

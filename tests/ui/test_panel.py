@@ -345,7 +345,7 @@ def test_reload_is_offered_after_accept_and_names_what_is_stale(front: Front) ->
 def test_updates_are_coalesced(front: Front) -> None:
     code = (
         "import scripted_runs\n"
-        "from loom_jupyter.runs import events as ev\n"
+        "from loom_jupyter import events as ev\n"
         "from loom_jupyter.pipeline.contracts import Node\n"
         "old = scripted_runs.opening\n"
         "def many(check=None):\n"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from loom_jupyter.context.count import Lexicon, Text, count
+from loom_jupyter.context.definitions import Symbol
 from loom_jupyter.context.extract import code, keys, markdown, notebook
-from loom_jupyter.context.extract.text import Unreadable, decode, minified
 from loom_jupyter.context.languages import language_of, role_of
-from loom_jupyter.context.symbol import Symbol
+from loom_jupyter.context.term_index import Lexicon, Text, count
+from loom_jupyter.context.text import Unreadable, decode, minified
 
 
 class Field(IntEnum):

@@ -9,8 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
+from loom_jupyter.context.definitions import CALLABLE, CONTAINER, Symbol
 from loom_jupyter.context.extract.skeleton import QUOTED, skeleton
-from loom_jupyter.context.symbol import CALLABLE, CONTAINER, Symbol
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Parser, Query, Tree

@@ -7,8 +7,8 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING
 
+from loom_jupyter.context.definitions import Symbol
 from loom_jupyter.context.extract.code import bounded_parse
-from loom_jupyter.context.symbol import Symbol
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node

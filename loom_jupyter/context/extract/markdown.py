@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loom_jupyter.context.symbol import Symbol
+from loom_jupyter.context.definitions import Symbol
 
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 ATX = re.compile(r" {0,3}(#{1,6})[ \t]++(.+)$")

@@ -15,8 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from loom_jupyter.pipeline.reply.lenient import Keys, number
-from loom_jupyter.pipeline.reply.repairs import WRAPPER, Repair
+from loom_jupyter.pipeline.reply.lenient import WRAPPER, Keys, Repair, number
 from loom_jupyter.pipeline.reply.strict import ReplyError, alike, unpacked
 
 T = TypeVar("T", bound=BaseModel)

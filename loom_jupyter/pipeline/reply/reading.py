@@ -15,8 +15,19 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from loom_jupyter.pipeline.reply.fitting import fit, keys_of
-from loom_jupyter.pipeline.reply.lenient import NOT_JSON, Found, Keys, read_object
-from loom_jupyter.pipeline.reply.repairs import BRACES, ENCODED, ENTITIES, FENCE, PROSE, THOUGHTS, Repair
+from loom_jupyter.pipeline.reply.lenient import (
+    BRACES,
+    ENCODED,
+    ENTITIES,
+    FENCE,
+    NOT_JSON,
+    PROSE,
+    THOUGHTS,
+    Found,
+    Keys,
+    Repair,
+    read_object,
+)
 from loom_jupyter.pipeline.reply.strict import ReplyError, behind, object_at, strictly, unpacked
 
 __all__ = ["Reading", "ReplyError", "parse_reply", "read_reply"]

@@ -8,15 +8,13 @@ from functools import cached_property
 
 from loom_jupyter.context.context_map import ADDED, NEW_SYMBOL, REMOVED, ContextMap, Excerpt, Target, place
 from loom_jupyter.models.protocol import Message, Reply, Scorer
-from loom_jupyter.pipeline.fence import fence_around, fenced_code, tag_of
-from loom_jupyter.pipeline.patch import PatchError, patched
+from loom_jupyter.pipeline.interfaces import Talk
+from loom_jupyter.pipeline.patch import PatchError, fence_around, fenced_code, patched, tag_of
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.restore import only_new, restored
-from loom_jupyter.pipeline.search.doubts import Candidate
-from loom_jupyter.pipeline.search.lines import FREE, Lines
-from loom_jupyter.pipeline.search.stubs import unwritten
-from loom_jupyter.pipeline.search.suspicion import Suspicion
-from loom_jupyter.pipeline.talk import Talk
+from loom_jupyter.pipeline.search.branch import Candidate
+from loom_jupyter.pipeline.search.lines import FREE, Lines, Suspicion
+from loom_jupyter.pipeline.search.source import unwritten
 
 # Tokens of a unit that is written as a whole before single lines of it are.
 QUICK = 200

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from loom_jupyter.edits.checks.checker import Checker
+from loom_jupyter.checks.checker import Checker
 from loom_jupyter.models import host
 
 Span = tuple[float, float]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from loom_jupyter.edits.checks.check import CheckResult, run_check
+from loom_jupyter.checks.command import CheckResult, run_check
 
 TABLE = Path(__file__).with_name("faults.toml")
 HELD_OUT = Path(__file__).with_name("held_out.toml")

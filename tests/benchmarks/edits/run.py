@@ -178,7 +178,7 @@ def _times(outcome: Outcome, events: Sequence[Any], by_type: dict[str, list[Any]
 
 def offered_rank(run: Run, file: str, symbol: str) -> int | None:
     """Return the rank of the right function, or of a class that holds it, among the ledger's symbols of code."""
-    from loom_jupyter.edits.gate import is_test
+    from loom_jupyter.gate.gate import is_test
 
     if run.ledger is None:
         return None

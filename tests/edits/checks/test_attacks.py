@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from loom_jupyter.checks import process, sandbox, trace
+from loom_jupyter.checks.command import CheckResult, isolation, not_isolated, run_check
+from loom_jupyter.checks.warm import Warm
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import evidence, sandbox, watch
-from loom_jupyter.edits.checks.check import CheckResult, isolation, not_isolated, run_check
-from loom_jupyter.edits.checks.warm import Warm
 from loom_jupyter.edits.staging import DEEPEST, StagedCopy
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -246,7 +246,7 @@ def test_shared_memory_that_nobody_has_attached_counts(isolated: None, workspace
 def test_processes_are_limited_for_root_too(
     isolated: None, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "MOST_TASKS", 50)
+    monkeypatch.setattr(process, "MOST_TASKS", 50)
     found = cold(
         """
         import os, time
@@ -273,7 +273,7 @@ def test_processes_are_limited_for_root_too(
 )
 def test_a_forged_trace_is_no_evidence(record: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(record)
-    found = evidence.collect(tmp_path)
+    found = trace.collect(tmp_path)
     assert found is None or json.dumps(found.failing) == "[]"
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from loom_jupyter.checks import cells
+from loom_jupyter.checks.cells import Cell, Session
+from loom_jupyter.checks.checker import Checker
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import cells
-from loom_jupyter.edits.checks.cells import Cell, Session
-from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import CheckCommandError
 

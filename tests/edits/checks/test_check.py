@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loom_jupyter.checks import command as check
+from loom_jupyter.checks.command import CheckResult, isolation, run_check
+from loom_jupyter.checks.report import Counts
+from loom_jupyter.checks.warm import Warm
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks import check
-from loom_jupyter.edits.checks.check import CheckResult, isolation, run_check
-from loom_jupyter.edits.checks.report import Counts
-from loom_jupyter.edits.checks.warm import Warm
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import CheckCommandError
 
@@ -178,7 +178,7 @@ def test_cancel_is_prompt(tmp_path: Path) -> None:
 
 def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path\nfrom loom_jupyter.edits.checks.check import run_check\n"
+        "from pathlib import Path\nfrom loom_jupyter.checks.command import run_check\n"
         f"run_check('sleep 300 # LOOMORPHAN', Path({str(tmp_path)!r}), timeout=200)\n"
     )
     if sys.platform != "linux":

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loom_jupyter.checks.checker import Checker, Tally
+from loom_jupyter.checks.report import Counts
+from loom_jupyter.checks.warm import Warm, warmable
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks.checker import Checker, Tally
-from loom_jupyter.edits.checks.report import Counts
-from loom_jupyter.edits.checks.warm import Warm, warmable
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import CheckCommandError
 
@@ -87,8 +87,8 @@ def test_candidates_are_tried_warm_and_confirmed_cold(checker: Open, workspace: 
 def test_a_candidate_that_loops_or_crashes_costs_little_and_harms_nothing(
     checker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loom_jupyter.edits.checks.checker._SHORTEST_WARM", 2.0)
-    monkeypatch.setattr("loom_jupyter.edits.checks.checker._PATIENCE", 0.0)
+    monkeypatch.setattr("loom_jupyter.checks.checker._SHORTEST_WARM", 2.0)
+    monkeypatch.setattr("loom_jupyter.checks.checker._PATIENCE", 0.0)
     with checker() as bench:
         bench.before()
         loops = bench.attempt(change(LOOPS))
@@ -101,7 +101,7 @@ def test_a_candidate_that_loops_or_crashes_costs_little_and_harms_nothing(
         )
         assert not bench.attempt(change(stray)).passed
         assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "311"]]
-        monkeypatch.setattr("loom_jupyter.edits.checks.checker._SHORTEST_WARM", 60.0)
+        monkeypatch.setattr("loom_jupyter.checks.checker._SHORTEST_WARM", 60.0)
         assert bench.attempt(change(RIGHT)).passed
         assert bench.tally.cold == 2
 
@@ -123,7 +123,7 @@ def test_of_a_long_suite_only_failing_tests_are_kept_warm(
     checker: Open, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace / "tests" / "test_far.py").write_text("def test_far(): pass\n")
-    monkeypatch.setattr("loom_jupyter.edits.checks.checker._WORTH_PROVING", 0.0)
+    monkeypatch.setattr("loom_jupyter.checks.checker._WORTH_PROVING", 0.0)
     with checker() as bench:
         bench.before()
         found = bench.trace()

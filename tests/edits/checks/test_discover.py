@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.checks.discover import find_check
+from loom_jupyter.checks.command import find_check
 from loom_jupyter.errors import CheckCommandError
 
 

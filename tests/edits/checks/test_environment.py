@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.checks.environment import check_environment
+from loom_jupyter.checks.environment import check_environment
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.checks.check import run_check
-from loom_jupyter.edits.checks.evidence import Evidence, trace_check
-from loom_jupyter.edits.checks.report import Place
+from loom_jupyter.checks.command import run_check
+from loom_jupyter.checks.report import Place
+from loom_jupyter.checks.trace import Evidence, trace_check
 
 TARIFF = (
     "def tariff(weight):\n"

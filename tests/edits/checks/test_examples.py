@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.checks.examples import (
+from loom_jupyter.checks.examples import (
     MOST,
     Example,
     Outcome,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loom_jupyter.checks.judges import Judges, of_command, shadows, with_failures
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks.judges import Judges, of_command, shadows, with_failures
 
 ASSERTS = "from app import f\nassert f() == 1\n"
 PROGRAM = (

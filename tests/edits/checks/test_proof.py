@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.checks import proof
-from loom_jupyter.edits.checks.check import run_check
-from loom_jupyter.edits.checks.example_case import agrees, expected, same, written
-from loom_jupyter.edits.checks.examples import Example, Outcome
-from loom_jupyter.edits.checks.proof import NAME, Placed, command, prove
+from loom_jupyter.checks import proof
+from loom_jupyter.checks.command import run_check
+from loom_jupyter.checks.example_case import agrees, expected, same, written
+from loom_jupyter.checks.examples import Example, Outcome
+from loom_jupyter.checks.proof import NAME, Placed, command, prove
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import EditError
 

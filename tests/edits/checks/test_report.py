@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.checks import report
-from loom_jupyter.edits.checks.report import (
+from loom_jupyter.checks import report
+from loom_jupyter.checks.report import (
     Counts,
     Place,
     clean,

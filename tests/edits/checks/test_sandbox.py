@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from loom_jupyter.edits.checks import check, sandbox
-from loom_jupyter.edits.checks.check import CheckResult, not_isolated, run_check
-from loom_jupyter.edits.checks.sandbox import isolation, why_none
-from loom_jupyter.edits.checks.warm import Warm
+from loom_jupyter.checks import command, sandbox
+from loom_jupyter.checks.command import CheckResult, not_isolated, run_check
+from loom_jupyter.checks.sandbox import isolation, why_none
+from loom_jupyter.checks.warm import Warm
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.errors import SandboxError
 
@@ -491,8 +491,8 @@ def test_modules_of_the_repository_run_in_the_sandbox_only(
 def test_a_sandbox_that_fails_runs_nothing(
     isolated: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = check.plan
-    monkeypatch.setattr(check, "plan", lambda *a, **k: real(*a, **k) | {"writable": [str(tmp_path / "nowhere")]})
+    real = command.plan
+    monkeypatch.setattr(command, "plan", lambda *a, **k: real(*a, **k) | {"writable": [str(tmp_path / "nowhere")]})
     with pytest.raises(SandboxError, match="was not run"):
         run_check(f"touch {tmp_path}/ran", tmp_path, timeout=10)
     assert not (tmp_path / "ran").exists()
@@ -509,5 +509,5 @@ def test_where_no_sandbox_is_allowed_the_reason_is_told(monkeypatch: pytest.Monk
             sandbox, "_sysctl", lambda asked, name=name, value=value: value if asked == name else ""
         )
         assert said in sandbox._reason("unshare: Operation not permitted")
-    monkeypatch.setattr(check, "isolation", lambda: "none")
-    assert check.not_isolated().startswith("not isolated: ")
+    monkeypatch.setattr(command, "isolation", lambda: "none")
+    assert command.not_isolated().startswith("not isolated: ")

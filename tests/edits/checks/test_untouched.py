@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from loom_jupyter.checks.checker import Checker, verdict
+from loom_jupyter.checks.report import REPORT
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.checks.cases import REPORT
-from loom_jupyter.edits.checks.checker import Checker
 from loom_jupyter.edits.staging import StagedCopy
-from loom_jupyter.runs.verdicts import verdict
 
 WRONG = "def price(weight):\n    return 7.2\n"
 RIGHT = "def price(weight):\n    return 4.9 if weight <= 2 else 7.2\n"

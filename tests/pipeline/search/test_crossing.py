@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from loom_jupyter.pipeline.search.crossing import crossed
+from loom_jupyter.pipeline.search.crossover import crossed
 
 BEST = "import re\n\n\ndef encode(text):\n    return 1\n\n\ndef decode(text):\n    return 2\n"
 OTHER = "def decode(text):\n    return 3\n\n\n@cached\ndef encode(text):\n    return 4\n"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loom_jupyter.models.protocol import Alternative, Branch, TokenScore
-from loom_jupyter.pipeline.search.doubts import Doubt, doubts, first_divergence, gap_at, gaps_at, line_candidates
+from loom_jupyter.pipeline.search.branch import Doubt, doubts, first_divergence, gap_at, gaps_at, line_candidates
 
 TEXT = 'def price(w):\n    """Say a < b."""\n    # less than\n    if w < 2:\n        return 1\n    return 2\n'
 

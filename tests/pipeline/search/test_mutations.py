@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loom_jupyter.models.protocol import Alternative, TokenScore
-from loom_jupyter.pipeline.search.mutations import mutated, mutations
+from loom_jupyter.pipeline.search.mutate import mutated, mutations
 
 
 def texts(unit: str) -> set[str]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.pipeline.search.shrink import hunks, with_hunks
+from loom_jupyter.pipeline.search.crossover import hunks, with_hunks
 
 TEXTS = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "d\n", "\n"]), max_size=12).map("".join)
 

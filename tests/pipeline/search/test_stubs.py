@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from loom_jupyter.pipeline.search.stubs import short, unwritten
+from loom_jupyter.pipeline.search.source import short, unwritten
 
 
 @pytest.mark.parametrize(

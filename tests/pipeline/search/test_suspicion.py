@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from loom_jupyter.context.context_map import Target
-from loom_jupyter.pipeline.search.doubts import Candidate
-from loom_jupyter.pipeline.search.suspicion import Suspicion
+from loom_jupyter.pipeline.search.branch import Candidate
+from loom_jupyter.pipeline.search.lines import Suspicion
 
 UNIT = """\
 def price(w):

@@ -1,0 +1,1 @@
+"""The gate: one list of rules, what a proposal may not be."""

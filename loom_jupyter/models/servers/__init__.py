@@ -1,0 +1,1 @@
+"""Model servers: the OpenAI-compatible ones, Ollama, and those that score a prompt."""

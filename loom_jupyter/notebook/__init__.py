@@ -1,1 +1,0 @@
-"""What the kernel of a notebook tells, read in its main thread; no library is imported and no user code is run."""
