@@ -53,7 +53,7 @@ def test_every_verb_of_every_route_asks_who_is_there(server: Any) -> None:
             assert server.call(verb.upper(), place, token=None)[0] == 403
             assert server.call(verb.upper(), place, token="wrong")[0] == 403
             seen += 1
-    assert seen == 9
+    assert seen == 12
 
 
 def decorators(function: Any) -> str:
@@ -289,10 +289,10 @@ def test_the_whole_ledger_is_sorted_filtered_and_paged(server: Any) -> None:
     (server.folder(run_id) / "ledger.json").write_text(ledger().to_json())
     first = server.call("GET", path)[1]
     assert (first["total"], first["matching"], len(first["files"])) == (120, 120, 50)
-    assert first["families"] == ["git", "term"]
+    assert first["families"] == ["term", "git"]  # as the rules have them
     assert [file["rank"] for file in first["files"][:3]] == [1, 2, 3]
     row = first["files"][1]["rows"][1]
-    assert (row["rule"], row["points"], row["line"], row["family"]) == ("changed in git", 0.5, 2, "git")
+    assert (row["rule"], row["points"], row["line"], row["family"]) == ("changed in git", "+0.5", 2, "git")
     rest = server.call("GET", f"{path}?offset=100&limit=50")[1]["files"]
     assert [file["rank"] for file in rest] == list(range(101, 121))
     found = server.call("GET", f"{path}?q=TARIFF%20117")[1]
@@ -305,6 +305,41 @@ def test_the_whole_ledger_is_sorted_filtered_and_paged(server: Any) -> None:
     assert {row["family"] for file in only["files"] for row in file["rows"]} == {"git"}
     for wrong in ("limit=201", "limit=x", "offset=-1", "order=size"):
         assert server.call("GET", f"{path}?{wrong}")[0] == 400
+
+
+def test_it_is_said_what_keeps_a_file_from_ranking_higher(server: Any) -> None:
+    run_id, _ = server.store(REVIEW)
+    path = f"/loom/api/runs/{run_id}/why-not?path="
+    status, answer = server.call("GET", f"{path}m099.py")
+    assert status == 404
+    assert "has no ledger yet" in answer["message"]
+    (server.folder(run_id) / "ledger.json").write_text(ledger().to_json())
+    lines = server.call("GET", f"{path}M099.py")[1]["lines"]
+    assert lines[0].startswith("pkg/m099.py is number 100 with 11.0 points, 49.0 behind pkg/m000.py")
+    assert any("term in path" in line for line in lines[1:])
+    assert "the first already" in server.call("GET", f"{path}m000.py")[1]["lines"][0]
+    assert "shows no evidence" in server.call("GET", f"{path}nowhere.py")[1]["lines"][0]
+
+
+def test_a_document_is_told_once_or_followed(server: Any) -> None:
+    run_id, log = server.store(StateChanged(state=RunState.RUNNING), task="2\u202e kg")
+    path = f"/loom/api/runs/{run_id}"
+    document = server.call("GET", f"{path}/document")[1]
+    assert (document["task"], document["state"], document["at_work"]) == ("2\u202e kg", "running", True)
+    assert document["title"]["values"]["text"] == "2⟨U+202E⟩ kg"
+    assert [step["node"] for step in document["steps"]] == ["architect", "explorer", "coder", "check", "review"]
+    news = server.stream(run_id, route="follow")
+    assert set(next(news)) == set(document)
+    log.emit(REVIEW)
+    told = next(part for part in news if "state" in part)
+    assert (told["state"], told["at_work"]) == ("review", False)
+
+
+def test_a_run_in_the_list_is_fit_to_be_shown(server: Any) -> None:
+    run_id, _ = server.store(REVIEW, task="hidden\u202e words\nin lines", run_id="20200101-000002-000-cccc")
+    run = server.call("GET", "/loom/api/runs?q=hidden")[1]["runs"][0]
+    assert (run["id"], run["title"]) == (run_id, "hidden⟨U+202E⟩ words in lines")
+    assert (run["word"]["id"], run["word"]["text"]) == ("state.review", "waiting for review")
 
 
 def test_a_ledger_that_is_known_is_not_sent_again(server: Any) -> None:

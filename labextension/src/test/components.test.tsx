@@ -9,47 +9,20 @@ import { History } from '../components/History';
 import { RunSection } from '../components/RunSection';
 import { Sidebar } from '../components/Sidebar';
 import { TaskBox } from '../components/TaskBox';
-import type { LoomEvent } from '../events';
-import type { LedgerPage } from '../view/evidence';
+import type { LedgerPage } from '../ledger';
 import { fakeHost, summary, within } from './hosts';
-import { events } from './recorded';
+import { document } from './recorded';
 
 // CodeMirror needs a browser; what it shows is tested in one.
 vi.mock('../merge', () => ({ mount: () => () => undefined }));
 afterEach(cleanup);
 
-const ALL = events('solved');
-const review = ALL.findIndex(
-  event => event.type === 'state' && event.state === 'review'
-);
-const accepted = ALL.findIndex(
-  event => event.type === 'state' && event.state === 'accepted'
-);
-/** The recorded run as it stands while it waits for its review. */
-const WAITING: LoomEvent[] =
-  review >= 0
-    ? ALL.slice(0, review + 1)
-    : [
-        ...ALL.slice(0, accepted),
-        { ...(ALL[accepted] as LoomEvent), state: 'review' } as LoomEvent
-      ];
-const refused = (mergeable: boolean): LoomEvent => ({
-  v: 1,
-  seq: 1_000_000,
-  ts: 1,
-  run: 'r',
-  type: 'control',
-  id: 'c',
-  action: 'accept',
-  ok: false,
-  reason: 'tariff.py changed',
-  mergeable
-});
+const SOLVED = document('solved');
 const button = (name: string | RegExp) => screen.getByRole('button', { name });
 
 describe('the run', () => {
   it('is five steps with their states in words', () => {
-    within(fakeHost(ALL), <RunSection />);
+    within(fakeHost(SOLVED), <RunSection />);
     const steps = screen.getAllByRole('listitem').slice(0, 5);
     expect(
       steps.map(step => step.textContent?.match(/^\W*(\w+)/)?.[1])
@@ -58,14 +31,14 @@ describe('the run', () => {
   });
 
   it('can be stopped while it works', () => {
-    const host = fakeHost(ALL.slice(0, 20));
+    const host = fakeHost(document('coding'));
     within(host, <Footer />);
     fireEvent.click(button('Stop'));
     expect(host.model.ask).toHaveBeenCalledWith('stop');
   });
 
   it('is accepted, rejected, undone', () => {
-    const host = fakeHost(WAITING);
+    const host = fakeHost(document('review'));
     within(host, <Footer />);
     fireEvent.click(button('Accept'));
     expect(host.accept).toHaveBeenCalledWith(
@@ -75,48 +48,52 @@ describe('the run', () => {
     fireEvent.click(button('Reject'));
     expect(host.model.ask).toHaveBeenCalledWith('reject');
     cleanup();
-    const done = fakeHost(ALL);
+    const done = fakeHost(document('accepted'));
     within(done, <Footer />);
     fireEvent.click(button('Undo'));
     expect(done.undo).toHaveBeenCalled();
   });
 
   it('is accepted merged only where the changes do not touch', () => {
-    const host = fakeHost([...WAITING, refused(true)]);
+    const host = fakeHost(document('mergeable'));
     within(host, <Footer />);
     fireEvent.click(button('Accept merged'));
     expect(host.accept).toHaveBeenCalledWith(expect.anything(), true);
     cleanup();
-    within(fakeHost([...WAITING, refused(false)]), <Footer />);
+    within(fakeHost(document('refused')), <Footer />);
     expect(button('Accept')).toBeTruthy();
+  });
+
+  it('says in one line how far it is', () => {
+    within(fakeHost(SOLVED), <Footer />);
+    expect(screen.getByRole('status').textContent).toMatch(/^Accepted · \d/);
+    cleanup();
+    within(fakeHost(document('coding')), <Footer />);
+    expect(screen.getByRole('status').textContent).toMatch(/ of ≤ \d+ s$/);
+  });
+
+  it('says what was tried, what was best and what comes next', () => {
+    const { container } = within(
+      fakeHost(document('unsolved')),
+      <RunSection />
+    );
+    const [tried, , next] = container.querySelectorAll('.jp-Loom-error > p');
+    expect(tried?.textContent).toMatch(/^\d+ candidates tried: /);
+    expect(next?.textContent).not.toBe('');
   });
 });
 
 it('shows the versions of a file below the sentence that refuses', () => {
-  const reason = 'a.py changed.\n\n<<<<<<< proposed\n<img src=x>\n>>>>>>> now';
-  const event = { ...refused(false), reason } as LoomEvent;
-  const { container } = within(fakeHost([...WAITING, event]), <RunSection />);
+  const { container } = within(fakeHost(document('refused')), <RunSection />);
   expect(screen.getByText('a.py changed.')).toBeTruthy();
   expect(screen.getByText(/^<<<<<<< proposed/).tagName).toBe('PRE');
   expect(container.querySelector('img')).toBeNull();
 });
 
 describe('a run that waits for the user', () => {
-  const stamp = { v: 1 as const, ts: 1, run: 'r' };
-  const waiting: LoomEvent = {
-    ...stamp,
-    seq: 2,
-    type: 'state',
-    state: 'waiting',
-    reason: ''
-  };
-
   it('has its question answered, or guesses', () => {
     const text = 'Which <b>price</b>?';
-    const host = fakeHost([
-      { ...stamp, seq: 1, type: 'question', text },
-      waiting
-    ]);
+    const host = fakeHost(document('question'));
     within(host, <RunSection />);
     fireEvent.change(screen.getByLabelText(text), {
       target: { value: 'both' }
@@ -128,16 +105,7 @@ describe('a run that waits for the user', () => {
   });
 
   it('goes on with the task as it was changed', () => {
-    const plan: LoomEvent = {
-      ...stamp,
-      seq: 1,
-      type: 'task',
-      intent: 'change',
-      goal: '2 kg is small',
-      acceptance: ['tariff(2) is 4.9'],
-      terms: ['kg']
-    };
-    const host = fakeHost([plan, waiting]);
+    const host = fakeHost(document('plan'));
     within(host, <RunSection />);
     fireEvent.change(screen.getByLabelText('Goal'), {
       target: { value: ' 2 kg costs 4.9 ' }
@@ -158,12 +126,22 @@ describe('a run that waits for the user', () => {
 });
 
 describe('the evidence', () => {
-  const { files } = fakeHost(ALL).model.view;
+  const { evidence, run } = SOLVED;
+  if (!evidence) {
+    throw new Error('no evidence');
+  }
+  const { files } = evidence;
+  const part = <Evidence run={run} evidence={evidence} />;
   const page = (names: string[], matching: number): LedgerPage => ({
     total: 99,
     matching,
     families: ['term', 'git'],
-    files: names.map((path, n) => ({ rank: n + 1, path, score: 9, rows: [] }))
+    files: names.map((path, n) => ({
+      ...(files[0] as (typeof files)[0]),
+      rank: n + 1,
+      path,
+      name: path
+    }))
   });
   const shown = () =>
     screen
@@ -171,12 +149,12 @@ describe('the evidence', () => {
       .map(found => found.getAttribute('aria-label')?.slice(12));
 
   it('shows the first files at once, then the whole ledger', async () => {
-    const host = fakeHost(ALL);
+    const host = fakeHost(SOLVED);
     const names = Array.from({ length: 8 }, (_, n) => `f${n}.py`);
-    host.model.ledger = vi.fn((_run, _asked, offset: number) =>
+    host.model.ledger = vi.fn((_run, _asked, _families, offset) =>
       Promise.resolve(offset ? page(['last.py'], 9) : page(names, 9))
-    ) as never;
-    within(host, <Evidence view={host.model.view} />);
+    );
+    within(host, part);
     expect(shown()[0]).toBe(files[0]?.path);
     await waitFor(() => expect(shown()).toEqual(names.slice(0, 6)));
     fireEvent.click(button('Show 3 more'));
@@ -185,11 +163,11 @@ describe('the evidence', () => {
   });
 
   it('asks for what was filtered and sorted', async () => {
-    const host = fakeHost(ALL);
+    const host = fakeHost(SOLVED);
     const ask = (host.model.ledger = vi.fn(() =>
       Promise.resolve(page(['a.py'], 1))
-    ) as never) as ReturnType<typeof vi.fn>;
-    within(host, <Evidence view={host.model.view} />);
+    ));
+    within(host, part);
     fireEvent.change(screen.getByRole('searchbox'), {
       target: { value: 'price' }
     });
@@ -198,8 +176,9 @@ describe('the evidence', () => {
     });
     await waitFor(() =>
       expect(ask).toHaveBeenCalledWith(
-        host.model.view.run,
+        run,
         expect.objectContaining({ words: 'price', order: 'path' }),
+        ['term', 'git'],
         0,
         50
       )
@@ -207,8 +186,8 @@ describe('the evidence', () => {
   });
 
   it('is sorted and filtered without the server, too', () => {
-    const host = fakeHost(ALL);
-    within(host, <Evidence view={host.model.view} />);
+    const host = fakeHost(SOLVED);
+    within(host, part);
     fireEvent.change(screen.getByRole('combobox', { name: 'Sort by' }), {
       target: { value: 'path' }
     });
@@ -216,58 +195,35 @@ describe('the evidence', () => {
     fireEvent.change(screen.getByRole('searchbox'), {
       target: { value: 'no such words' }
     });
-    expect(screen.getByText('No file fits the filter.')).toBeTruthy();
+    expect(screen.getByText('No file matches the filter.')).toBeTruthy();
   });
 
   it('says why not, also of a file far below', async () => {
-    const host = fakeHost(ALL);
-    host.model.ledgerFile = vi.fn(() =>
-      Promise.resolve({ rank: 70, path: 'far/away.py', score: 1, rows: [] })
-    ) as never;
-    within(host, <Evidence view={host.model.view} />);
+    const host = fakeHost(SOLVED);
+    host.model.whyNot = vi.fn((_run, path) =>
+      Promise.resolve([`far/${path} is number 70`, '1.0 term'])
+    );
+    within(host, part);
     fireEvent.change(screen.getByLabelText('Why not this file?'), {
       target: { value: 'away.py' }
     });
     await waitFor(() =>
-      expect(screen.getByText(/far\/away\.py is number 70/)).toBeTruthy()
+      expect(screen.getByText('far/away.py is number 70')).toBeTruthy()
     );
   });
 
   it('leads to the line', () => {
-    const host = fakeHost(ALL);
-    within(host, <Evidence view={host.model.view} />);
+    const host = fakeHost(SOLVED);
+    within(host, part);
     fireEvent.click(button(files[0]?.path ?? ''));
     expect(host.open).toHaveBeenCalledWith(files[0]?.path, expect.anything());
   });
 });
 
 describe('the changes', () => {
-  const diff = [
-    '--- a/a.py',
-    '+++ b/a.py',
-    '@@ -1,3 +1,3 @@',
-    '-a',
-    '+b',
-    ' same',
-    '-c',
-    '+d',
-    ''
-  ].join('\n');
-  const proposal = {
-    v: 1,
-    seq: 1_000_000,
-    ts: 1,
-    run: 'r',
-    type: 'proposal',
-    summary: '',
-    passed: true,
-    answer: '',
-    files: [{ path: 'a.py', added: 2, removed: 2, diff }]
-  } as LoomEvent;
-
   it('are left out hunk by hunk', () => {
-    const host = fakeHost([...WAITING, proposal]);
-    within(host, <Changes view={host.model.view} />);
+    const host = fakeHost(document('hunks'));
+    within(host, <Changes document={document('hunks')} />);
     fireEvent.click(screen.getByRole('checkbox', { name: 'line 3' }));
     expect(host.model.leave).toHaveBeenCalledWith(['1:a.py'], true);
     fireEvent.click(button('Side by side'));
@@ -279,7 +235,7 @@ describe('the history', () => {
   const runs = [summary('r2', 'newer'), summary('r1', 'the zebra')];
 
   it('reopens, replays and deletes', async () => {
-    const host = fakeHost([], runs);
+    const host = fakeHost(null, runs);
     within(host, <History />);
     fireEvent.click(button(/^the zebra/));
     expect(host.model.choose).toHaveBeenCalledWith(runs[1]);
@@ -291,7 +247,7 @@ describe('the history', () => {
   });
 
   it('searches, and says what stands in the way of a replay', async () => {
-    const host = fakeHost([], runs);
+    const host = fakeHost(null, runs);
     host.replay = vi.fn(() => Promise.reject(new Error('no kernel')));
     within(host, <History />);
     fireEvent.change(screen.getByRole('searchbox'), {
@@ -309,7 +265,7 @@ describe('the history', () => {
 
 describe('the task box', () => {
   it('runs with Ctrl+Enter and keeps the task where that fails', async () => {
-    const host = fakeHost([]);
+    const host = fakeHost(null);
     within(host, <TaskBox />);
     const box = screen.getByLabelText('What should be different');
     fireEvent.keyDown(box, { key: 'Enter', ctrlKey: true });
@@ -326,7 +282,7 @@ describe('the task box', () => {
   });
 
   it('tags what is picked', async () => {
-    const host = fakeHost([]);
+    const host = fakeHost(null);
     within(host, <TaskBox />);
     fireEvent.click(button('Tag files'));
     fireEvent.click(
@@ -348,7 +304,7 @@ describe('settings that are not trusted', () => {
   };
 
   it('are named, shown, and trusted with a button', async () => {
-    const host = fakeHost([]);
+    const host = fakeHost(null);
     host.model.trust = trust;
     const { container } = within(host, <Sidebar />);
     const bar = screen.getByRole('region', { name: /not trusted/ });
@@ -367,7 +323,7 @@ describe('settings that are not trusted', () => {
   });
 
   it('are said to have changed', () => {
-    const host = fakeHost([]);
+    const host = fakeHost(null);
     host.model.trust = { ...trust, changed: ['check'] };
     within(host, <Sidebar />);
     expect(screen.getByText(/changed since you trusted them/)).toBeTruthy();
@@ -379,7 +335,7 @@ describe('settings that are not trusted', () => {
       { ...trust, granted: true },
       { ...trust, needed: [] }
     ]) {
-      const host = fakeHost([]);
+      const host = fakeHost(null);
       host.model.trust = other;
       within(host, <Sidebar />);
       expect(screen.queryByText(/trusted/)).toBeNull();
@@ -388,28 +344,15 @@ describe('settings that are not trusted', () => {
   });
 
   it('are a chip at the head of the run, once', () => {
-    const notice = {
-      v: 1,
-      ts: 1,
-      run: 'r',
-      type: 'notice',
-      text: 'ignored',
-      chip: 'not trusted',
-      command: '%loom trust'
-    } as const;
-    const events = [
-      { ...notice, seq: 1_000_001 },
-      { ...notice, seq: 1_000_002 }
-    ];
-    within(fakeHost([...ALL, ...events]), <RunSection />);
-    const chips = screen.getByRole('list', { name: 'Of this run' });
+    within(fakeHost(document('untrusted')), <RunSection />);
+    const chips = screen.getByRole('list', { name: 'Notes on this run' });
     expect(chips.children).toHaveLength(1);
     expect(chips.textContent).toBe('not trusted%loom trust');
   });
 });
 
 it('teaches where there is nothing yet', () => {
-  within(fakeHost([]), <Sidebar />);
+  within(fakeHost(null), <Sidebar />);
   expect(screen.getByText(/^No run yet/)).toBeTruthy();
   expect(screen.getByText(/^What Loom proposes/)).toBeTruthy();
 });

@@ -5,16 +5,19 @@ import type { ReactNode } from 'react';
 import { vi } from 'vitest';
 
 import type { RunSummary, TrustState } from '../api';
+import type { Action, RunDocument } from '../document';
 import { Drafts } from '../drafts';
-import type { LoomEvent } from '../events';
 import { type Host, HostContext } from '../host';
-import { viewOf } from '../view/reduce';
-import { english } from './words';
+import type { LoomModel } from '../model';
+import { english } from './english';
 
 export function summary(id: string, task: string): RunSummary {
   return {
     id,
     task,
+    title: task,
+    word: { id: 'x', text: 'rejected', values: {}, plural: null, count: null },
+    names: ['a.py'],
     workspace: '.',
     created: 1_700_000_000,
     touched: 1_700_000_000,
@@ -28,15 +31,21 @@ export function summary(id: string, task: string): RunSummary {
   };
 }
 
-/** Return a host whose model shows the run of these events. */
-export function fakeHost(events: LoomEvent[], runs: RunSummary[] = []) {
+/** Return a host whose model shows this document. */
+export function fakeHost(
+  document: RunDocument | null,
+  runs: RunSummary[] = []
+) {
   const owner = {};
   const model = {
     changed: new Signal<object, void>(owner),
-    view: viewOf(events),
+    document,
+    changes: document?.changes ?? [],
+    offer: (action: Action) =>
+      document?.actions.find(offer => offer.action === action) ?? null,
     runs,
     summary: runs[0] ?? null,
-    shown: runs[0]?.id ?? null,
+    shown: runs[0]?.id ?? document?.run ?? null,
     ready: true,
     chosen: false,
     browsing: false,
@@ -51,8 +60,10 @@ export function fakeHost(events: LoomEvent[], runs: RunSummary[] = []) {
     choose: vi.fn(),
     browse: vi.fn(),
     search: vi.fn(() => Promise.resolve(runs)),
-    ledger: vi.fn(() => Promise.reject(new Error('no ledger'))),
-    ledgerFile: vi.fn(() => Promise.resolve(null))
+    ledger: vi.fn<LoomModel['ledger']>(() =>
+      Promise.reject(new Error('no ledger'))
+    ),
+    whyNot: vi.fn<LoomModel['whyNot']>(() => Promise.resolve([]))
   };
   const host = {
     trans: english,

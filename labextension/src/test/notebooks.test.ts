@@ -4,7 +4,7 @@ import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { Notebooks } from '../notebooks';
-import { replacement } from '../view/following';
+import { replacement } from '../cellsync';
 
 interface Plain {
   id: string;

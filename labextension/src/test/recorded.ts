@@ -1,33 +1,18 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-import type { LoomEvent } from '../events';
+import type { RunDocument } from '../document';
 
 /** Vitest runs in labextension/; the address of this module is none of a file where a page is simulated. */
-const FOLDER = resolve('../tests/fixtures/progress') + '/';
+const ALL = JSON.parse(
+  readFileSync(resolve('../tests/fixtures/documents.json'), 'utf8')
+) as Record<string, RunDocument>;
 
-/** Names of the recorded runs of a real model. */
-export const NAMES = readdirSync(FOLDER)
-  .filter(name => name.endsWith('.jsonl'))
-  .map(name => name.slice(0, -'.jsonl'.length));
-
-/** Return the events of a recorded run. */
-export function events(name: string): LoomEvent[] {
-  return readFileSync(`${FOLDER}${name}.jsonl`, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map(line => JSON.parse(line) as LoomEvent);
-}
-
-/** What Python's reducer makes of the first events of a recorded run. */
-export interface Expected {
-  events: number;
-  view: unknown;
-}
-
-/** Return what Python's reducer makes of a recorded run. */
-export function expected(name: string): Expected[] {
-  return JSON.parse(
-    readFileSync(`${FOLDER}${name}.json`, 'utf8')
-  ) as Expected[];
+/** Return the document of a run, as the server makes it. */
+export function document(name: string): RunDocument {
+  const found = ALL[name];
+  if (!found) {
+    throw new Error(`There is no document ${name}.`);
+  }
+  return found;
 }

@@ -1,143 +1,136 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { Messages } from '../follow';
+import { types } from '../../types.mjs';
+import { choice, key } from '../choice';
+import { fits, side } from '../diff';
+import { Messages, updated } from '../follow';
+import { firstPage, shownFamilies } from '../ledger';
+import { readable, say, sayAll } from '../messages';
 import { BLANK, cell, fix, quoted, relative } from '../task';
-import { fits, parts, side } from '../view/diff';
-import { shares, why } from '../view/families';
-import * as figures from '../view/figures';
-import { outcome } from '../view/outcome';
-import { block, exact, line, path } from '../view/plain';
-import { rail } from '../view/rail';
-import { viewOf } from '../view/reduce';
-import { named, whyNot } from '../view/whynot';
-import { shortStatus, status } from '../view/status';
-import { events } from './recorded';
-import { english } from './words';
+import { english } from './english';
+import { document } from './recorded';
 
-describe('a recorded run', () => {
-  const all = events('solved');
-  const done = viewOf(all);
+it('has the types of the schema that the package ships', async () => {
+  const here = readFileSync(new URL('../document.ts', import.meta.url), 'utf8');
+  expect(here).toBe(await types());
+});
 
-  it('has a rail of five lines', () => {
-    const lines = rail(done, done.lastTs, english);
-    expect(lines.map(({ name }) => name)).toEqual([
-      'Architect',
-      'Explorer',
-      'Coder',
-      'Check',
-      'Review'
-    ]);
-    expect(lines.every(({ state }) => state === 'done')).toBe(true);
-    expect(lines[3]?.text).toMatch(/passed/);
-    expect(lines[3]?.aside).toMatch(/^before: /);
-  });
+describe('a message', () => {
+  const file = {
+    id: 'evidence.files',
+    text: '{count} file',
+    plural: '{count} files',
+    count: 2,
+    values: { count: '2' }
+  };
+  const plain = { id: 'x', plural: null, count: null };
 
-  it('says in one line where it stands', () => {
-    expect(status(done, 0, english).text).toMatch(/^Accepted · \d/);
-    const coding = all.findIndex(
-      event => event.type === 'candidate' && event.number === 1
+  it('is filled with its values, and with other messages', () => {
+    expect(say(file, english)).toBe('2 files');
+    expect(say({ ...file, count: 1, values: { count: '1' } }, english)).toBe(
+      '1 file'
     );
-    const view = viewOf(all.slice(0, coding));
-    expect(status(view, view.lastTs, english).text).toMatch(/ of ≤ \d+ s$/);
-    expect(shortStatus(view, view.lastTs, english)).toMatch(/^Loom ◐ Coder/);
+    const values = { name: { ...plain, text: 'Coder', values: {} } };
+    const running = { ...plain, text: '{name} is running', values };
+    expect(say(running, english)).toBe('Coder is running');
+    const braces = { ...plain, text: '{text}', values: { text: '{name}' } };
+    expect(sayAll([braces, file], english)).toBe('{name} · 2 files');
   });
 
-  it('splits the bars of its evidence by family', () => {
-    const [first] = done.files;
-    if (!first) {
-      throw new Error('no files');
-    }
-    const widths = shares(first, first.score).map(share => share.width);
-    expect(widths.reduce((sum, width) => sum + width)).toBeCloseTo(1);
-    expect(why(first)).not.toBe('');
-  });
-
-  it('has a diff that can be read back', () => {
-    const [part] = parts(done.proposal?.files[0]?.diff ?? '');
-    if (!part) {
-      throw new Error('no parts');
-    }
-    expect(side(part, '-')).toContain('if weight < 2:');
-    expect(side(part, '+')).toContain('if weight <= 2:');
+  it('is translated by its English template', () => {
+    const asked: string[] = [];
+    const german = {
+      __: (text: string) => (asked.push(text), '{name} läuft'),
+      _n: (one: string, many: string) => (
+        asked.push(one, many),
+        '{count} Dateien'
+      )
+    };
+    const values = { name: 'Coder' };
+    const running = { ...plain, text: '{name} is running', values };
+    expect(say(running, german)).toBe('Coder läuft');
+    expect(say(file, german)).toBe('2 Dateien');
+    expect(asked).toEqual([
+      '{name} is running',
+      '{count} file',
+      '{count} files'
+    ]);
   });
 });
 
-it('says why a file does not stand higher', () => {
-  const { files } = viewOf(events('solved'));
-  const [best, next] = files;
-  const told = whyNot(best ?? null, next ?? null, english);
-  expect(told[0]).toMatch(/ is number 2, [\d.]+ points behind /);
-  expect(told.length).toBeGreaterThan(1);
-  expect(told.slice(1).every(said => said.startsWith('−'))).toBe(true);
-  const first = best ?? null;
-  expect(whyNot(first, first, english)[0]).toMatch(/first already/);
-  expect(whyNot(first, null, english)[0]).toMatch(/No file/);
-  expect(whyNot(null, null, english)).toEqual([]);
-  expect(named(files, best?.path.toUpperCase() ?? '')).toBe(best);
-  expect(named(files, 'nowhere.py')).toBeNull();
-  expect(named(files, ' ')).toBeNull();
-});
+describe('what is accepted', () => {
+  const { changes } = document('hunks');
 
-it('says what was tried, what was best and what comes next', () => {
-  const view = viewOf(events('unsolved'));
-  const told = outcome(view, english);
-  expect(told.failed).toBe(true);
-  expect(told.tried).toMatch(/^\d+ candidates tried: /);
-  expect(told.remedy).not.toBe('');
+  it('is all there is, or files and hunks', () => {
+    expect(choice(changes, new Set())).toEqual({
+      paths: ['a.py'],
+      hunks: {},
+      whole: true
+    });
+    expect(choice(changes, new Set([key('a.py', 0)]))).toEqual({
+      paths: ['a.py'],
+      hunks: { 'a.py': [1] },
+      whole: false
+    });
+    const none = new Set([key('a.py', 0), key('a.py', 1)]);
+    expect(choice(changes, none).paths).toEqual([]);
+  });
 });
 
 describe('a diff', () => {
-  it('may hold lines that look like headers', () => {
-    const diff = [
-      '--- a/x.sql',
-      '+++ b/x.sql',
-      '@@ -1,2 +1,2 @@',
-      '--- a/comment',
-      '+++ b/comment',
-      ' select',
-      '@@ -9 +9 @@',
-      '-a',
-      '+b',
-      ''
-    ].join('\n');
-    const found = parts(diff);
-    expect(found.map(part => part.oldStart)).toEqual([1, 9]);
-    expect(found[0] && side(found[0], '-')).toBe('-- a/comment\nselect');
+  it('has two sides', () => {
+    const part = document('solved').changes[0]?.parts[0];
+    if (!part) {
+      throw new Error('no parts');
+    }
+    expect(side(part, 'removed')).toContain('if weight < 2:');
+    expect(side(part, 'added')).toContain('if weight <= 2:');
   });
 
   it('says whether a text still is what it was made of', () => {
-    const diff = '--- In [1]\n+++ In [1]\n@@ -2,2 +2,2 @@\n-b\n+B\n c\n';
-    const whole = parts(diff);
-    expect(fits('a\nb\nc', whole)).toBe(true);
-    expect(fits('a\nb\nc\nd', whole)).toBe(true);
-    expect(fits('new\na\nb\nc', whole)).toBe(false);
-    expect(fits('a\nmine\nc', whole)).toBe(false);
-  });
-
-  it('names the cells of a notebook', () => {
-    const head = (id: string) => [
-      `--- a/n.ipynb (cell ${id})`,
-      `+++ b/n.ipynb (cell ${id})`
-    ];
-    const change = ['@@ -1 +1 @@', '-1', '\\ No newline at end of file', '+2'];
-    const diff = [...head('a1'), ...change, ...head('b2'), ...change].join(
-      '\n'
-    );
-    expect(parts(diff).map(part => part.cell)).toEqual(['a1', 'b2']);
+    const expected = [{ start: 2, lines: ['b', 'c'] }];
+    expect(fits('a\nb\nc', expected)).toBe(true);
+    expect(fits('a\nb\nc\nd', expected)).toBe(true);
+    expect(fits('new\na\nb\nc', expected)).toBe(false);
+    expect(fits('a\nmine\nc', expected)).toBe(false);
   });
 });
 
-describe('text of models and files', () => {
-  it('hides nothing', () => {
-    expect(line('a\u202eb\u200bc')).toBe('a⟨U+202E⟩b⟨U+200B⟩c');
-    expect(block('\x1b[31mred\x1b[0m\x07')).toBe('red⟨U+0007⟩');
+describe('a ledger', () => {
+  const { evidence } = document('solved');
+  if (!evidence) {
+    throw new Error('no evidence');
+  }
+
+  it('has bars whose parts make a whole', () => {
+    const parts = evidence.files[0]?.bar.map(share => share.part) ?? [];
+    expect(parts.reduce((sum, part) => sum + part)).toBeCloseTo(1);
+    expect(evidence.files[0]?.why).not.toBe('');
   });
 
-  it('has no endless lines', () => {
-    expect(block('x'.repeat(1_000_000)).length).toBeLessThan(500);
+  it('is filtered by families of rules', () => {
+    const [first = ''] = evidence.families;
+    const asked = {
+      words: '',
+      order: 'score' as const,
+      hidden: new Set(evidence.families)
+    };
+    expect(firstPage(evidence, asked).files).toEqual([]);
+    expect(shownFamilies(asked, evidence.families)).toBe('none');
+    const some = { ...asked, hidden: new Set([first]) };
+    expect(shownFamilies(some, evidence.families)).not.toContain(first);
+    const all = { ...asked, hidden: new Set<string>() };
+    expect(shownFamilies(all, evidence.families)).toBe('');
+    expect(firstPage(evidence, all).matching).toBe(evidence.files.length);
+  });
+});
+
+describe('text that does not come from the server', () => {
+  it('has no colours and hides nothing', () => {
+    expect(readable('a\u202eb\u200bc')).toBe('a�b�c');
+    expect(readable('\x1b[31mred\x1b[0m\x07\n\ttail')).toBe('red�\n\ttail');
   });
 });
 
@@ -172,36 +165,31 @@ describe('the cell of a task', () => {
   });
 });
 
-describe('a stream of events', () => {
+describe('a stream of news', () => {
   it('may be cut anywhere', () => {
-    const text =
-      'id: 1\ndata: {"seq":1,"type":"notice","text":"é"}\n\n: idle\n\n';
+    const text = 'data: {"answer":"é"}\n\n: idle\n\n';
     const messages = new Messages();
     const found = Array.from(text).flatMap(letter => messages.push(letter));
-    expect(found.map(event => event.seq)).toEqual([1]);
+    expect(found).toEqual([{ answer: 'é' }]);
     expect(messages.push('event: deleted\ndata: {}\n\n')).toEqual([]);
     expect(messages.deleted).toBe(true);
   });
-});
 
-it('writes figures as the panel does', () => {
-  expect(figures.duration(1.24)).toBe('1.2 s');
-  expect(figures.duration(720)).toBe('12 min');
-  expect(figures.tokens(1140, 27.2)).toBe('1,140 tok · 27/s');
-  expect(figures.points(-2.5)).toBe('−2.5');
-});
-
-describe('hidden characters', () => {
-  const samples = JSON.parse(
-    readFileSync(resolve('../tests/fixtures/hidden.json'), 'utf8')
-  ) as Record<string, string>;
-
-  it.each(Object.entries(samples))('%j is shown as in Python', (text, said) => {
-    expect(exact(text)).toBe(said);
-  });
-
-  it('are shown in the parts of a diff and in paths', () => {
-    expect(block('a\u200bb\u001b[8mc', exact)).toBe('a⟨U+200B⟩b⟨U+001B⟩[8mc');
-    expect(path('a\n\u202eb.py')).toBe('a⟨U+000A⟩⟨U+202E⟩b.py');
+  it('replaces sections, and lets texts grow', () => {
+    const whole = document('solved');
+    const [text] = whole.texts;
+    if (!text) {
+      throw new Error('no text');
+    }
+    const start = updated(null, {
+      ...whole,
+      texts: [{ ...text, text: 'ab👩c', drop: 0, keep: 0 }]
+    });
+    const rest = { ...text, text: 'de', drop: 1, keep: 3 };
+    const next = updated(start, { answer: 'yes', texts: [rest] });
+    expect(next.texts[0]?.text).toBe('b👩de');
+    expect(next.answer).toBe('yes');
+    expect(next.steps).toBe(whole.steps);
+    expect(updated(next, { answer: '' }).texts).toBe(next.texts);
   });
 });

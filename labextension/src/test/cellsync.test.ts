@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { replacement, steps } from '../view/following';
+import { replacement, steps } from '../cellsync';
 
 const book = (cells: Record<string, string>) => new Map(Object.entries(cells));
 const disk = (cells: Record<string, string>) =>
