@@ -57,7 +57,7 @@ export class Documents {
     const { button } = await showDialog({
       title: this.trans.__('Unsaved edits'),
       body: this.trans.__(
-        '%1 has edits that are not saved. Loom writes only into files that still are what its proposal was made for: save the edits and Loom will tell whether it still fits.',
+        '%1 has unsaved edits. Loom writes only into files that did not change since its proposal was made: save the edits, and Loom will say whether the proposal still applies.',
         names
       ),
       buttons: [
@@ -89,8 +89,8 @@ export class Documents {
   private tell(path: string, conflicts: readonly string[]): void {
     if (conflicts.length) {
       const text = this.trans._n(
-        '%2: %1 cell that Loom changed has edits of yours that are not saved; yours stay. Save to keep them, or reload the notebook from disk to take Loom’s.',
-        '%2: %1 cells that Loom changed have edits of yours that are not saved; yours stay. Save to keep them, or reload the notebook from disk to take Loom’s.',
+        '%2: %1 cell that Loom changed has unsaved edits of yours, which were kept. Save to keep them, or reload the notebook from disk to get Loom’s.',
+        '%2: %1 cells that Loom changed have unsaved edits of yours, which were kept. Save to keep them, or reload the notebook from disk to get Loom’s.',
         conflicts.length,
         path
       );

@@ -122,7 +122,7 @@ export class LabHost implements Host {
     if (!place) {
       this.model.refuse(
         this.trans.__(
-          'The cell is in no open notebook, or it was edited since it ran. Open its notebook, or take the text from below.'
+          'No open notebook has this cell, or it was edited since it ran. Open its notebook, or copy the text below.'
         )
       );
     } else if (await this.model.ask('accept')) {
@@ -166,7 +166,7 @@ export class LabHost implements Host {
     const { button } = await showDialog({
       title: this.trans.__('Delete this run?'),
       body: this.trans.__(
-        'Its log and its evidence go, and with them the Undo of what it wrote. Your files stay as they are.'
+        'Its log and its evidence are deleted, and what it wrote can no longer be undone. Your files stay as they are.'
       ),
       buttons: [
         Dialog.cancelButton({ label: this.trans.__('Cancel') }),
@@ -181,7 +181,7 @@ export class LabHost implements Host {
       return true;
     } catch (error) {
       await showDialog({
-        title: this.trans.__('The run stays'),
+        title: this.trans.__('The run was not deleted'),
         body: error instanceof Error ? error.message : String(error),
         buttons: [Dialog.okButton()]
       });

@@ -329,7 +329,7 @@ def _bar(view: RunView, times: Times) -> Bar:
     total = said(times.total)
     if not view.at_work:
         state = state_word(view.state or RunState.FAILED)
-        end = say("bar.answered" if _answered(view) else f"bar.{view.state or RunState.FAILED}")
+        end = say("end.answered") if _answered(view) else say(f"end.{view.state}")
         return Bar((end, total), None, say("short.state", state=state), say("spoken", text=state))
     active = next((step for step in view.steps if step.state is StepState.ACTIVE), None)
     text, fraction = _work(view, active, times)
@@ -458,8 +458,8 @@ def _actions(view: RunView) -> tuple[Offer, ...]:
 
 
 def _offer(action: Action, *, merged: bool = False) -> Offer:
-    id = f"action.{action.value}{'_merged' if merged else ''}"
-    return Offer(action, say(id), say(f"{id}.why"), merged)
+    name = f"{action.value}{'_merged' if merged else ''}"
+    return Offer(action, say(f"action.{name}"), say(f"action.{name}.why"), merged)
 
 
 # --- evidence ---

@@ -68,13 +68,13 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "bar.copy": "preparing the staged copy",
     "bar.answer": "Waiting for your answer",
     "bar.approve": "Waiting for your approval of the task",
-    "bar.answered": "Answered",
-    "bar.review": "Waiting for your review",
-    "bar.accepted": "Accepted",
-    "bar.rejected": "Rejected, nothing was written",
-    "bar.undone": "Undone, the files are as they were",
-    "bar.stopped": "Stopped, nothing was written",
-    "bar.failed": "Failed, nothing was written",
+    "end.answered": "Answered",
+    "end.review": "Waiting for your review",
+    "end.accepted": "Accepted",
+    "end.rejected": "Rejected, nothing was written",
+    "end.undone": "Undone, the files are as they were",
+    "end.stopped": "Stopped, nothing was written",
+    "end.failed": "Failed, nothing was written",
     "bar.progress": "Progress",
     "short.step": "Loom ◐ {name} {pace}",
     "short.work": "Loom ◐ {text}",
@@ -93,9 +93,9 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     # What a run that has ended says.
     "outcome.tried": ("{count} candidate tried: {verdicts}.", "{count} candidates tried: {verdicts}."),
     "outcome.best": "Best candidate (below): {reason}",
-    "outcome.closest": "Last to reach the check: {place}: {reason}",
+    "outcome.closest": "Last candidate to reach the check: {place}: {reason}",
     "outcome.still_fails": (
-        "The check still fails with it: accept it as a starting point, "
+        "The check still fails with this change: accept it as a starting point, "
         "or tag the file where the change belongs (`--tag`) and run again."
     ),
     "outcome.next": (
@@ -114,7 +114,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "candidates": "Candidates",
     "refused": "{action} was refused.",
     "process_ended": (
-        "The kernel that worked on this run has ended: Stop closes the run; then run the task again."
+        "The kernel that worked on this run has ended. Press Stop to close the run, then run the task again."
     ),
     # What a run that waits wants to know.
     "ask.question": "Architect asks: {question}",
@@ -144,7 +144,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "changes.cell_line": "cell {cell}, line {line}",
     # What was written on the way.
     "output": "Check output",
-    "output.earlier": ("… {count} line before these", "… {count} lines before these"),
+    "output.earlier": ("… {count} earlier line", "… {count} earlier lines"),
     "text.of": "Text of the {name}",
     "live.writes": "{name} is writing",
     "live.tries": "Coder is trying",

@@ -56,7 +56,7 @@ class Widgets:
         self._bar = w.HBox([self._stop])
         self._press = press
         self._asking: Asking | None = None
-        self._accepted = w.Label(str(say("bar.accepted")), layout={"min_width": "7em"})
+        self._accepted = w.Label(str(say("end.accepted")), layout={"min_width": "7em"})
 
     def _action(
         self,
@@ -69,8 +69,8 @@ class Widgets:
         merged: bool = False,
     ) -> Any:
         """Return the button of an action."""
-        id = f"action.{action.value}{'_merged' if merged else ''}"
-        button = _button(str(say(id)), str(say(f"{id}.why")), icon, style)
+        name = f"{action.value}{'_merged' if merged else ''}"
+        button = _button(str(say(f"action.{name}")), str(say(f"action.{name}.why")), icon, style)
 
         def pressed(_: Any) -> None:
             if button in self._bar.children:  # the second click of two comes when it cannot act any more

@@ -192,7 +192,7 @@ def test_the_whole_ledger_is_there(sidebar: Sidebar) -> None:
     sidebar.page.wait_for_function("document.querySelectorAll('.jp-Loom-file').length === 1")
     why = evidence.get_by_role("textbox", name="Why not this file?").or_(evidence.get_by_role("combobox").last)
     why.fill("m099.py")
-    evidence.get_by_text("pkg/m099.py is number 100, 99.0 points behind pkg/m000.py").wait_for()
+    evidence.get_by_text("pkg/m099.py is number 100 with 21.0 points, 99.0 behind pkg/m000.py").wait_for()
 
 
 LEDGER = [

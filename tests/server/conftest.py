@@ -74,7 +74,9 @@ class Server:
             text = error.read()
             return error.code, json.loads(text) if text.startswith(b"{") else None
 
-    def stream(self, run_id: str, query: str = "", route: str = "events", **headers: str) -> Iterator[dict[str, Any]]:
+    def stream(
+        self, run_id: str, query: str = "", route: str = "events", **headers: str
+    ) -> Iterator[dict[str, Any]]:
         """Yield events, or what another route streams, as they come."""
         path = f"/loom/api/runs/{run_id}/{route}{query}"
         with urllib.request.urlopen(self.request("GET", path, **headers), timeout=20) as answer:

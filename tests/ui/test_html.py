@@ -109,7 +109,8 @@ def test_a_failure_says_what_was_tried_what_came_closest_and_what_to_do_in_that_
     view = view_of([*events, ev.StateChanged(state=RunState.FAILED, ts=1002)])
     said = Page(html.page(compose(view, 2000))).text
     places = [
-        said.index(words) for words in ("2 candidates tried", "Last to reach the check", "Choose a smaller model.")
+        said.index(words)
+        for words in ("2 candidates tried", "Last candidate to reach the check", "Choose a smaller model.")
     ]
     assert places == sorted(places)
 

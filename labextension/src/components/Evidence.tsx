@@ -53,7 +53,7 @@ export function Evidence({ run, evidence }: Props): JSX.Element {
         >
           <option value="score">{trans.__('by points')}</option>
           <option value="path">{trans.__('by path')}</option>
-          <option value="evidence">{trans.__('by rows')}</option>
+          <option value="evidence">{trans.__('by number of rows')}</option>
         </select>
       </div>
       <ol className="jp-Loom-files" aria-label={trans.__('Files')}>

@@ -62,7 +62,7 @@ export function Sidebar(): JSX.Element {
                 <p className="jp-Loom-empty">
                   {model.ready
                     ? trans.__(
-                        'No run yet. Write above what should be different; a check such as pytest -q tells Loom when it is.'
+                        'No run yet. Describe above what should be different; a check such as pytest -q tells Loom when it is done.'
                       )
                     : trans.__('Looking for runs …')}
                 </p>

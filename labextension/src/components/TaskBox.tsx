@@ -106,7 +106,9 @@ export function TaskBox(): JSX.Element {
           value={draft.check}
           placeholder="pytest -q"
           spellCheck={false}
-          title={trans.__('Passes once the task is solved; auto finds one')}
+          title={trans.__(
+            'A command that passes once the task is solved; auto finds one'
+          )}
           onChange={event => drafts.set({ check: event.target.value })}
         />
       </label>
@@ -150,7 +152,7 @@ export function TaskBox(): JSX.Element {
         </label>
         <label
           title={trans.__(
-            'Look at the task, and change it, before the search for places begins'
+            'Review the task, and edit it, before the search begins'
           )}
         >
           <input
