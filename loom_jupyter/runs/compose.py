@@ -349,7 +349,7 @@ def _work(view: RunView, active: StepView | None, times: Times) -> tuple[Line, f
         return (say("bar.answer" if view.awaits is Action.ANSWER else "bar.approve"), total), None
     if model.loading:
         phase = model.phase if model.phase in ("download", "verify", "plan") else "load"
-        doing = say(f"model.{phase}", name=model.name)
+        doing = say(f"loading.{phase}", name=model.name)
         return (doing, said(format.percent(model.fraction)), total), model.fraction
     if active is not None and active.node is Node.CODER and view.budget:
         spent = say("bar.limit", spent=times.steps.get(Node.CODER, ""), limit=times.limit)
