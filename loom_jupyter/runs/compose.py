@@ -399,7 +399,7 @@ def _plan(planned: TaskPlanned, *, awaited: bool) -> Plan:
         planned.goal,
         tuple(planned.acceptance),
         tuple(planned.terms),
-        tuple(TaskLine(say(f"ask.{name}"), format.line(value, 500)) for name, value in lines),
+        tuple(TaskLine(say(f"task.{name}"), format.line(value, 500)) for name, value in lines),
         say("ask.approve_with") if awaited else None,
     )
 
@@ -565,7 +565,7 @@ def _candidates(candidates: Iterable[CandidateTried]) -> tuple[Candidate, ...]:
             tried.verdict,
             say(f"candidate.{tried.verdict}"),
             say(
-                "candidate.made",
+                "candidates.line",
                 kind=format.line(tried.kind, 30),
                 place=format.line(tried.place, 60),
                 reason=format.line(tried.reason, 80),

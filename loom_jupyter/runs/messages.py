@@ -110,7 +110,7 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "candidate.failed": "failed",
     "candidate.refused": "refused",
     "candidate.unchecked": "unchecked",
-    "candidate.made": "{kind} in {place}: {reason}",
+    "candidates.line": "{kind} in {place}: {reason}",
     "candidates": "Candidates",
     "refused": "{action} was refused.",
     "process_ended": (
@@ -120,10 +120,10 @@ TEXTS: dict[str, str | tuple[str, str]] = {
     "ask.question": "Architect asks: {question}",
     "ask.answer_with": 'Answer with `loom answer "…"`, or without words to let it guess.',
     "ask.approve_with": "`loom plan --ok` continues; `loom plan --goal …` changes the task and continues.",
-    "ask.intent": "intent",
-    "ask.goal": "goal",
-    "ask.accept": "accept",
-    "ask.terms": "terms",
+    "task.intent": "intent",
+    "task.goal": "goal",
+    "task.accept": "accept",
+    "task.terms": "terms",
     # Evidence and changes.
     "evidence": "Evidence",
     "evidence.awaited": "The files that matter, and why, as soon as the workspace has been searched.",

@@ -1,8 +1,9 @@
 """Latency and memory of the server's event streams: 1,000 events a second to 20 listeners.
 
-    python -m tests.benchmarks.bench_server [SECONDS]
+    python -m tests.benchmarks.bench_server [SECONDS] [follow]
 
 Starts a real Jupyter server in a process of its own; the listeners are 20 HTTP connections in this one.
+With `follow` they get the run's document instead of its events.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -27,38 +29,32 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 LISTENERS, RATE = 20, 1_000
 
 
-async def listen(url: str, latencies: list[float], last: int) -> None:
-    """Follow a run to its event `last` and note how late each one came."""
+async def listen(url: str, received: Callable[[float, bytes], bool]) -> None:
+    """Follow a run until `received` says of a line that it was the last."""
     client = AsyncHTTPClient(force_instance=True)
     done = asyncio.Event()
     rest = b""
 
-    def received(chunk: bytes) -> None:
+    def take(chunk: bytes) -> None:
         nonlocal rest
         now = time.time()
         *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: {"):
-                event = json.loads(line[6:])
-                latencies.append(now - event["ts"])
-                if event["seq"] >= last:
-                    done.set()
+        if any([received(now, line) for line in lines if line.startswith(b"data: {")]):
+            done.set()
 
-    request = HTTPRequest(
-        url, streaming_callback=received, request_timeout=600, headers={"Authorization": "token t"}
-    )
+    request = HTTPRequest(url, streaming_callback=take, request_timeout=600, headers={"Authorization": "token t"})
     following = asyncio.ensure_future(client.fetch(request, raise_error=False))
     await done.wait()
     following.add_done_callback(lambda ended: ended.exception())  # the server ends first
 
 
-async def measure(seconds: int) -> None:
-    """Run the benchmark and print its figures."""
+async def measure(seconds: int, route: str) -> None:
+    """Run the benchmark for a route, ``events`` or ``follow`` (documents), and print its figures."""
     from conftest import Server  # type: ignore[import-not-found]
 
     server = Server(Path(tempfile.mkdtemp()))
     run_id, log = server.store(StateChanged(state=RunState.RUNNING))
-    process, memory, latencies = psutil.Process(server.process.pid), [], []
+    process, memory, latencies, sent = psutil.Process(server.process.pid), [], [], []
     total = seconds * RATE
 
     def write() -> None:
@@ -69,8 +65,18 @@ async def measure(seconds: int) -> None:
             if number % RATE == 0:
                 memory.append(process.memory_info().rss)
 
-    url = f"http://127.0.0.1:{server.port}/loom/api/runs/{run_id}/events?from=0"
-    listeners = [asyncio.ensure_future(listen(url, latencies, total + 2)) for _ in range(LISTENERS)]
+        log.emit(StateChanged(state=RunState.REVIEW))
+
+    def received(now: float, line: bytes) -> bool:
+        sent.append(len(line))
+        if route == "follow":
+            return b'"state":"review"' in line
+        event = json.loads(line[6:])
+        latencies.append(now - event["ts"])
+        return bool(event["seq"] > total + 2)
+
+    url = f"http://127.0.0.1:{server.port}/loom/api/runs/{run_id}/{route}"
+    listeners = [asyncio.ensure_future(listen(url, received)) for _ in range(LISTENERS)]
     await asyncio.sleep(1)
     spent = sum(process.cpu_times()[:2])
     writer = threading.Thread(target=write)
@@ -80,13 +86,17 @@ async def measure(seconds: int) -> None:
     server.close()
     latencies.sort()
     quarter = len(memory) // 4
-    print(f"{len(latencies):,} events delivered, {RATE}/s to {LISTENERS} listeners for {seconds} s")
-    middle, most = latencies[len(latencies) // 2] * 1e3, latencies[int(len(latencies) * 0.95)] * 1e3
-    print(f"latency p50 {middle:.0f} ms, p95 {most:.0f} ms")
+    print(f"{RATE} events/s to {LISTENERS} listeners for {seconds} s: {len(sent):,} messages delivered,")
+    print(f"{sum(sent) / LISTENERS / seconds / 1024:.1f} KiB/s to each")
+    if latencies:
+        middle, most = latencies[len(latencies) // 2] * 1e3, latencies[int(len(latencies) * 0.95)] * 1e3
+        print(f"latency p50 {middle:.0f} ms, p95 {most:.0f} ms")
     first, last = memory[quarter] / 2**20, memory[-1] / 2**20
     print(f"server memory {first:.1f} MiB after a quarter, {last:.1f} MiB at the end")
     print(f"server CPU {spent / seconds:.2f} cores")
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 30))
+    asyncio.run(
+        measure(int(sys.argv[1]) if len(sys.argv) > 1 else 30, "follow" if "follow" in sys.argv else "events")
+    )
