@@ -36,7 +36,7 @@ _DIFF_STYLES = {"added": "green", "removed": "red", "note": "dim"}
 
 
 def follow(run: Run, console: Console | None = None) -> RunState:
-    """Show what `run` does until nothing is at work any more. Ctrl-C stops it."""
+    """Show what `run` does until it ends or waits for review. Ctrl-C stops it."""
     console = console or _console()
     try:
         _watch(run, console)
@@ -179,5 +179,5 @@ def _act(run: Run, answer: str, console: Console) -> RunState:
         console.print(Text(f"  {visible(str(error))}", style="red"))
         return run.state
     said = {"y": "Accepted; `jupyter loom undo` restores every byte.", "n": "Rejected; nothing was written."}
-    console.print(Text(f"  {said.get(answer, 'It waits: `jupyter loom accept` or `reject`.')}"))
+    console.print(Text(f"  {said.get(answer, 'Waiting for review: `jupyter loom accept` or `reject`.')}"))
     return run.state

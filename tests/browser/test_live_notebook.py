@@ -142,7 +142,7 @@ def test_an_unsaved_edit_is_not_lost_to_an_accept_elsewhere(sidebar: Sidebar) ->
     write(notebook, CHANGED, "mine = 1")
     notebook.page.locator(".jp-Notebook").get_by_role("button", name="Accept").click()
     sidebar.says("Accepted")
-    sidebar.page.locator(".Toastify__toast", has_text="yours stay").wait_for()
+    sidebar.page.locator(".Toastify__toast", has_text="which were kept").wait_for()
     assert live(notebook, CHANGED) == "mine = 1"
     assert saved(notebook, CHANGED) == CELL_AFTER
 
