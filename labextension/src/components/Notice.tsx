@@ -3,6 +3,7 @@ import type { JSX } from 'react';
 import type { Notice as Told } from '../document';
 import { useHost } from '../host';
 import { say } from '../messages';
+import { Prose } from './Prose';
 
 interface Props {
   notice: Told;
@@ -13,7 +14,9 @@ export function Notice({ notice }: Props): JSX.Element {
   const { trans } = useHost();
   return (
     <div className="jp-Loom-notice">
-      <p>{say(notice.text, trans)}</p>
+      <p>
+        <Prose text={say(notice.text, trans)} />
+      </p>
       {notice.below && <pre tabIndex={0}>{notice.below}</pre>}
     </div>
   );

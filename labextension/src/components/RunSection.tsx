@@ -6,6 +6,7 @@ import { say, sayAll } from '../messages';
 import { Asking } from './Asking';
 import { MemoryBar } from './MemoryBar';
 import { Notice } from './Notice';
+import { Prose } from './Prose';
 import { Steps } from './Steps';
 import { Streams } from './Streams';
 
@@ -53,7 +54,14 @@ function Told({ document, alive }: Props): JSX.Element {
       {alive && <Asking document={document} />}
       {outcome && (
         <div className="jp-Loom-error">
-          {ending.map(said => said && <p key={said.id}>{say(said, trans)}</p>)}
+          {ending.map(
+            said =>
+              said && (
+                <p key={said.id}>
+                  <Prose text={say(said, trans)} />
+                </p>
+              )
+          )}
         </div>
       )}
       {document.notices.map((notice, number) => (

@@ -79,7 +79,8 @@ describe('the run', () => {
     );
     const [tried, , next] = container.querySelectorAll('.jp-Loom-error > p');
     expect(tried?.textContent).toMatch(/^\d+ candidates tried: /);
-    expect(next?.textContent).not.toBe('');
+    expect(next?.textContent).toContain('run again');
+    expect(next?.querySelector('code')?.textContent).toBe('--tag');
   });
 });
 
