@@ -109,7 +109,7 @@ def test_a_terminal_says_above_the_prompt_how_a_run_ended(tmp_path: Path) -> Non
         terminal.sendline("%load_ext loom_jupyter")
         terminal.expect(r"In \[3\]")
         terminal.sendline(f"get_ipython().run_cell_magic('loom', 'job', {SOLVED!r})")
-        terminal.expect("works in the background")
+        terminal.expect("runs in the background")
         terminal.expect(r"Run \S+: Waiting for your review · [\d.]+ s. `%loom diff` shows it")
         terminal.sendline("print(job.state.value)")
         terminal.expect("review")
