@@ -58,10 +58,12 @@ lab: model-demo sidebar
 	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
 lint: $(VENV)/.installed
-	@echo "== ruff and mypy"
+	@echo "== ruff, mypy, import-linter, deptry"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry . --no-ansi
 
 web: sidebar
 	@test ! -d labextension/node_modules || { echo "== The sidebar: ESLint, Prettier, Vitest"; \

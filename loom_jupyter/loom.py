@@ -199,12 +199,12 @@ class Loom:
             What the notebook knows that the task comes from: evidence, kept with the run.
         """
         from loom_jupyter.events import Noticed, RunState, Started, StateChanged
-        from loom_jupyter.kernel.session import needed
         from loom_jupyter.models import host
         from loom_jupyter.runs.files import store, storing, whole
         from loom_jupyter.runs.request import RUN, Request, new_run_id
         from loom_jupyter.runs.run import Run
         from loom_jupyter.runs.runner import start
+        from loom_jupyter.runs.written import needed
         from loom_jupyter.secrets import masked
 
         if not text.strip():

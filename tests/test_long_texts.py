@@ -191,7 +191,7 @@ FUNCTIONS = {
     "extract.rst": "extract.extract('a.rst', b)",
     "extract.json": "extract.extract('a.json', b[:60_000])",
     "skeleton": "skeleton.skeleton(b)",
-    "session": "(session._TASK.search(t), session._OWN_LINE.sub('', t))",
+    "session": "(tracker._TASK.search(t), tracker._OWN_LINE.sub('', t))",
     "completion": "completion._LINE.match(t)",
 }  # fmt: skip
 PROGRAM = """
@@ -204,7 +204,7 @@ from loom_jupyter.edits import diff, merge, syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.text import LineEdit, replace_lines
 from loom_jupyter.gate import operation
-from loom_jupyter.kernel import completion, session
+from loom_jupyter.kernel import completion, tracker
 from loom_jupyter.pipeline import patch
 from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.pipeline.reply import reading

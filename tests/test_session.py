@@ -12,7 +12,7 @@ from IPython.utils.capture import capture_output
 from kernels import LENT, PLAN, Kernel
 
 from loom_jupyter.checks.cells import Cell, Session
-from loom_jupyter.kernel import session
+from loom_jupyter.kernel import tracker
 
 TARIFF = "def tariff(weight):\n    if weight < 2:\n        return 4.9\n    return 7.2\n"
 
@@ -22,7 +22,7 @@ def shell() -> Iterator[InteractiveShell]:
     InteractiveShell.clear_instance()
     made = InteractiveShell.instance()
     made.history_manager.enabled = False
-    session.record(made)
+    tracker.track(made)
     yield made
     InteractiveShell.clear_instance()
 
@@ -34,7 +34,7 @@ def run(shell: InteractiveShell, *sources: str, cell_id: str | None = None) -> N
 
 
 def now(root: Path = Path("/")) -> Session:
-    found = session.session(root)
+    found = tracker.session(root)
     assert found is not None
     return found
 
@@ -123,7 +123,7 @@ def test_an_error_from_before_the_extension_counts(monkeypatch: pytest.MonkeyPat
     made = InteractiveShell.instance()
     made.history_manager.enabled = False
     run(made, "def f():\n    return {}['price']", "f()")
-    session.record(made)
+    tracker.track(made)
     assert [(cell.number, cell.error) for cell in now().cells] == [(1, ""), (2, "KeyError")]
     InteractiveShell.clear_instance()
 
@@ -144,7 +144,7 @@ def test_the_folder_is_the_one_in_which_the_kernel_began(tmp_path: Path, monkeyp
     InteractiveShell.clear_instance()
     made = InteractiveShell.instance()
     made.history_manager.enabled = False
-    session.record(made)
+    tracker.track(made)
     run(made, "%cd -q data")
     assert (Path.cwd().name, now(tmp_path).folder) == ("data", "")
     InteractiveShell.clear_instance()

@@ -14,12 +14,12 @@ from traitlets import Bool, Float, Unicode
 from loom_jupyter import commands
 from loom_jupyter.arguments import MisuseError, Parser, notebook_flags, split
 from loom_jupyter.errors import LoomError
-from loom_jupyter.kernel import completion, session
+from loom_jupyter.kernel import completion
+from loom_jupyter.kernel.tracker import KernelTracker, track
 
 if TYPE_CHECKING:
     import argparse
 
-    from loom_jupyter.kernel.witness import Witness
     from loom_jupyter.loom import Loom
     from loom_jupyter.notebook_state import NotebookState
     from loom_jupyter.runs.run import Run
@@ -47,7 +47,6 @@ class LoomMagics(Magics):
         super().__init__(shell, **settings)
         self._shell = shell
         self._looms: dict[Path, Loom] = {}
-        self._followed: Witness | None = None
 
     @no_var_expand
     @line_cell_magic
@@ -168,20 +167,12 @@ class LoomMagics(Magics):
         """Return what this notebook knows about a task, unless that is turned off."""
         if not self.notebook or not self.workspace().trust().settings.notebook:
             return None
-        return self.witness.state(task, self.workspace().root, values=values)
+        return self.tracker.state(task, self.workspace().root, values=values)
 
     @property
-    def witness(self) -> Witness:
-        """What follows this shell; made when it is first needed."""
-        if self._followed is None:
-            from loom_jupyter.kernel.witness import Witness
-
-            self._followed = Witness(self._shell)
-        return self._followed
-
-    def after_cell(self, result: Any) -> None:
-        """Let the witness know how a cell ended."""
-        self.witness.after_cell(result)
+    def tracker(self) -> KernelTracker:
+        """What follows this shell."""
+        return track(self._shell)
 
     @property
     def _live(self) -> bool:
@@ -255,14 +246,14 @@ class LoomMagics(Magics):
         _require_sense(args)
         loom = self.workspace()
         whole = self.notebook and loom.settings.notebook
-        failure = self.witness.last_exception(loom.root)
+        failure = self.tracker.last_exception(loom.root)
         if failure is None:
             raise MisuseError("There is no exception to fix: none was raised in this notebook yet.")
         files = bool(args.tag or args.apply or args.commit)
         what = traceback.wanted(failure, ask=args.ask, cell=args.cell, files=files, check=args.check)
         args.ask, args.cell = what == "answer", what == "cell"
         task = traceback.task(failure, what)
-        notebook = self.witness.state(task, loom.root, values=args.values, fix=True)
+        notebook = self.tracker.state(task, loom.root, values=args.values, fix=True)
         self._carry_out(args, task, notebook if whole else notebook.only_failure())
 
     def workspace(self) -> Loom:
@@ -341,12 +332,11 @@ def _block(run: Run) -> None:
 
 def register(ipython: Any) -> None:
     """Add ``%loom`` and ``%%loom`` to a shell, with completion, and teach it to show runs."""
-    session.record(ipython)
+    track(ipython)
     magics = LoomMagics(ipython, parent=ipython)
     ipython.register_magics(magics)
     ipython.configurables.append(magics)
     completion.install(ipython, magics.workspace, _task_parser("%%loom").flags())
-    ipython.events.register("post_run_cell", magics.after_cell)
     threading.Thread(target=_warm, name="loom-warm", daemon=True).start()
     formatters = ipython.display_formatter.formatters
     formatters["text/html"].for_type_by_name("loom_jupyter.runs.run", "Run", _run_html)
@@ -355,7 +345,7 @@ def register(ipython: Any) -> None:
 
 def _warm() -> None:
     """Import what the first task needs while the user still writes it."""
-    import loom_jupyter.kernel.witness
+    import loom_jupyter.kernel.evidence
     import loom_jupyter.loom
     import loom_jupyter.ui.panel
 

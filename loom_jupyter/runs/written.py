@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loom_jupyter import secrets
-from loom_jupyter.checks.cells import Cell, Session
+from loom_jupyter import kernel_session, secrets
+from loom_jupyter.checks.cells import CELL, Cell, Session, require
 from loom_jupyter.context.context_map import NEW_CELL, Excerpt, Rewrite, Target
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange, apply, digest
@@ -206,3 +206,34 @@ def _id(cell: Cell) -> str:
 
 def _by_id(session: Session, name: str) -> Cell:
     return next(cell for cell in session.cells if _id(cell) == name)
+
+
+def needed(root: Path, text: str, check: str | None, *, cell: bool, files: bool) -> Session | None:
+    """Return what the kernel has run, where a run needs it: to check by its cells, or to write one.
+
+    Parameters
+    ----------
+    cell
+        Whether a cell is to be written.
+    files
+        Whether something is asked that only files can have.
+
+    Raises
+    ------
+    LoomError
+        If it cannot serve, or what is asked does not go together.
+    """
+    if check != CELL and not cell:
+        return None
+    found = kernel_session.session(root)
+    if check == CELL:
+        require(found)
+    if cell and files:
+        raise LoomError("--cell writes a cell of the notebook: leave --ask and --commit out.")
+    if cell and check not in (None, CELL):
+        raise LoomError("A cell can be checked by --check cell alone, for no other check runs it.")
+    if found is None:
+        raise LoomError("--cell writes a cell of a notebook: start the run in one, with %%loom.")
+    if cell:
+        named(text, found)
+    return found

@@ -11,7 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from loom_jupyter.kernel.witness import Witness
+from loom_jupyter.kernel.tracker import KernelTracker
 
 
 class Notebook:
@@ -19,15 +19,15 @@ class Notebook:
 
     def __init__(self, shell: InteractiveShell, root: Path) -> None:
         self.shell, self.root = shell, root
-        self.witness = Witness(shell)
-        shell.events.register("post_run_cell", self.witness.after_cell)
+        self.tracker = KernelTracker(shell)
+        shell.events.register("post_run_cell", self.tracker.after_cell)
 
     def run(self, source: str) -> Any:
         with capture_output():
             return self.shell.run_cell(source, store_history=True)
 
     def close(self) -> None:
-        self.shell.events.unregister("post_run_cell", self.witness.after_cell)
+        self.shell.events.unregister("post_run_cell", self.tracker.after_cell)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ CAUGHT = "from parcels.zones import zone\ntry:\n    zone('x')\nexcept ValueError
 
 def failed(notebook: Any, source: str) -> Failure:
     notebook.run(source)
-    found = notebook.witness.last_exception(notebook.root)
+    found = notebook.tracker.last_exception(notebook.root)
     assert found is not None
     return found
 

@@ -8,7 +8,7 @@ from loom_jupyter.notebook_state import Failure
 
 def failed(notebook: Any, source: str) -> Failure:
     notebook.run(source)
-    found: Failure = notebook.witness.last_exception(notebook.root)
+    found: Failure = notebook.tracker.last_exception(notebook.root)
     return found
 
 

@@ -1,42 +1,62 @@
-"""What this kernel has run: its cells in order, which of them failed, and what its variables are called."""
+"""The one tracker of a kernel: which cells ran, which of them failed, and what belongs to a task.
+
+It listens to every cell, so what is heavy is imported only when a cell has failed or a task is given.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from loom_jupyter import kernel_session
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
     from loom_jupyter.checks.cells import Cell, Session
+    from loom_jupyter.notebook_state import Failure, NotebookState
 
+_OWN = ("%loom", "%%loom")
 _TASK = re.compile(r"^[ \t]*+%%loom\b", re.M)
 _OWN_LINE = re.compile(
     r"^(?:[\w \t,.\[\]]++=)?[ \t]*+%(?:loom\b|(?:re)?load_ext\s+loom_jupyter\b|config\s+LoomMagics\b).*$", re.M
 )
-_recorders: WeakKeyDictionary[Any, Recorder] = WeakKeyDictionary()
+_trackers: WeakKeyDictionary[Any, KernelTracker] = WeakKeyDictionary()
 
 
-class Recorder:
-    """Remembers what a shell's history does not tell: which executions failed, and of which cell they were."""
+class KernelTracker:
+    """Remembers what a shell's history does not tell: how each cell ended, and the last exception.
+
+    Parameters
+    ----------
+    shell
+        IPython's, or one that has its ``user_ns``, ``execution_count``, ``history_manager`` and ``compile``.
+    """
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._ended: dict[int, tuple[str, str, str]] = {}
+        self._failure: Failure | None = None
+        self._age = 0
         self._note_last_error()
-        shell.events.register("post_run_cell", self._ran)
 
-    def _ran(self, result: Any) -> None:
-        info = result.info
-        if info is None or not info.store_history or result.execution_count is None:
+    def after_cell(self, result: Any) -> None:
+        """Remember how a cell ended (IPython's ``post_run_cell``); no frame of it is kept."""
+        info, error = result.info, result.error_before_exec or result.error_in_exec
+        if info is None or not info.store_history:
             return
-        error = result.error_before_exec or result.error_in_exec
-        name = type(error).__name__ if error is not None else ""
-        self._ended[result.execution_count] = (info.raw_cell, name, getattr(info, "cell_id", None) or "")
+        if error is None:
+            self._age += not info.raw_cell.lstrip().startswith(_OWN)
+        elif _is_failure(error):
+            self._failure, self._age = self._read(error), 0
+        number = getattr(result, "execution_count", None)
+        if number is not None:
+            name = type.__getattribute__(type(error), "__name__") if error is not None else ""
+            self._ended[number] = (info.raw_cell, name, getattr(info, "cell_id", None) or "")
 
     def _note_last_error(self) -> None:
         """Take over the last exception of a session that is older than Loom in it."""
@@ -55,12 +75,57 @@ class Recorder:
         history: list[str] = self._shell.history_manager.input_hist_raw
         return history
 
+    def _read(self, error: BaseException) -> Failure:
+        from loom_jupyter.kernel.traceback import failure
+        from loom_jupyter.notebook_state import Failure
+
+        try:
+            return failure(error, self._cells_by_file())
+        except Exception:  # noqa: BLE001 - it may do anything when it is read; that it was raised is known all the same
+            return Failure(type=type.__getattribute__(type(error), "__name__"))
+
+    def _cells_by_file(self) -> Mapping[str, int]:
+        """Return the execution counts of compiled cells; IPython keeps them for its own tracebacks."""
+        found = getattr(self._shell.compile, "_filename_map", {})
+        return found if isinstance(found, dict) else {}
+
+    def _seen_from(self, place: Callable[[str], str]) -> Failure | None:
+        from loom_jupyter.kernel.traceback import seen_from
+
+        if self._failure is None:  # one from before Loom was loaded
+            error = getattr(sys, "last_value", None)
+            if isinstance(error, BaseException) and _is_failure(error):
+                self._failure = self._read(error)
+        return seen_from(self._failure, place, self._age) if self._failure is not None else None
+
+    def last_exception(self, root: Path) -> Failure | None:
+        """Return the last exception of this kernel as the workspace `root` sees it; None if there was none."""
+        from loom_jupyter.kernel.modules import placed
+
+        return self._seen_from(placed(root))
+
+    def state(self, task: str, root: Path, *, values: bool = False, fix: bool = False) -> NotebookState:
+        """Gather what belongs to a task; a part that cannot be read is left out, and said.
+
+        Parameters
+        ----------
+        values
+            Tell short forms of the variables' values too.
+        fix
+            The task is to repair the last exception.
+        """
+        from loom_jupyter.kernel.evidence import gather
+
+        return gather(task, self._shell, self._seen_from, root, values=values, fix=fix)
+
+    # --- what was run ---
+
     def session(self, root: Path) -> Session:
         """Return what was run, as far as it takes to reach the failing cell again."""
         from loom_jupyter.checks.cells import Session
 
         cells = self._cells()
-        failed = [n for n, cell in enumerate(cells) if cell.error and not self._mended(cell, cells[n + 1 :])]
+        failed = [n for n, cell in enumerate(cells) if cell.error and not self._repaired(cell, cells[n + 1 :])]
         if failed:
             cells = cells[: failed[-1] + 1]
         # What failed and was run again as another text only stands in the way.
@@ -104,7 +169,7 @@ class Recorder:
         """Whether a cell of the notebook was run again."""
         return any(cell.cell_id and cell.cell_id == other.cell_id for other in later)
 
-    def _mended(self, cell: Cell, later: list[Cell]) -> bool:
+    def _repaired(self, cell: Cell, later: list[Cell]) -> bool:
         """Whether a cell was run again, as it was or as another text of the same cell, and did not fail."""
         return any(
             not other.error
@@ -124,10 +189,14 @@ def _mentions(source: str, names: set[str]) -> bool:
     return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(tree))
 
 
-def record(shell: Any) -> None:
-    """Begin to listen to a shell."""
-    if shell not in _recorders:
-        _recorders[shell] = Recorder(shell)
+def track(shell: Any) -> KernelTracker:
+    """Follow a shell, once: a second call returns the same tracker."""
+    found = _trackers.get(shell)
+    if found is None:
+        found = _trackers[shell] = KernelTracker(shell)
+        shell.events.register("post_run_cell", found.after_cell)
+        kernel_session.provide(session)
+    return found
 
 
 def session(root: Path) -> Session | None:
@@ -135,39 +204,13 @@ def session(root: Path) -> Session | None:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    recorder = _recorders.get(shell) if shell is not None else None
-    return recorder.session(root) if recorder is not None else None
+    tracker = _trackers.get(shell) if shell is not None else None
+    return tracker.session(root) if tracker is not None else None
 
 
-def needed(root: Path, text: str, check: str | None, *, cell: bool, files: bool) -> Session | None:
-    """Return what the kernel has run, where a run needs it: to check by its cells, or to write one.
-
-    Parameters
-    ----------
-    cell
-        Whether a cell is to be written.
-    files
-        Whether something is asked that only files can have.
-
-    Raises
-    ------
-    LoomError
-        If it cannot serve, or what is asked does not go together.
-    """
-    from loom_jupyter.checks import cells
-    from loom_jupyter.runs import written
-
-    if check != cells.CELL and not cell:
-        return None
-    found = session(root)
-    if check == cells.CELL:
-        cells.require(found)
-    if cell and files:
-        raise LoomError("--cell writes a cell of the notebook: leave --ask and --commit out.")
-    if cell and check not in (None, cells.CELL):
-        raise LoomError("A cell can be checked by --check cell alone, for no other check runs it.")
-    if found is None:
-        raise LoomError("--cell writes a cell of a notebook: start the run in one, with %%loom.")
-    if cell:
-        written.named(text, found)
-    return found
+def _is_failure(error: BaseException) -> bool:
+    """Whether an exception is the code's, and neither an interrupt nor the complaint of a magic."""
+    kind = type(error)
+    bases = type.__getattribute__(kind, "__mro__")  # a class may answer anything when it is asked
+    magic = any(type.__getattribute__(base, "__name__") == "UsageError" for base in bases)
+    return issubclass(kind, Exception) and not issubclass(kind, LoomError) and not magic

@@ -9,11 +9,11 @@ import pytest
 from angry import ANGRY, AngryError
 
 from loom_jupyter.kernel import evidence
-from loom_jupyter.kernel.witness import Witness
+from loom_jupyter.kernel.tracker import KernelTracker
 
 
 def state(notebook: Any, task: str, **options: Any) -> Any:
-    return notebook.witness.state(task, notebook.root, **options)
+    return notebook.tracker.state(task, notebook.root, **options)
 
 
 def test_a_new_notebook_knows_nothing(notebook: Any) -> None:
@@ -69,8 +69,8 @@ def test_complaints_of_magics_and_interrupts_are_no_exceptions_to_repair(noteboo
 def test_an_exception_from_before_loom_was_loaded(notebook: Any) -> None:
     notebook.close()
     notebook.run("1 / 0")
-    late = Witness(notebook.shell)
-    notebook.witness = late
+    late = KernelTracker(notebook.shell)
+    notebook.tracker = late
     notebook.shell.events.register("post_run_cell", late.after_cell)
     assert late.last_exception(notebook.root).type == "ZeroDivisionError"  # type: ignore[union-attr]
 
@@ -129,7 +129,7 @@ def test_an_exception_that_misbehaves_is_noted(notebook: Any) -> None:
         class info:  # noqa: N801 - as IPython calls it
             store_history, raw_cell = True, "fail()"
 
-    notebook.witness.after_cell(Result)
+    notebook.tracker.after_cell(Result)
     assert state(notebook, "do it").failure.type.endswith("AngryError")
 
 
@@ -152,9 +152,9 @@ def test_nothing_is_imported(notebook: Any) -> None:
 def test_listening_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom IPython.core.interactiveshell import InteractiveShell\n"
-        "from loom_jupyter.kernel.witness import Witness\n"
+        "from loom_jupyter.kernel.tracker import KernelTracker\n"
         "shell = InteractiveShell.instance()\n"
-        "shell.events.register('post_run_cell', Witness(shell).after_cell)\n"
+        "shell.events.register('post_run_cell', KernelTracker(shell).after_cell)\n"
         "shell.run_cell('x = 1')\n"
         "print(sorted({'numpy', 'pydantic', 'duckdb'} & set(sys.modules)))"
     )
