@@ -58,12 +58,13 @@ lab: model-demo sidebar
 	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
 lint: $(VENV)/.installed
-	@echo "== ruff, mypy, import-linter, deptry"
+	@echo "== ruff, mypy, import-linter, deptry, codespell"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/deptry . --no-ansi
+	@$(BIN)/codespell loom_jupyter tests docs README.md CHANGELOG.md AGENTS.md CONTRIBUTING.md SECURITY.md
 
 web: sidebar
 	@test ! -d labextension/node_modules || { echo "== The sidebar: ESLint, Prettier, Vitest"; \

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from loom_jupyter.errors import LoomError
 
 
-class MisuseError(LoomError):
+class UsageError(LoomError):
     """A command line that Loom does not understand."""
 
 
@@ -27,14 +27,14 @@ class Parser(argparse.ArgumentParser):
 
         Raises
         ------
-        MisuseError
+        UsageError
             If they make no sense.
         """
         args, rest = self.parse_known_args(words)
         if rest:
             flags = self.flags()
             kind = "flag" if rest[0].startswith("-") else "argument"
-            raise MisuseError(f"{self.prog} has no {kind} {rest[0]!r}{nearest(rest[0], flags)}")
+            raise UsageError(f"{self.prog} has no {kind} {rest[0]!r}{nearest(rest[0], flags)}")
         return args
 
     def flags(self) -> list[str]:
@@ -43,15 +43,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
-        raise MisuseError(f"{self.prog}: {message.removeprefix('argument ')}.")
+        raise UsageError(f"{self.prog}: {message.removeprefix('argument ')}.")
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return the end of a sentence that names the known words closest to `word`, or all of them."""
     close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
     if close:
-        return f"; did you mean {' or '.join(close)}?"
-    return f"; it knows {', '.join(known)}." if known else "."
+        return f". Did you mean {' or '.join(close)}?"
+    return f". Known: {', '.join(known)}." if known else "."
 
 
 def split(line: str) -> list[str]:
@@ -59,7 +59,7 @@ def split(line: str) -> list[str]:
 
     Raises
     ------
-    MisuseError
+    UsageError
         If a quote is not closed.
     """
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
@@ -70,7 +70,7 @@ def split(line: str) -> list[str]:
     try:
         return list(lexer)
     except ValueError as error:
-        raise MisuseError(f"A quote is not closed in {line.strip()!r}; close it.") from error
+        raise UsageError(f"A quote is not closed in {line.strip()!r}; close it.") from error
 
 
 def task_parser(prog: str) -> Parser:
@@ -97,7 +97,7 @@ def task_flags(parser: Parser) -> None:
     parser.add_argument("--no-ask", action="store_true", help="never ask back; go on with the best guess")
     parser.add_argument("--plan", action="store_true", help="let me look at the task before the search for places")
     parser.add_argument("--commit", action="store_true", help="commit what is accepted, and nothing else")
-    parser.add_argument("--model", metavar="NAME", help="catalogue name or path of a GGUF file")
+    parser.add_argument("--model", metavar="NAME", help="catalog name or path of a GGUF file")
     parser.add_argument("--budget", type=_seconds, metavar="SECONDS", help="time that the Coder may search")
 
 
@@ -115,12 +115,12 @@ def _seconds(word: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0, such as 60")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a positive number of seconds (for example 60)")
     return value
 
 
 def positive(word: str) -> int:
     """Read a whole number above 0."""
     if not word.isdecimal() or int(word) == 0:
-        raise argparse.ArgumentTypeError(f"{word!r} is no whole number above 0, such as 20")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a positive whole number (for example 20)")
     return int(word)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loom_jupyter import __version__, commands
-from loom_jupyter.arguments import MisuseError, Parser, nearest, task_parser
+from loom_jupyter.arguments import Parser, UsageError, nearest, task_parser
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from loom_jupyter.invisible import visible  # an error may show lines of a file
 
         print(f"jupyter loom: {visible(str(error))}", file=sys.stderr)
-        return MISUSED if isinstance(error, MisuseError) else FAILED
+        return MISUSED if isinstance(error, UsageError) else FAILED
     except KeyboardInterrupt:
         return FAILED
 
@@ -56,16 +56,16 @@ def _main(words: list[str]) -> int:
         return DONE
     if words[0] == "run":
         return _run(root, words[1:])
-    if words[0] not in commands.VERBS:
-        raise MisuseError(f"{DOOR} has no verb {words[0]!r}{nearest(words[0], ['run', *commands.VERBS])}")
-    verb = commands.VERBS[words[0]]
+    if words[0] not in commands.COMMANDS:
+        raise UsageError(f"Unknown command {words[0]!r}{nearest(words[0], ['run', *commands.COMMANDS])}")
+    command = commands.COMMANDS[words[0]]
     if "--help" in words or "-h" in words:
-        return _help([verb.name])
-    loom, args = _loom(root), verb.parse(DOOR, words[1:])
-    if verb.name == "trust" and not (args.yes or args.revoke):
+        return _help([command.name])
+    loom, args = _loom(root), command.parse(DOOR, words[1:])
+    if command.name == "trust" and not (args.yes or args.revoke):
         _ask_trust(loom)
     else:
-        _show(verb.act(loom, args))
+        _show(command.act(loom, args))
     return DONE
 
 
@@ -89,7 +89,7 @@ def _root(words: list[str]) -> tuple[Path, list[str]]:
     if words[:1] != ["--root"]:
         return commands.workspace(Path.cwd()), words
     if len(words) == 1:
-        raise MisuseError(f"{DOOR}: --root needs the folder of a project.")
+        raise UsageError(f"{DOOR}: --root needs the folder of a project.")
     return Path(words[1]), words[2:]
 
 
@@ -101,9 +101,9 @@ def _loom(root: Path) -> Loom:
 
 def _help(words: list[str]) -> int:
     if words and words[0] != "run":
-        print(f"{DOOR} {commands.find(words[0], DOOR).manual()}")
+        print(f"{DOOR} {commands.find(words[0]).manual()}")
         return DONE
-    print(f"{DOOR} [--root PATH] VERB …\n\n{RUN_USAGE}" + ("" if words else f"{commands.manual()}\n") + EXIT)
+    print(f"{DOOR} [--root PATH] COMMAND …\n\n{RUN_USAGE}" + ("" if words else f"{commands.manual()}\n") + EXIT)
     return DONE
 
 
@@ -114,7 +114,7 @@ def _run(root: Path, words: list[str]) -> int:
     args = parser.parse(words)
     task = sys.stdin.read() if args.task == ["-"] else " ".join(args.task)
     if not task.strip():
-        raise MisuseError(f"The task is empty; say what should be different: {DOOR} run 'make it so'.")
+        raise UsageError(f"The task is empty; say what should be different: {DOOR} run 'make it so'.")
     from loom_jupyter.ui import terminal
 
     loom = _loom(root)
@@ -147,7 +147,7 @@ def _run_parser() -> Parser:
 
 
 def _show(result: Any) -> None:
-    """Print what a verb returned: tables whole, everything else as it is."""
+    """Print what a command returned: tables whole, everything else as it is."""
     if not hasattr(result, "to_string"):
         print(result)
     else:

@@ -1,4 +1,4 @@
-"""The verbs that notebook and terminal share: their arguments, and what they do with a `Loom`."""
+"""The commands that notebook and terminal share: their arguments, and what they do with a `Loom`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loom_jupyter.arguments import MisuseError, Parser, nearest, notebook_flags, positive
+from loom_jupyter.arguments import Parser, UsageError, nearest, notebook_flags, positive
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -42,18 +42,18 @@ def pick_run(loom: Loom, run_id: str | None) -> Run:
 
     Raises
     ------
-    MisuseError
+    UsageError
         If there is none.
     """
     if run_id is None:
         run = loom.last_run()
         if run is None:
-            raise MisuseError(f"There is no run in {loom.root} yet; start one with %%loom and a task.")
+            raise UsageError(f"There is no run in {loom.root} yet; start one with %%loom and a task.")
         return run
     ids = loom.run_ids()
     matches = [known for known in ids if known == run_id] or [known for known in ids if known.endswith(run_id)]
     if len(matches) != 1:
-        raise MisuseError(f"There is no run {run_id!r}{nearest(run_id, ids[:20])}")
+        raise UsageError(f"Unknown run {run_id!r}{nearest(run_id, ids[:20])}")
     return loom.open_run(matches[0])
 
 
@@ -63,8 +63,8 @@ Act = Callable[["Loom", argparse.Namespace], Any]
 
 
 @dataclass(frozen=True)
-class Verb:
-    """One verb: `add` declares its arguments, `act` carries it out and returns what is to be shown."""
+class Command:
+    """One command: `add` declares its arguments, `act` carries it out and returns what is to be shown."""
 
     name: str
     usage: str
@@ -73,15 +73,15 @@ class Verb:
     act: Act
 
     def parse(self, door: str, words: Sequence[str]) -> argparse.Namespace:
-        """Parse the words after the verb."""
+        """Parse the words after the command."""
         return self._parser(f"{door} {self.name}").parse(words)
 
     def flags(self) -> list[str]:
-        """Return the verb's flags."""
+        """Return the command's flags."""
         return self._parser(self.name).flags()
 
     def manual(self) -> str:
-        """Return the verb's line of the manual."""
+        """Return the command's line of the manual."""
         return f"{self.name} {self.usage}".strip() + f": {self.help}."
 
     def _parser(self, prog: str) -> Parser:
@@ -128,8 +128,8 @@ def _with_model(parser: Parser) -> None:
     parser.add_argument("name", nargs="?")
 
 
-def _with_verb(parser: Parser) -> None:
-    parser.add_argument("verb", nargs="?")
+def _with_command(parser: Parser) -> None:
+    parser.add_argument("command", nargs="?")
 
 
 def _with_nothing(_: Parser) -> None:
@@ -149,7 +149,7 @@ def _ledger(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     ledger = run.ledger
     if ledger is None:
-        raise MisuseError(
+        raise UsageError(
             f"Run {run.id} is {run.state.value} and has no ledger; rank words yourself: ledger WORDS."
         )
     return ledger.dataframe()
@@ -162,15 +162,15 @@ def _diff(loom: Loom, args: argparse.Namespace) -> Any:
     diffs = _proposed(run, "show")
     unknown = [path for path in args.paths if path not in diffs]
     if unknown:
-        raise MisuseError(f"{unknown[0]!r} is not in the proposal{nearest(unknown[0], list(diffs))}")
+        raise UsageError(f"{unknown[0]!r} is not in the proposal{nearest(unknown[0], list(diffs))}")
     return status.diff({path: text for path, text in diffs.items() if not args.paths or path in args.paths})
 
 
-def _proposed(run: Run, verb: str) -> dict[str, str]:
+def _proposed(run: Run, command: str) -> dict[str, str]:
     proposal = run.proposal
     if proposal is None or not proposal.diffs:
-        raise MisuseError(
-            f"Run {run.id} is {run.state.value} and proposes no changes: there is nothing to {verb}."
+        raise UsageError(
+            f"Run {run.id} is {run.state.value} and proposes no changes: there is nothing to {command}."
         )
     return proposal.diffs
 
@@ -187,12 +187,12 @@ def _accept(loom: Loom, args: argparse.Namespace) -> Any:
 def _cell(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     if run.proposal is None or run.proposal.cell is None:
-        raise MisuseError(f"Run {run.id} wrote no cell; %%loom --cell asks for one.")
+        raise UsageError(f"Run {run.id} wrote no cell; %%loom --cell asks for one.")
     return _said(run.proposal.cell.source)
 
 
 def _reload(_loom: Loom, _: argparse.Namespace) -> Any:
-    raise MisuseError("reload loads modules of a kernel again: type %loom reload in the notebook.")
+    raise UsageError("reload loads modules of a kernel again: type %loom reload in the notebook.")
 
 
 def _reject(loom: Loom, args: argparse.Namespace) -> Any:
@@ -227,7 +227,7 @@ def _with_answer(parser: Parser) -> None:
 def _answer(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     if run.question is None:
-        raise MisuseError(f"Run {run.id} is {run.state.value} and asks nothing.")
+        raise UsageError(f"Run {run.id} is {run.state.value} and asks nothing.")
     run.answer(" ".join(args.words))
     return _said("Answered; the run goes on." if args.words else "The run goes on with its best guess.")
 
@@ -248,7 +248,7 @@ def _plan(loom: Loom, args: argparse.Namespace) -> Any:
     given = {"goal": args.goal, "acceptance": args.accept, "terms": args.term, "intent": args.intent}
     changes = {key: value for key, value in given.items() if value is not None}
     if run.plan is None:
-        raise MisuseError(f"Run {run.id} is {run.state.value} and has no task yet.")
+        raise UsageError(f"Run {run.id} is {run.state.value} and has no task yet.")
     if not changes and not args.ok:
         return status.plan(run)
     run.approve(**changes)
@@ -258,9 +258,9 @@ def _plan(loom: Loom, args: argparse.Namespace) -> Any:
 def _stop(loom: Loom, args: argparse.Namespace) -> Any:
     run = pick_run(loom, args.run)
     if not run.state.at_work:
-        return _said(f"Nothing is at work: run {run.id} is {run.state.value}.")
+        return _said(f"Run {run.id} is not running (state: {run.state.value}).")
     run.stop()
-    return _said(f"Run {run.id} was asked to stop.")
+    return _said(f"Stopping run {run.id} …")
 
 
 def _runs(loom: Loom, args: argparse.Namespace) -> Any:
@@ -271,7 +271,7 @@ def _sql(loom: Loom, args: argparse.Namespace) -> Any:
     if args.tables:
         return loom.tables()
     if not args.words:
-        raise MisuseError("sql needs a query, such as: sql select path from files limit 5.")
+        raise UsageError("sql needs a query, such as: sql select path from files limit 5.")
     return loom.sql(" ".join(args.words))
 
 
@@ -324,7 +324,7 @@ def _with_trust(parser: Parser) -> None:
 def _trust(loom: Loom, args: argparse.Namespace) -> Any:
     trust = loom.trust()
     if args.yes and args.revoke:
-        raise MisuseError("--yes trusts the settings and --revoke takes that back; give one of them.")
+        raise UsageError("--yes trusts the settings and --revoke takes that back; give one of them.")
     if args.yes:
         trust.grant()
     elif args.revoke:
@@ -346,9 +346,9 @@ def trusted(trust: Trust) -> Shown:
 
 
 def _help(_: Loom, args: argparse.Namespace) -> Any:
-    if args.verb is not None and args.verb not in VERBS:
-        raise MisuseError(f"There is no verb {args.verb!r}{nearest(args.verb, list(VERBS))}")
-    return _said(manual() if args.verb is None else VERBS[args.verb].manual())
+    if args.command is not None and args.command not in COMMANDS:
+        raise UsageError(f"Unknown command {args.command!r}{nearest(args.command, list(COMMANDS))}")
+    return _said(manual() if args.command is None else COMMANDS[args.command].manual())
 
 
 def _said(text: str) -> Any:
@@ -358,100 +358,102 @@ def _said(text: str) -> Any:
 
 
 def _fix(_loom: Loom, _: argparse.Namespace) -> Any:
-    raise MisuseError("fix repairs the last exception of a notebook, and here is none; describe it to: run TASK.")
+    raise UsageError("fix repairs the last exception of a notebook, and here is none; describe it to: run TASK.")
 
 
-VERBS = {
-    verb.name: verb
-    for verb in (
-        Verb("status", "", "where the workspace and its newest run stand", _with_nothing, _status),
-        Verb(
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("status", "", "where the workspace and its newest run stand", _with_nothing, _status),
+        Command(
             "ledger",
             "[--run ID] | WORDS… [--tag PATH]",
             "a run's evidence, or a ranking for words",
             _with_ledger,
             _ledger,
         ),
-        Verb(
+        Command(
             "fix",
             "[--check CMD] [--ask] [--cell] [--apply] [--wait] [--values] [--model NAME] [--budget S] [NAME]",
             "explain and repair the notebook's last exception",
             notebook_flags,
             _fix,
         ),
-        Verb("diff", "[PATH]… [--run ID]", "the changes that a run proposes", _with_paths, _diff),
-        Verb(
+        Command("diff", "[PATH]… [--run ID]", "the changes that a run proposes", _with_paths, _diff),
+        Command(
             "accept",
             "[PATH]… [--run ID] [--merged]",
             "write the changes (of these files) into the workspace; merged: on top of yours",
             _with_accept,
             _accept,
         ),
-        Verb("cell", "[--run ID]", "the notebook cell that a run wrote", _with_run, _cell),
-        Verb(
+        Command("cell", "[--run ID]", "the notebook cell that a run wrote", _with_run, _cell),
+        Command(
             "reload", "[--run ID]", "load the modules that a run changed again, in the kernel", _with_run, _reload
         ),
-        Verb("reject", "[--run ID]", "drop the changes", _with_run, _reject),
-        Verb("undo", "[PATH]… [--run ID]", "restore the bytes that accept replaced", _with_paths, _undo),
-        Verb(
+        Command("reject", "[--run ID]", "drop the changes", _with_run, _reject),
+        Command("undo", "[PATH]… [--run ID]", "restore the bytes that accept replaced", _with_paths, _undo),
+        Command(
             "replay",
             "[RUN] [--model NAME]",
             "re-execute a run from its recording, or its map on another model",
             _with_replay,
             _replay,
         ),
-        Verb(
+        Command(
             "answer",
             "[WORDS…] [--run ID]",
             "answer what the Architect asks; without words it guesses",
             _with_answer,
             _answer,
         ),
-        Verb(
+        Command(
             "plan",
             "[--ok] [--goal WORDS] [--accept WORDS]… [--term WORD]… [--intent NAME] [--run ID]",
-            "the run's task; changed or with --ok, a run that waits for your word on it goes on",
+            "the run's task; changed or with --ok, a run that waits for your approval goes on",
             _with_plan,
             _plan,
         ),
-        Verb("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
-        Verb("runs", "[N]", "the newest runs", _with_count, _runs),
-        Verb("sql", "QUERY | --tables", "query index, ledger and runs, or describe them", _with_sql, _sql),
-        Verb(
+        Command("stop", "[--run ID]", "stop the run that is at work", _with_run, _stop),
+        Command("runs", "[N]", "the newest runs", _with_count, _runs),
+        Command("sql", "QUERY | --tables", "query index, ledger and runs, or describe them", _with_sql, _sql),
+        Command(
             "model",
             "[NAME | auto] [--unload]",
             "where the memory goes and what fits, or choose a model",
             _with_model,
             _model,
         ),
-        Verb(
+        Command(
             "trust",
             "[--yes | --revoke]",
             "what the settings of this workspace would run or send; --yes lets them",
             _with_trust,
             _trust,
         ),
-        Verb("index", "", "bring the index up to date", _with_nothing, _index),
-        Verb("doctor", "", "look whether everything is there", _with_nothing, _doctor),
-        Verb("help", "[VERB]", "this list, or one verb", _with_verb, _help),
+        Command("index", "", "bring the index up to date", _with_nothing, _index),
+        Command("doctor", "", "look whether everything is there", _with_nothing, _doctor),
+        Command("help", "[COMMAND]", "this list, or one command", _with_command, _help),
     )
 }
 
 
-def find(word: str, door: str) -> Verb:
-    """Return a verb by its name.
+def find(word: str) -> Command:
+    """Return a command by its name.
 
     Raises
     ------
-    MisuseError
+    UsageError
         If there is none; names the nearest.
     """
-    if word not in VERBS:
-        raise MisuseError(f"{door} has no verb {word!r}{nearest(word, list(VERBS))}")
-    return VERBS[word]
+    if word not in COMMANDS:
+        raise UsageError(f"Unknown command {word!r}{nearest(word, list(COMMANDS))}")
+    return COMMANDS[word]
 
 
 def manual() -> str:
-    """Return the verbs, a line each."""
-    width = max(len(f"{verb.name} {verb.usage}") for verb in VERBS.values())
-    return "\n".join(f"{f'{verb.name} {verb.usage}':<{width}}  {verb.help}" for verb in VERBS.values())
+    """Return the commands, a line each."""
+    width = max(len(f"{command.name} {command.usage}") for command in COMMANDS.values())
+    return "\n".join(
+        f"{f'{command.name} {command.usage}':<{width}}  {command.help}" for command in COMMANDS.values()
+    )

@@ -20,7 +20,7 @@ def examine(root: Path, folder: Path, model: str | None) -> list[Row]:
     root, folder
         The workspace and its data folder.
     model
-        Catalogue name, GGUF path or URL; None for the default.
+        Catalog name, GGUF path or URL; None for the default.
     """
     return [
         ("Python", sys.version_info >= (3, 11), sys.version.split()[0]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LoomError(Exception):
-    """Something the user can mend.
+    """Something the user can fix.
 
     The message is one sentence that says what is wrong and what to do about it; the doors (magics, terminal,
     panel) show it as it is, without a traceback.

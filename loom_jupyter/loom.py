@@ -36,7 +36,7 @@ class Loom:
     root
         Folder of the workspace.
     model
-        Catalogue name, path of a GGUF file or address of a server; None for the workspace's setting (if it is
+        Catalog name, path of a GGUF file or address of a server; None for the workspace's setting (if it is
         trusted) or the default.
 
     Attributes
@@ -192,7 +192,7 @@ class Loom:
             Write a cell of this notebook instead of files: the one that the text names (``In [5]``), else the one
             that failed, else a new one. Accepting it is the front end's to carry out.
         model
-            Catalogue name or GGUF path for this run.
+            Catalog name or GGUF path for this run.
         budget
             Seconds that the Coder may search.
         notebook
@@ -200,11 +200,11 @@ class Loom:
         """
         from loom_jupyter.events import Noticed, RunState, Started, StateChanged
         from loom_jupyter.models import host
+        from loom_jupyter.runs.cell_proposal import needed
         from loom_jupyter.runs.files import store, storing, whole
         from loom_jupyter.runs.request import RUN, Request, new_run_id
         from loom_jupyter.runs.run import Run
         from loom_jupyter.runs.runner import start
-        from loom_jupyter.runs.written import needed
         from loom_jupyter.secrets import masked
 
         if not text.strip():
@@ -270,7 +270,7 @@ class Loom:
             run.emit(Noticed(text=text))
         run.emit(StateChanged(state=RunState.QUEUED))
         host.unload_after(self.settings.unload_after)
-        start(run, lambda: self.index, self.settings, partial(host.acquire, **self._lending()))
+        start(run, lambda: self.index, self.settings, partial(host.acquire, **self._model_options()))
         return run
 
     def replay(self, run_id: str, model: str | None = None) -> Replay:
@@ -295,21 +295,21 @@ class Loom:
         self.trust()
         named = self._model_name(model) or model
         cancel = threading.Event()
-        lend = partial(host.acquire, **self._lending())
+        acquire_model = partial(host.acquire, **self._model_options())
         try:
-            return replay_on(named, run, self.index, self.settings, lend, cancel)
+            return replay_on(named, run, self.index, self.settings, acquire_model, cancel)
         except KeyboardInterrupt:
             cancel.set()
             raise
 
-    def _lending(self) -> dict[str, Any]:
+    def _model_options(self) -> dict[str, Any]:
         asked = {"named": self.settings.models, "device": self.settings.device}
         return {key: value for key, value in asked.items() if value}
 
     def recover(self) -> list[str]:
         """Finish or take back what a crash left half written in this workspace, and say so.
 
-        Every run begins with this; what cannot be mended is said, and keeps no run from beginning.
+        Every run begins with this; what cannot be repaired is said, and keeps no run from beginning.
         """
         from loom_jupyter.runs.review import interrupted
 
@@ -413,10 +413,10 @@ class Loom:
 
     def _check(self, command: str | None, task: str) -> str | None:
         """Return the check; ``auto`` stays as it is, for the run finds out what it means."""
-        from loom_jupyter.runs.auto import AUTO, refuse_hopeless
+        from loom_jupyter.runs.auto_check import AUTO, validate_auto_check
 
         if command == AUTO:
-            refuse_hopeless(task, self.root)
+            validate_auto_check(task, self.root)
         return command
 
     def _model_name(self, model: str | None) -> str | None:
@@ -466,7 +466,7 @@ class Loom:
         return [*entries(), *self.settings.models, AUTO]
 
     def overview(self) -> Overview:
-        """Return what this machine can load: a plan for each model of the catalogue, and for the chosen one."""
+        """Return what this machine can load: a plan for each model of the catalog, and for the chosen one."""
         from loom_jupyter.models import host
         from loom_jupyter.models.overview import overview
 
@@ -480,7 +480,7 @@ class Loom:
         Parameters
         ----------
         model
-            A catalogue name, a GGUF path or a URL; ``"auto"`` chooses the largest that serves on this machine.
+            A catalog name, a GGUF path or a URL; ``"auto"`` chooses the largest that serves on this machine.
         """
         from loom_jupyter.models.catalog import AUTO
 

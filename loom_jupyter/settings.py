@@ -21,7 +21,7 @@ GUARDED = ("check", "network", "model", "models", "device")
 """Keys that run or send something: they count only once the user trusts them (`loom_jupyter.trust`)."""
 LARGEST = 256 * 1024  # bytes of pyproject.toml that are read
 DEEPEST = 32  # parts of a dotted key: tomllib takes time in proportion to their square
-MOST = {"models": 50, "rules": 200}  # entries of these tables
+MAX_ENTRIES = {"models": 50, "rules": 200}  # entries of these tables
 TOLD = 5  # problems that one notice names
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}")
 # Quoted parts of more than 200 characters do not count: there cannot be many of them.
@@ -99,8 +99,8 @@ class Settings(BaseModel):
     Attributes
     ----------
     model
-        Catalogue name, path of a GGUF file, address of a server, ``"auto"`` for the largest that serves on this
-        machine, or None for the catalogue's default.
+        Catalog name, path of a GGUF file, address of a server, ``"auto"`` for the largest that serves on this
+        machine, or None for the catalog's default.
     device
         Where a local model is loaded: ``"CPU"``, or a GPU's name (``"CUDA1"`` too); None takes the GPUs that
         llama.cpp can use, if any.
@@ -189,10 +189,10 @@ def read(root: Path) -> Found:
     for key, value in table.items():
         if key not in Settings.model_fields:
             problems.append(_unknown(key) if len(problems) < TOLD else key)
-        elif key not in MOST or not isinstance(value, dict):
+        elif key not in MAX_ENTRIES or not isinstance(value, dict):
             good.update(_valid({key: value}, problems) or {})
-        elif len(value) > MOST[key]:
-            problems.append(f"[tool.loom.{key}] has more than {MOST[key]} entries")
+        elif len(value) > MAX_ENTRIES[key]:
+            problems.append(f"[tool.loom.{key}] has more than {MAX_ENTRIES[key]} entries")
         else:
             made = {name: _one(key, name, item, problems) for name, item in value.items()}
             good[key] = {name: one for name, one in made.items() if one is not None}

@@ -163,7 +163,7 @@ def look(root: Path, told: Callable[[Trust], None] = lambda _: None) -> Trust:
 
 
 def _usable(found: Found) -> Found:
-    """Leave out what only other rooms can judge: rules that are not there, and names of the catalogue."""
+    """Leave out what only other rooms can judge: rules that are not there, and names of the catalog."""
     settings, problems = found.settings, list(found.problems)
     models, rules = dict(settings.models), dict(settings.rules)
     for name in settings.models:

@@ -136,7 +136,7 @@ def test_other_verbs_print_tables_and_sentences(here: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["rum"], "no verb 'rum'; did you mean run"),
+        (["rum"], "Unknown command 'rum'. Did you mean run?"),
         (["run"], "The task is empty"),
         (["run", "--chek", "x", "task"], "no flag '--chek'; did you mean --check"),
         (["--root"], "--root needs the folder"),

@@ -58,7 +58,7 @@ class Session(BaseModel):
     ----------
     cells
         In the order in which they ran, without Loom's own. The last has an `error` if one failed and was not
-        mended since; what ran after it is left out.
+        repaired since; what ran after it is left out.
     folder
         Where the kernel began, relative to the workspace; empty for the workspace itself.
     names
@@ -94,7 +94,7 @@ def require(session: Session | None) -> None:
     missing = [name for name in ("nbclient", "ipykernel") if importlib.util.find_spec(name) is None]
     if missing:
         raise CheckCommandError(
-            f"--check cell needs {' and '.join(missing)} beside the kernel's Python: "
+            f"--check cell needs {' and '.join(missing)} next to the kernel's Python: "
             f"pip install {' '.join(missing)} (the extra `lab` brings them)."
         )
 
@@ -116,7 +116,7 @@ def place(
     Returns
     -------
     tuple or None
-        The command, and its result on the code as it is where that is known by now. None if `cancel` was set.
+        The command, and its result on the code as it is where that is already known. None if `cancel` was set.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from loom_jupyter import secrets
-from loom_jupyter.checks.command import CheckResult, Ended, result, run_check
+from loom_jupyter.checks.command import CheckResult, ProcessExit, result, run_check
 from loom_jupyter.checks.judges import Judges, of_command, with_failures
 from loom_jupyter.checks.report import (
     duration,
@@ -36,7 +36,7 @@ _WORTH_PROVING = 10.0
 
 
 @dataclass
-class Tally:
+class CheckCounts:
     """How the candidates of a run were tried: whole commands, warm runs, and runs of the failing tests alone."""
 
     cold: int = 0
@@ -81,7 +81,7 @@ class Checker:
     ) -> None:
         self.command = command
         self._known = known
-        self.tally = Tally()
+        self.tally = CheckCounts()
         self._staged = staged
         self._timeout = timeout
         self._network = network
@@ -175,7 +175,7 @@ class Checker:
     def attempt(self, changes: Sequence[FileChange]) -> CheckResult:
         """Check a candidate; the copy is pristine again afterwards."""
         if not self._wait():
-            return result(Ended("cancelled", 143, 0.0, ""), self._timeout)
+            return result(ProcessExit("cancelled", 143, 0.0, ""), self._timeout)
         with self._alone:
             if not self._trusted:
                 # So far only the code as it is has run.
@@ -207,16 +207,16 @@ class Checker:
             screened = warm.run(timeout=limit, cancel=self._cancel, args=_selection(self._failing))
             if warm.alive and not screened.passed:
                 return screened
-            self._anew(changes)
+            self._reset(changes)
         if warm is not None and warm.alive and self._whole:
             self.tally.warm += 1
             found = warm.run(timeout=limit, cancel=self._cancel)
             if warm.alive and not found.passed:
                 return self._noted(found, warm=True)
-        self._anew(changes)
+        self._reset(changes)
         return self._verdict(changes)
 
-    def _anew(self, changes: Sequence[FileChange]) -> None:
+    def _reset(self, changes: Sequence[FileChange]) -> None:
         """Put the candidate into a pristine copy again: no run may see what another left behind."""
         self._staged.restore()
         self._untouched.restore()
@@ -228,7 +228,7 @@ class Checker:
             found = self._cold(self._limit())
         except CheckCommandError as error:
             # It could run on the code as it is: the candidate has taken away what it needs.
-            return replace(result(Ended(None, 1, 0.0, ""), self._timeout), summary=str(error))
+            return replace(result(ProcessExit(None, 1, 0.0, ""), self._timeout), summary=str(error))
         changed = self._untouched.touched([change.path for change in changes]) if found.passed else None
         if changed is None:
             return found

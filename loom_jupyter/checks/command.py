@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.checks.environment import check_environment
-from loom_jupyter.checks.process import MOST_TASKS, Output, attend
+from loom_jupyter.checks.process import MOST_TASKS, Output, wait_for
 from loom_jupyter.checks.report import Cases, Counts, clean, command_problem, counts, summarise, trim
 from loom_jupyter.checks.sandbox import isolation, memory_size, plan, start, why_none
 from loom_jupyter.checks.supervisor import MARK, UNPROTECTED
@@ -120,8 +120,8 @@ def run_check(
         ) from error
     assert process.stdout is not None
     output = Output(on_output)
-    verdict = attend(process, process.stdout, output, deadline=begin + timeout, cancel=cancel, memory=memory)
-    ended = Ended(verdict, process.returncode, time.monotonic() - begin, clean(output.text(), cwd))
+    verdict = wait_for(process, process.stdout, output, deadline=begin + timeout, cancel=cancel, memory=memory)
+    ended = ProcessExit(verdict, process.returncode, time.monotonic() - begin, clean(output.text(), cwd))
     if ended.code == UNPROTECTED and ended.text.startswith(mark):
         raise SandboxError(
             f"The check was not run: its sandbox could not be set up ({ended.text.removeprefix(mark).strip()}); "
@@ -191,7 +191,7 @@ def _tasks() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProcessExit:
     """How a check ended, before it is read.
 
     Attributes
@@ -208,7 +208,7 @@ class Ended:
     text: str
 
 
-def result(ended: Ended, timeout: float, memory: int = MEMORY) -> CheckResult:
+def result(ended: ProcessExit, timeout: float, memory: int = MEMORY) -> CheckResult:
     """Read what an ended check printed."""
     reasons = {
         "timed out": f"timed out after {timeout:g} s",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-MOST = 8
-_LONGEST = 400
+MAX_EXAMPLES = 8
+_MAX_EXAMPLE = 400
 # A request is read at both ends where it is longer: what lies between is a log. So many calls and values are read.
 _READ, _MOST_READ, _MOST_TRIED = 20_000, 300, 1_000
 # Words that may stand between a call and what is said of it.
@@ -120,7 +120,7 @@ def find_examples(request: str) -> list[Example]:
         stop = subjects[number + 1][0] if number + 1 < len(subjects) else len(request)
         begin = subjects[number - 1][1] if number else 0
         found += _read(request, code, (begin, start), (end, stop), said)
-    return _agreeing([e for e in found if occurs(e, request)])[:MOST]
+    return _agreeing([e for e in found if occurs(e, request)])[:MAX_EXAMPLES]
 
 
 def _agreeing(found: list[Example]) -> list[Example]:
@@ -171,7 +171,7 @@ def quoted(call: str, expected: str, actual: str, request: str) -> Example | Non
     """
     if not call.strip() or not expected.strip() or actual.strip() == expected.strip():
         return None
-    if max(map(len, (call, expected, actual))) > _LONGEST:
+    if max(map(len, (call, expected, actual))) > _MAX_EXAMPLE:
         return None
     request = _readable(request)
     found = Example(call.strip(), _quote(expected), _quote(actual) if actual.strip() else None)
@@ -192,7 +192,7 @@ def occurs(example: Example, request: str) -> bool:
 
 
 def _expression(code: str) -> ast.expr | None:
-    if len(code) > _LONGEST:
+    if len(code) > _MAX_EXAMPLE:
         return None
     try:
         return ast.parse(code, mode="eval").body
@@ -244,7 +244,7 @@ def _every_call(text: str) -> Iterator[tuple[int, int, str]]:
 def _call_end(text: str, bracket: int) -> int:
     """Return where a call ends whose bracket opens here, with what is taken of its result; 0 if never."""
     end = _closed(text, bracket)
-    while end and end - bracket < _LONGEST and (tail := _TAIL.match(text, end)):
+    while end and end - bracket < _MAX_EXAMPLE and (tail := _TAIL.match(text, end)):
         after = _closed(text, tail.end() - 1) if tail[0][-1] in _OPEN else tail.end()
         if not after:
             break
@@ -256,7 +256,7 @@ def _closed(text: str, bracket: int) -> int:
     """Return the place after the bracket that closes the one here; 0 if there is none near."""
     waiting: list[str] = []
     place = bracket
-    while place < min(len(text), bracket + _LONGEST):
+    while place < min(len(text), bracket + _MAX_EXAMPLE):
         sign = text[place]
         if sign in "\"'":
             string = _STRING.match(text, place)

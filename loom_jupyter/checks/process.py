@@ -76,7 +76,7 @@ class Output:
         return (self._head + note + self._tail).decode("utf-8", "replace")
 
 
-def attend(
+def wait_for(
     job: Job,
     pipe: IO[bytes],
     output: Output,

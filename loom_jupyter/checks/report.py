@@ -372,7 +372,9 @@ def command_problem(command: str, code: int, text: str) -> str | None:
     if code == 2 and (found := _last(_SHELL_SYNTAX, text)):
         return f"The shell does not understand the check command {command!r}; check its quotes."
     if code == 1 and (found := _last(_NO_MODULE, text)):
-        return f"The check command {command!r} needs the module {found[1]}; install it beside the kernel's Python."
+        return (
+            f"The check command {command!r} needs the module {found[1]}; install it next to the kernel's Python."
+        )
     if code == 4 and (found := _last(_PYTEST_USAGE, text)):
         return f"The check command {command!r} cannot run: {found[1].strip()}."
     return None

@@ -1,4 +1,4 @@
-"""Run pytest, or a session's cells, for many candidates without starting Python anew for each."""
+"""Run pytest, or a session's cells, for many candidates without starting Python for each."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.checks import cells, warm_server
-from loom_jupyter.checks.command import MEMORY, CheckResult, Ended, result, rules
+from loom_jupyter.checks.command import MEMORY, CheckResult, ProcessExit, result, rules
 from loom_jupyter.checks.environment import check_environment
-from loom_jupyter.checks.process import Output, attend
+from loom_jupyter.checks.process import Output, wait_for
 from loom_jupyter.checks.report import clean
 from loom_jupyter.checks.sandbox import start
 
 _READY = 60.0
 # Bytes of one answer, which lists modules.
-_LONGEST = 1 << 20
+_MAX_LINE = 1 << 20
 _SHELL_SIGNS = frozenset("|&;<>()$`\\*?[]#~=%!{}\n")
 
 
@@ -69,7 +69,7 @@ class Warm:
     Attributes
     ----------
     modules
-        Modules of well-known libraries that the last run imported anew.
+        Modules of well-known libraries that the last run imported again.
     selects
         Whether a run can be of some tests only; cells are always run all.
     """
@@ -177,11 +177,11 @@ class Warm:
         job = _Run(self._process.pid, self._socket, self._answers)
         output = Output(on_output)
         pipe = os.fdopen(reading, "rb", buffering=0)
-        verdict = attend(job, pipe, output, deadline=begin + timeout, cancel=cancel, memory=self._memory)
+        verdict = wait_for(job, pipe, output, deadline=begin + timeout, cancel=cancel, memory=self._memory)
         code = job.poll()
         self.modules = job.modules
         text = clean(output.text(), self._cwd)
-        ended = Ended(verdict, 137 if code is None else code, time.monotonic() - begin, text)
+        ended = ProcessExit(verdict, 137 if code is None else code, time.monotonic() - begin, text)
         return result(ended, timeout, self._memory)
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ class _Answers:
             except OSError:
                 data = b""
             self._buffer += data
-            self.closed = not data or len(self._buffer) > _LONGEST
+            self.closed = not data or len(self._buffer) > _MAX_LINE
         line, end, rest = self._buffer.partition(b"\n")
         if not end:
             return None

@@ -108,7 +108,7 @@ class Excerpt(_Frozen):
     cell: str | None = None
 
 
-class Omitted(_Frozen):
+class Excluded(_Frozen):
     """Something relevant that did not fit, and why."""
 
     path: str
@@ -128,7 +128,7 @@ class ContextMap(_Frozen):
     query: str
     targets: tuple[Target, ...]
     excerpts: tuple[Excerpt, ...]
-    omitted: tuple[Omitted, ...]
+    omitted: tuple[Excluded, ...]
     tokens: int
 
     def render(self) -> str:

@@ -17,7 +17,7 @@ from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Relatio
 from loom_jupyter.context.history import Commit, CommitLog, Past, Tracked
 from loom_jupyter.context.ledger import Ledger
 from loom_jupyter.context.query import read
-from loom_jupyter.context.rank import Given, beside, collect
+from loom_jupyter.context.rank import QueryInputs, collect, notebook_rows
 from loom_jupyter.context.repository import NoGitError
 from loom_jupyter.context.rules import rules
 from loom_jupyter.context.scan import Found, Skipped, scan
@@ -238,7 +238,7 @@ class Index:
         """
         state = self._current()
         snapshot = state.snapshot
-        given = Given(
+        given = QueryInputs(
             read(text),
             tuple(self._path(t, snapshot) for t in tagged),
             state.changed,
@@ -253,7 +253,7 @@ class Index:
             snapshot,
             pieces,
             lambda ledger: rank_symbols(self.root, snapshot, given, ledger),
-            beside(given, self.rules),
+            notebook_rows(given, self.rules),
         )
 
     def _relative(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The Evidence Ledger: why each file stands where it stands."""
+"""The Evidence Ledger: why each file has its place."""
 
 from __future__ import annotations
 
@@ -336,11 +336,11 @@ def _rows(
     return [row for *_, row in out]
 
 
-# A ledger in words: why a file stands where it stands, and what changed between two ledgers.
+# A ledger in words: why a file has its place, and what changed between two ledgers.
 
 
 SENTENCE = {r.name: r.sentence for r in TABLE}
-MOST = 8
+MAX_REASONS = 8
 
 
 def why(ledger: Ledger, path: str) -> str:
@@ -351,9 +351,9 @@ def why(ledger: Ledger, path: str) -> str:
     rank, score = place
     rows = ledger.evidence(path)
     lines = [f"{invisible.name(path)} is number {rank} of {len(ledger)} with {score:.1f} points:"]
-    lines += [f"  {r.points:+6.1f}  {SENTENCE.get(r.rule, r.rule)} ({_where(r)})" for r in rows[:MOST]]
-    if len(rows) > MOST:
-        lines.append(f"  {sum(r.points for r in rows[MOST:]):+6.1f}  {len(rows) - MOST} more rows")
+    lines += [f"  {r.points:+6.1f}  {SENTENCE.get(r.rule, r.rule)} ({_where(r)})" for r in rows[:MAX_REASONS]]
+    if len(rows) > MAX_REASONS:
+        lines.append(f"  {sum(r.points for r in rows[MAX_REASONS:]):+6.1f}  {len(rows) - MAX_REASONS} more rows")
     return "\n".join(lines)
 
 
@@ -381,7 +381,7 @@ def why_not(ledger: Ledger, path: str) -> str:
         for gap, rule in gaps
         if gap > 0
     ]
-    return "\n".join(lines[: MOST + 1])
+    return "\n".join(lines[: MAX_REASONS + 1])
 
 
 def compare(before: Ledger, after: Ledger) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from loom_jupyter.context.context_map import ContextMap, Excerpt, Offer, Omitted, Relation, Target
+from loom_jupyter.context.context_map import ContextMap, Excerpt, Excluded, Offer, Relation, Target
 from loom_jupyter.context.definitions import CALLABLE, CONTAINER, Symbol
 from loom_jupyter.context.extract import Field
 from loom_jupyter.context.extract.notebook import NotNotebook, cells
@@ -140,7 +140,7 @@ class Packer:
         self.budget, self.count = budget, count or estimate
         self.reading = budget if reading is None else reading
         self._sources: dict[str, Source | None] = {}
-        self._omitted: list[Omitted] = []
+        self._omitted: list[Excluded] = []
 
     def pack(self, chosen: Sequence[Offer], beside: Sequence[Excerpt] = ()) -> ContextMap:
         """Return the map of the chosen units, and of excerpts that are in no file.
@@ -160,7 +160,7 @@ class Packer:
                 targets.append(target)
             elif target is not None:
                 self._omitted.append(
-                    Omitted(path=offer.path, symbol=offer.symbol, reason="no room left in the window")
+                    Excluded(path=offer.path, symbol=offer.symbol, reason="no room left in the window")
                 )
         if chosen and not targets and any(o.reason.startswith("no room") for o in self._omitted):
             raise NoRoomError(
@@ -184,7 +184,7 @@ class Packer:
             if self._map(targets, [*excerpts, excerpt]).tokens <= most:
                 excerpts.append(excerpt)
             else:
-                self._omitted.append(Omitted(path=wish.path, symbol=wish.symbol, reason=f"no room: {wish.why}"))
+                self._omitted.append(Excluded(path=wish.path, symbol=wish.symbol, reason=f"no room: {wish.why}"))
         return self._map(targets, excerpts)
 
     def _beside(self, targets: Sequence[Target], excerpts: Sequence[Excerpt]) -> list[Excerpt]:
@@ -196,7 +196,7 @@ class Packer:
                 kept.append(excerpt)
             else:
                 self._omitted.append(
-                    Omitted(path=excerpt.path, symbol=excerpt.symbol, reason=f"no room: {excerpt.why}")
+                    Excluded(path=excerpt.path, symbol=excerpt.symbol, reason=f"no room: {excerpt.why}")
                 )
         return kept
 
@@ -216,9 +216,9 @@ class Packer:
             try:
                 self._sources[path] = source(self.root, self.snapshot, path)
             except OSError as error:
-                self._omitted.append(Omitted(path=path, symbol=None, reason=f"cannot be read: {error.strerror}"))
+                self._omitted.append(Excluded(path=path, symbol=None, reason=f"cannot be read: {error.strerror}"))
             except Unreadable as error:
-                self._omitted.append(Omitted(path=path, symbol=None, reason=str(error)))
+                self._omitted.append(Excluded(path=path, symbol=None, reason=str(error)))
         return self._sources[path]
 
     def _symbols(self, path: str) -> Sequence[Symbol]:
@@ -257,7 +257,7 @@ class Packer:
             return None
         text = self._slice(offer.path, *place, offer.cell) if place is not None else None
         if place is None or text is None:
-            self._omitted.append(Omitted(path=offer.path, symbol=offer.symbol, reason=CHANGED))
+            self._omitted.append(Excluded(path=offer.path, symbol=offer.symbol, reason=CHANGED))
             return None
         return Target(
             id=offer.id,

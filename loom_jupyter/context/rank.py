@@ -236,7 +236,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class QueryInputs:
     """What a ranking is made from besides the snapshot.
 
     Attributes
@@ -262,7 +262,7 @@ class Given:
     notebook: NotebookState | None = None
 
 
-def collect(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> list[Piece]:
+def collect(snapshot: Snapshot, given: QueryInputs, rules: Mapping[str, Rule]) -> list[Piece]:
     """Return all evidence, in the order of the rules."""
     named = list(_named(snapshot, given, rules))
     found = list(_evidence(snapshot, given, rules))
@@ -296,7 +296,7 @@ def _piece(
 # --- named by someone ---------------------------------------------------------------------------------------
 
 
-def _named(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Iterator[Piece]:
+def _named(snapshot: Snapshot, given: QueryInputs, rules: Mapping[str, Rule]) -> Iterator[Piece]:
     number = snapshot.number
     for path in dict.fromkeys(given.tagged):
         if path in number:
@@ -317,14 +317,14 @@ def _named(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Itera
             yield _equal(rules["changed in git"], state, [number[path]])
 
 
-def beside(given: Given, rules: Mapping[str, Rule]) -> list[tuple[str, str, int]]:
+def notebook_rows(given: QueryInputs, rules: Mapping[str, Rule]) -> list[tuple[str, str, int]]:
     """Return rule, detail and 1/128 points of the evidence that is in the notebook itself, and in no file."""
     own = [item for item in _from_notebook(given, rules) if item.path == NOTEBOOK]
     rows = [(item.rule, item.detail, round(item.points * GRAIN)) for item in own]
     return [row for row in rows if row[2]]
 
 
-def _from_notebook(given: Given, rules: Mapping[str, Rule]) -> list[Seen]:
+def _from_notebook(given: QueryInputs, rules: Mapping[str, Rule]) -> list[Seen]:
     return seen(given.notebook, given.request.text, rules) if given.notebook is not None else []
 
 
@@ -354,7 +354,7 @@ def mentioned(snapshot: Snapshot, mention: str) -> list[int]:
 # --- words ----------------------------------------------------------------------------------------------------
 
 
-def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> Iterator[Piece]:
+def _evidence(snapshot: Snapshot, given: QueryInputs, rules: Mapping[str, Rule]) -> Iterator[Piece]:
     size = len(snapshot.paths)
     fields = Fields(snapshot, given.past, rules, given.request.plain)
     request = given.request
@@ -377,7 +377,7 @@ def _evidence(snapshot: Snapshot, given: Given, rules: Mapping[str, Rule]) -> It
     yield from _folders(snapshot, request, rules["folder named"])
     if best:
         yield from _documented(snapshot, first / best, rules["named in fitting docs"])
-        yield _company(snapshot, first / best, rules["good company"])
+        yield _company(snapshot, first / best, rules["directory relevance"])
         if given.past is not None and len(given.past.shas) >= TELLING:
             for name, half in LATELY.items():
                 yield _lately(given.past, half, first > 0, rules[name])

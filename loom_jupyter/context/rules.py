@@ -60,7 +60,7 @@ TABLE = (
     Rule("similar commit", 2, "history", "An earlier commit that touched this file says something similar."),
     Rule("named in fitting docs", 2, "term", "Documentation that fits the request names what is defined here."),
     Rule("path in words", 3, "term", "The path is made of words of the request."),
-    Rule("good company", 5, "term", "The best files of this folder fit the request."),
+    Rule("directory relevance", 5, "term", "The best files of this folder fit the request."),
     Rule("just changed", 4.5, "history", "The very last commits touched this file."),
     Rule("often changed", 5.5, "history", "Many of the last few hundred commits touched this file."),
     Rule("term from the Architect", 1, "term", "A word that the Architect added stands here."),
@@ -74,7 +74,7 @@ TABLE = (
 FIELDS = 24.0
 # What the points are multiplied with when the request is in plain words: those share less with the code, so that
 # folders and documentation tell more, and what happened to be changed tells less.
-PLAIN = {"good company": 1.6, "named in fitting docs": 1.0, "just changed": 0.5, "often changed": 0.5}
+PLAIN = {"directory relevance": 1.6, "named in fitting docs": 1.0, "just changed": 0.5, "often changed": 0.5}
 CODE = {"named in fitting docs": 0.0}
 
 

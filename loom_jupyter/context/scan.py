@@ -29,7 +29,7 @@ from loom_jupyter.errors import Cancelled
 # first place that fits, which is as good within one name of a folder or file.
 
 LARGEST_IGNORE_FILE = 1 << 20
-MOST = 5000
+MAX_PATTERNS = 5000
 """Patterns of one file; git's own listing is not limited so."""
 _STAR = r"\[\^/\]\*"
 _STARS = re.compile(rf"(?:{_STAR}){{2,}}")
@@ -50,9 +50,9 @@ def read_patterns(base: str, path: str) -> tuple[GitIgnoreSpec, list[str]]:
     """
     data = read(base, path, LARGEST_IGNORE_FILE).data
     lines = data.decode("utf-8", "replace").splitlines()
-    left_out = [f"all after number {MOST}"] if len(lines) > MOST else []
+    left_out = [f"all after number {MAX_PATTERNS}"] if len(lines) > MAX_PATTERNS else []
     patterns: list[GitIgnoreSpecPattern] = []
-    for line in lines[:MOST]:
+    for line in lines[:MAX_PATTERNS]:
         for pattern in GitIgnoreSpec.from_lines([line], backend="simple").patterns:
             if pattern.regex is None:
                 continue

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from loom_jupyter.context.definitions import CALLABLE, Symbol
 from loom_jupyter.context.ledger import Ledger, RankedSymbol
 from loom_jupyter.context.notebook_evidence import lines
-from loom_jupyter.context.rank import Given
+from loom_jupyter.context.rank import QueryInputs
 from loom_jupyter.context.snapshot import Snapshot
 from loom_jupyter.context.source import Source, source
 from loom_jupyter.context.terms import TOKEN, Splitter, stem, synonyms
@@ -67,7 +67,7 @@ class _Stems:
         return frozenset(s for token in TOKEN.findall(text) for _, s in self(token))
 
 
-def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -> list[RankedSymbol]:
+def rank_symbols(root: Path, snapshot: Snapshot, given: QueryInputs, ledger: Ledger) -> list[RankedSymbol]:
     """Score the symbols of the ledger's best files; ties by place in the ledger, then by line."""
     words = _words(given)
     stems = _Stems()
@@ -104,7 +104,7 @@ def rank_symbols(root: Path, snapshot: Snapshot, given: Given, ledger: Ledger) -
     return [ranked for _, _, ranked in out]
 
 
-def _words(given: Given) -> _Words:
+def _words(given: QueryInputs) -> _Words:
     """Collect the words of the request, those of the Architect, and other words for them in a plain request."""
     asked = [(a.term, a.weight) for a in given.request.asked]
     asked += [(t, FORM) for word in given.terms for t in Splitter()(word)]

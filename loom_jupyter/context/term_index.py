@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from loom_jupyter.context.terms import LONGEST, spellings, stem, terms, tokens
+from loom_jupyter.context.terms import MAX_TERM, spellings, stem, terms, tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -196,11 +196,11 @@ def _keys(data: bytes, start: Numbers, end: Numbers) -> NDArray[np.uint64]:
     eight = np.ndarray((len(data),), "<u8", data + bytes(8), 0, (1,))
     size = end - start
     key: NDArray[np.uint64] = eight[start] & LOW[np.minimum(size, 8)]
-    for place in range(8, LONGEST, 8):
+    for place in range(8, MAX_TERM, 8):
         rest = np.flatnonzero(size > place)
         more = eight[start[rest] + place] & LOW[np.minimum(size[rest] - place, 8)]
         key[rest] = ((key[rest] ^ key[rest] >> np.uint64(29)) * MIX + more) & ~ODD
-    key[size > LONGEST] = ENDLESS
+    key[size > MAX_TERM] = ENDLESS
     if not data.isascii():
         high = np.flatnonzero(np.frombuffer(data, np.uint8) >= 128)
         wide = np.unique(np.searchsorted(start, high, "right") - 1)

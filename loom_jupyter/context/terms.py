@@ -9,7 +9,7 @@ from importlib.resources import files
 
 TOKEN = re.compile(r"\w+")
 PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
-LONGEST = 48
+MAX_TERM = 48
 
 
 def words(text: str) -> frozenset[str]:
@@ -38,7 +38,7 @@ def terms(token: str) -> tuple[str, ...]:
     >>> terms("parcel_price")
     ('parcel', 'price', 'parcel_price')
     """
-    if len(token) > LONGEST:
+    if len(token) > MAX_TERM:
         return ()
     parts = [p.lower() for p in PARTS.findall(token)]
     kept = [p for p in parts if len(p) > 1]

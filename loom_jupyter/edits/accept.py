@@ -345,7 +345,7 @@ def _settle(root: Folder, entry: Entry) -> str | None:
     with contextlib.suppress(ForbiddenPathError, FileNotFoundError):
         resolve(root.path, entry.path)
         with swap.place(root, entry.path, entry.draft) as at:
-            return swap.settle(at, {entry.after, *([entry.before] if entry.before else [])})
+            return swap.clear_after_crash(at, {entry.after, *([entry.before] if entry.before else [])})
     return None
 
 

@@ -37,7 +37,7 @@ class Entry(BaseModel):
     before, after
         SHA-256 of the bytes; `before` is None for a file that Accept created.
     mode
-        Permission bits before, for a person who mends by hand; an undo keeps those that the file has by then.
+        Permission bits before, for a person who repairs by hand; an undo keeps those that the file has then.
     folders
         Folders that Accept made for the file, outermost first.
     undone
@@ -93,7 +93,7 @@ class Journal(BaseModel):
             ) from error
         except ValidationError as error:
             raise EditError(
-                f"{folder / _NAME} is damaged; the bytes before lie beside it as *.before: copy back what you "
+                f"{folder / _NAME} is damaged; the bytes before are next to it as *.before: copy back what you "
                 "miss, then remove that folder."
             ) from error
 

@@ -43,7 +43,7 @@ class ThreeWay:
 
 
 def three_way(change: FileChange, present: bytes | None) -> ThreeWay:
-    """Compare a change with what its file holds by now.
+    """Compare a change with what its file holds now.
 
     Parameters
     ----------

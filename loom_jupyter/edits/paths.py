@@ -75,7 +75,7 @@ def _check_name(root: Path, path: str, parts: tuple[str, ...]) -> None:
     try:
         longest = max(len(part.encode()) for part in parts)
     except UnicodeEncodeError as error:
-        raise ForbiddenPathError(f"{path!r} is no valid text; rename the file.") from error
+        raise ForbiddenPathError(f"{path!r} is not valid text; rename the file.") from error
     if longest > LONGEST_NAME:
         raise ForbiddenPathError(f"{path} has a name longer than {LONGEST_NAME} bytes; choose a shorter one.")
     if path != (normal := PurePosixPath(path).as_posix()):
@@ -104,7 +104,7 @@ def jupyter_places() -> list[str]:
 
 # The few writes that Accept and Undo are made of, each on disk before the next begins.
 
-PRIVATE, USUAL = 0o600, 0o666
+PRIVATE, DEFAULT_MODE = 0o600, 0o666
 """Modes of a new file, before the system takes away what the user's umask forbids."""
 # A file that is there already, or a link, is never written through. (Windows knows no such flag.)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

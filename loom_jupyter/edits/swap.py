@@ -110,7 +110,7 @@ def remove(at: Place, expected: str) -> None:
         at.folder.sync()
 
 
-def settle(at: Place, ours: Collection[str]) -> str | None:
+def clear_after_crash(at: Place, ours: Collection[str]) -> str | None:
     """Clear away what a crash left, and put back what was taken out; return where a save of the user's is kept.
 
     Parameters
@@ -286,7 +286,7 @@ def _stale(at: Place, expected: str) -> EditError:
 
 def _write_draft(at: Place, data: bytes, *, like_old: bool) -> None:
     """Write the new bytes next to the file, with its attributes, and wait until they are on disk."""
-    mode = paths.PRIVATE if like_old else paths.USUAL
+    mode = paths.PRIVATE if like_old else paths.DEFAULT_MODE
     handle = paths.create(at.folder.at(at.draft), mode, at.folder.handle)
     try:
         paths.fill(handle, data)

@@ -211,10 +211,10 @@ def broken_calls(before: str, after: str) -> str | None:
     named = {*kept, *(a.arg for a in now.kwonlyargs)}
     for place, argument in enumerate((*was.posonlyargs, *was.args)):
         if now.vararg is None and (place >= len(kept) or kept[place] != argument.arg):
-            return f"{old[0]} takes {argument.arg!r} no more, or elsewhere"
+            return f"parameter {argument.arg!r} of {old[0]} was removed or moved"
     for argument in was.kwonlyargs:
         if argument.arg not in named and now.kwarg is None:
-            return f"{old[0]} takes {argument.arg!r} no more"
+            return f"parameter {argument.arg!r} of {old[0]} was removed"
     if (was.vararg and not now.vararg) or (was.kwarg and not now.kwarg):
         return f"{old[0]} takes fewer arguments"
     needed = _required(now) - _required(was)

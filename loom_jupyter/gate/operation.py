@@ -85,7 +85,7 @@ def _is_name(word: str) -> bool:
     return bool(re.search(r"[`(_.]|[a-z][A-Z]", word)) or (word.lower() not in STOP and not word.endswith("ing"))
 
 
-def settled(words: str, index: Index) -> Operation | None:
+def parse_operation(words: str, index: Index) -> Operation | None:
     """Return what is asked to be added or removed by name, where the workspace allows it.
 
     What is to go must be defined once, what is to come not yet; all else is a change of what is there.

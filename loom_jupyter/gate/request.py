@@ -37,7 +37,7 @@ def lost(before: str, after: str, words: str) -> str | None:
     for name, is_empty in new.items():
         if is_empty and old.get(name) is False:
             return f"leaves {name} empty"
-    # The unit's own name may be written anew; what stood within it may not go.
+    # The unit's own name may be written afresh; what stood within it may not go.
     gone = [name for name in old if name not in new and ("." in name or len(old) > 1)]
     return f"leaves out {gone[0]}" if gone and not set(new) - set(old) else None
 

@@ -12,7 +12,7 @@ from typing import Any
 from loom_jupyter.kernel.variables import clean_lines, module_file, shared
 from loom_jupyter.notebook_state import Cell
 
-MOST, LOOKED_AT = 5, 200
+MAX_CELLS, LOOKED_AT = 5, 200
 LINES, LINE_CHARS = 12, 160
 MOST_CALLS = 8
 _LOOM = re.compile(r"\s*%%?(?:loom|load_ext|reload_ext|config)\b")
@@ -61,7 +61,7 @@ def earlier(
             )
             found.append((len(common) + len(wanted) * (number in always), cell))
     found.sort(key=lambda item: -item[0])  # stable: newest first among equals
-    return tuple(cell for _, cell in found[:MOST])
+    return tuple(cell for _, cell in found[:MAX_CELLS])
 
 
 def _calls(source: str, live: Mapping[str, Any], place: Callable[[str], str]) -> Iterator[tuple[str, str]]:

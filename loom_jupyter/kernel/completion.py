@@ -1,4 +1,4 @@
-"""What Tab offers after ``%loom`` and ``%%loom``: verbs, flags, paths, models and run ids."""
+"""What Tab offers after ``%loom`` and ``%%loom``: commands, flags, paths, models and run ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from loom_jupyter import commands
-from loom_jupyter.arguments import MisuseError, nearest
+from loom_jupyter.arguments import UsageError, nearest
 from loom_jupyter.errors import LoomError
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def _candidates(
     if command == "%%loom":
         return task_flags
     if not before:
-        return list(commands.VERBS)
-    verb = commands.VERBS.get(before[0])
-    if verb is None:
+        return list(commands.COMMANDS)
+    command = commands.COMMANDS.get(before[0])
+    if command is None:
         return []
-    return verb.flags() if last.startswith("-") else _argument(verb.name, workspace)
+    return command.flags() if last.startswith("-") else _argument(command.name, workspace)
 
 
 def _value_of(flag: str, last: str, workspace: Callable[[], Loom]) -> list[str] | None:
@@ -82,15 +82,15 @@ def _value_of(flag: str, last: str, workspace: Callable[[], Loom]) -> list[str] 
     return ["auto", "cell"] if flag == "--check" else None
 
 
-def _argument(verb: str, workspace: Callable[[], Loom]) -> list[str]:
-    if verb in _OF_PROPOSAL:
+def _argument(command: str, workspace: Callable[[], Loom]) -> list[str]:
+    if command in _OF_PROPOSAL:
         run = workspace().last_run()
         return list(run.proposal.diffs) if run is not None and run.proposal is not None else []
-    if verb == "model":
+    if command == "model":
         return workspace().model_names()
-    if verb == "replay":
+    if command == "replay":
         return workspace().run_ids()
-    return list(commands.VERBS) if verb == "help" else []
+    return list(commands.COMMANDS) if command == "help" else []
 
 
 def _paths(root: Path, begun: str) -> list[str]:
@@ -115,13 +115,13 @@ def interpolated(text: str, names: Mapping[str, Any]) -> str:
 
     Raises
     ------
-    MisuseError
+    UsageError
         If a name is missing, or braces hold more than a name.
     """
     try:
         parts = list(Formatter().parse(text))
     except ValueError as error:
-        raise MisuseError(
+        raise UsageError(
             f"--format cannot read the braces of the task ({error}); write {{{{ for a brace."
         ) from error
     return "".join(
@@ -133,22 +133,22 @@ def interpolated(text: str, names: Mapping[str, Any]) -> str:
 def _value(field: str, spec: str, conversion: str | None, names: Mapping[str, Any]) -> str:
     if not _PLAIN.fullmatch(field) or conversion or "{" in spec:
         shown = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-        raise MisuseError(
+        raise UsageError(
             f"--format takes a name, its attributes and a format; {{{shown}}} is more: give it a name first."
         )
     name, *attributes = field.split(".")
     if name not in names:
         known = [known for known in names if not known.startswith("_")]
-        raise MisuseError(f"There is no variable {name!r} in this notebook{_near(name, known)}")
+        raise UsageError(f"There is no variable {name!r} in this notebook{_near(name, known)}")
     value = names[name]
     for attribute in attributes:
         if not hasattr(value, attribute):
-            raise MisuseError(f"{name!r} has no attribute {attribute!r}{_near(attribute, dir(value))}")
+            raise UsageError(f"{name!r} has no attribute {attribute!r}{_near(attribute, dir(value))}")
         value = getattr(value, attribute)
     try:
         return format(value, spec)
     except (TypeError, ValueError) as error:
-        raise MisuseError(f"{{{field}:{spec}}} cannot be formatted: {error}.") from error
+        raise UsageError(f"{{{field}:{spec}}} cannot be formatted: {error}.") from error
 
 
 def _near(word: str, known: list[str]) -> str:

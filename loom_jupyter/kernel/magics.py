@@ -7,12 +7,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import UsageError
+from IPython.core.error import UsageError as IPythonUsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bool, Float, Unicode
 
 from loom_jupyter import commands
-from loom_jupyter.arguments import MisuseError, Parser, notebook_flags, split
+from loom_jupyter.arguments import Parser, UsageError, notebook_flags, split
 from loom_jupyter.errors import LoomError
 from loom_jupyter.kernel import completion
 from loom_jupyter.kernel.tracker import KernelTracker, track
@@ -35,7 +35,7 @@ class LoomMagics(Magics):
     root = Unicode("", help="Folder of the workspace; empty: the project around the current directory.").tag(
         config=True
     )
-    model = Unicode("", help="Catalogue name or path of a GGUF file; empty: the workspace's or the default.").tag(
+    model = Unicode("", help="Catalog name or path of a GGUF file; empty: the workspace's or the default.").tag(
         config=True
     )
     budget = Float(0.0, help="Seconds that the Coder may search; 0: the workspace's setting.").tag(config=True)
@@ -115,12 +115,12 @@ class LoomMagics(Magics):
             %loom trust            what the workspace's settings would run or send; --yes lets them
             %loom index            bring the index up to date
             %loom doctor           look whether everything is there
-            %loom help [VERB]
+            %loom help [COMMAND]
 
         The notebook is evidence too: the last exception, the modules it has loaded, earlier cells and the live
         variables that the task names. ``%config LoomMagics.notebook = False`` turns that off.
 
-        Verbs about a run mean the newest one; --run ID names another. The results of verbs can be assigned:
+        Verbs about a run mean the newest one; --run ID names another. The results of commands can be assigned:
         ``ledger = %loom ledger``. The workspace is the innermost folder around the current directory that holds
         a ``.git`` or a ``pyproject.toml``; ``%config LoomMagics.root = "…"`` names another.
         """
@@ -129,14 +129,14 @@ class LoomMagics(Magics):
         except LoomError as error:
             from loom_jupyter.invisible import visible  # an error may show lines of a file
 
-            raise UsageError(visible(str(error))) from None
+            raise IPythonUsageError(visible(str(error))) from None
 
     # --- %%loom ---
 
     def _cell(self, line: str, cell: str) -> None:
         args = _task_parser("%%loom").parse(split(line))
         if not cell.strip():
-            raise MisuseError("The cell is empty; write under %%loom what should be different.")
+            raise UsageError("The cell is empty; write under %%loom what should be different.")
         _require_sense(args)
         task = cell.strip()
         if args.format:
@@ -152,7 +152,7 @@ class LoomMagics(Magics):
         if args.wait:
             _wait(run, live=self._live)
             if args.apply and run.state.value == "review":
-                raise MisuseError(
+                raise UsageError(
                     "Nothing was written: the check of the settings is not trusted and did not run (%loom trust)."
                 )
             if run.state.value == "accepted":
@@ -215,16 +215,16 @@ class LoomMagics(Magics):
 
     def _line(self, line: str) -> Any:
         words = _words(line.strip())
-        verb = commands.find(words[0] if words else "status", "%loom")
+        command = commands.find(words[0] if words else "status")
         if "--help" in words[1:]:
-            verb, words = commands.VERBS["help"], ["help", verb.name]
-        args = verb.parse("%loom", words[1:])
-        if verb.name == "fix":
+            command, words = commands.COMMANDS["help"], ["help", command.name]
+        args = command.parse("%loom", words[1:])
+        if command.name == "fix":
             return self._fix(args)
-        if verb.name == "reload":
+        if command.name == "reload":
             return self._reloaded(commands.pick_run(self.workspace(), args.run))
-        said = verb.act(self.workspace(), args)
-        if verb.name in ("accept", "cell"):
+        said = command.act(self.workspace(), args)
+        if command.name in ("accept", "cell"):
             self._put_cell(commands.pick_run(self.workspace(), args.run))
         return said
 
@@ -248,7 +248,7 @@ class LoomMagics(Magics):
         whole = self.notebook and loom.settings.notebook
         failure = self.tracker.last_exception(loom.root)
         if failure is None:
-            raise MisuseError("There is no exception to fix: none was raised in this notebook yet.")
+            raise UsageError("There is no exception to fix: none was raised in this notebook yet.")
         files = bool(args.tag or args.apply or args.commit)
         what = traceback.wanted(failure, ask=args.ask, cell=args.cell, files=files, check=args.check)
         args.ask, args.cell = what == "answer", what == "cell"
@@ -268,9 +268,9 @@ class LoomMagics(Magics):
 
 def _words(line: str) -> list[str]:
     """Split a line; a query, and an answer in the user's own words, stay as they are written."""
-    verb, _, rest = line.partition(" ")
-    if verb == "sql" or (verb == "answer" and "--" not in rest and rest.strip()[:1] not in ("'", '"')):
-        return [verb, rest.strip()] if rest.strip() else [verb]
+    command, _, rest = line.partition(" ")
+    if command == "sql" or (command == "answer" and "--" not in rest and rest.strip()[:1] not in ("'", '"')):
+        return [command, rest.strip()] if rest.strip() else [command]
     return split(line)
 
 
@@ -284,9 +284,9 @@ def _from(root: Path, tag: str) -> str:
 
 def _require_sense(args: argparse.Namespace) -> None:
     if args.name is not None and not args.name.isidentifier():
-        raise MisuseError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
+        raise UsageError(f"{args.name!r} cannot name a variable; the task goes on the lines below.")
     if args.plan and args.wait:
-        raise MisuseError("--plan waits for you and --wait holds the cell until you are done; give one of them.")
+        raise UsageError("--plan waits for you and --wait holds the cell until you are done; give one of them.")
 
 
 def _changed(run: Run) -> list[str]:
@@ -316,9 +316,9 @@ def _wait(run: Run, *, live: bool) -> None:
 
         terminal.follow(run)
     if run.state.value in ("failed", "stopped"):
-        raise MisuseError(run.error or f"Run {run.id} was stopped.")
+        raise UsageError(run.error or f"Run {run.id} was stopped.")
     if run.proposal is not None and run.proposal.passed is False:
-        raise MisuseError("No candidate passed the check; the best one waits for review, nothing was written.")
+        raise UsageError("No candidate passed the check; the best one waits for review, nothing was written.")
 
 
 def _block(run: Run) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from loom_jupyter.kernel.variables import module_file
 from loom_jupyter.notebook_state import Loaded
 
-MOST = 300
+MAX_MODULES = 300
 MOST_NAMES = 5_000
 _INSTALLED = {"site-packages", "dist-packages", "node_modules", "__pycache__"}
 
@@ -50,7 +50,7 @@ def loaded(place: Callable[[str], str], names: Mapping[str, Any]) -> tuple[Loade
         if isinstance(module, ModuleType) and (path := place(module_file(module))):
             found[path] = found.get(path, False) or name in direct
     ordered = sorted(found.items(), key=lambda item: (not item[1], item[0]))
-    return tuple(Loaded(path=path, direct=by_name) for path, by_name in ordered[:MOST])
+    return tuple(Loaded(path=path, direct=by_name) for path, by_name in ordered[:MAX_MODULES])
 
 
 def _homes(names: Mapping[str, Any]) -> set[str]:

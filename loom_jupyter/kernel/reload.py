@@ -23,7 +23,7 @@ def loaded(root: Path, paths: Iterable[str]) -> list[ModuleType]:
 
 
 def reload(root: Path, paths: Iterable[str], namespace: Mapping[str, Any]) -> str:
-    """Load modules again with IPython's own reloader, which mends functions and classes where they are in use.
+    """Load modules again with IPython's own reloader, which updates functions and classes where they are in use.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _stale(module: ModuleType, before: Mapping[str, Any], namespace: Mapping[str
             continue
         if id(value) in gone and _of(module, value):
             said.append(f"`{variable}` is stale: {module.__name__} has no {gone[id(value)]} any more.")
-        elif id(value) in values and not _mended(value, now[values[id(value)]]):
+        elif id(value) in values and not _repaired(value, now[values[id(value)]]):
             said.append(
                 f"`{variable}` is stale: it is {module.__name__}.{values[id(value)]} as it was; import it again."
             )
@@ -92,7 +92,7 @@ def _of(module: ModuleType, value: Any) -> bool:
     return getattr(value, "__module__", module.__name__) == module.__name__
 
 
-def _mended(old: Any, new: Any) -> bool:
+def _repaired(old: Any, new: Any) -> bool:
     """Whether the reloader made the old object do what the new one does."""
     if isinstance(old, FunctionType) and isinstance(new, FunctionType):
         return old.__code__ is new.__code__ and old.__defaults__ == new.__defaults__

@@ -19,7 +19,7 @@ AUTO = "auto"  # the largest model that serves on this machine
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model of the catalogue.
+    """One model of the catalog.
 
     Attributes
     ----------
@@ -55,23 +55,23 @@ class Entry:
 
 @cache
 def entries() -> dict[str, Entry]:
-    """Return the catalogue by name, smallest model first."""
+    """Return the catalog by name, smallest model first."""
     table = _table()
     return {name: _entry(name, data) for name, data in table.items() if isinstance(data, dict)}
 
 
 def default_name() -> str:
-    """Return the model that is used when none is named: ``LOOM_MODEL``, or the catalogue's default."""
+    """Return the model that is used when none is named: ``LOOM_MODEL``, or the catalog's default."""
     return os.environ.get(VARIABLE) or standard().name
 
 
 def standard() -> Entry:
-    """Return the catalogue's default."""
+    """Return the catalog's default."""
     return entries()[str(_table()["default"])]
 
 
 def resolve_name(model: str | None) -> str:
-    """Return what `model` means, without loading anything: a catalogue name, a path, a URL or ``"auto"``.
+    """Return what `model` means, without loading anything: a catalog name, a path, a URL or ``"auto"``.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def resolve_name(model: str | None) -> str:
 
 
 def like_catalogue(name: str) -> str | None:
-    """Return the name of the catalogue (or ``auto``) that `name` is or could be taken for, or None."""
+    """Return the name of the catalog (or ``auto``) that `name` is or could be taken for, or None."""
     folded = _folded(name)
     return next((known for known in (*entries(), AUTO) if _folded(known) == folded), None)
 

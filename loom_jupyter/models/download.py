@@ -41,7 +41,7 @@ def locate(
     Parameters
     ----------
     model
-        Catalogue name or path of a GGUF file; None takes ``LOOM_MODEL`` or the catalogue's default.
+        Catalog name or path of a GGUF file; None takes ``LOOM_MODEL`` or the catalog's default.
     progress
         Called with a phase (``"download"``, ``"verify"``) and the share done.
     cancel
@@ -72,7 +72,7 @@ def cached(model: str | None = None) -> Path | None:
 
 
 def name_of(path: Path) -> str:
-    """Return the catalogue's name of a file, or its stem."""
+    """Return the catalog's name of a file, or its stem."""
     return next((e.name for e in entries().values() if e.file == path.name), path.stem)
 
 
@@ -134,7 +134,7 @@ class Store:
             _remember(path, [entry.sha256, *stamp])
             return True
         path.unlink()
-        _log.warning("%s was not the file that the catalogue pins; it was deleted and is downloaded again.", path)
+        _log.warning("%s was not the file that the catalog pins; it was deleted and is downloaded again.", path)
         return False
 
     def _download(self, entry: Entry, path: Path) -> Path:
@@ -156,7 +156,7 @@ class Store:
                 shutil.rmtree(made.parent, ignore_errors=True)
                 return path
             made.unlink()
-            reasons.append(f"{label}: gave other bytes than the catalogue pins, which were deleted")
+            reasons.append(f"{label}: gave other bytes than the catalog pins, which were deleted")
         raise ModelError(
             f"{entry.name} could not be downloaded ({'; '.join(reasons)}); "
             f"check the network, or set {VARIABLE} to a GGUF file that you have."
@@ -241,7 +241,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-# Where a catalogue model's bytes can come from: the hub, or data files of packages on a package index.
+# Where a catalog model's bytes can come from: the hub, or data files of packages on a package index.
 
 # moved
 

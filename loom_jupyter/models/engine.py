@@ -32,7 +32,7 @@ WORTH = 64  # tokens: reading fewer costs no more than a copy
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedPrefix:
     """The tokens of a sequence, and its state as llama.cpp writes it."""
 
     tokens: list[int]
@@ -53,7 +53,7 @@ class Prefixes:
     def __init__(self, room: int, *, whole: bool = False) -> None:
         self._room = room
         self._whole = whole
-        self._kept: list[Kept] = []
+        self._kept: list[CachedPrefix] = []
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -65,11 +65,11 @@ class Prefixes:
     def put(self, tokens: Sequence[int], state: bytes) -> None:
         """Keep a sequence; those it begins with go, and the least used ones if room is short."""
         self._kept = [k for k in self._kept if self._whole or shared(k.tokens, tokens) < len(k.tokens)]
-        self._kept.append(Kept(list(tokens), state))
+        self._kept.append(CachedPrefix(list(tokens), state))
         while sum(len(k.state) for k in self._kept) > self._room:
             del self._kept[0]
 
-    def best(self, tokens: Sequence[int], least: int) -> Kept | None:
+    def best(self, tokens: Sequence[int], least: int) -> CachedPrefix | None:
         """Return the sequence that shares most tokens with these, if more than `least`."""
         found, longest = None, least
         for kept in self._kept:

@@ -126,7 +126,7 @@ class Sampler:
 def check(logit: float) -> None:
     """Raise if the best logit is no number: the weights are damaged, or not of this architecture."""
     if math.isnan(logit):
-        raise ModelError("The model computes no numbers any more; its file may be damaged: download it again.")
+        raise ModelError("The model produced NaN logits; the file may be corrupt: download it again.")
 
 
 def _grammar(vocab: Any, schema: Mapping[str, Any]) -> Any:

@@ -85,7 +85,7 @@ class Host:
         Parameters
         ----------
         name_or_path
-            Catalogue name, GGUF file or address of a server; ``"auto"`` is the largest that serves here, None the
+            Catalog name, GGUF file or address of a server; ``"auto"`` is the largest that serves here, None the
             catalogue's default.
         on_progress
             Called with a phase (``"download"``, ``"verify"``, ``"plan"``, ``"load"``) and the share done.
@@ -111,7 +111,7 @@ class Host:
         self._borrower = cancel
         try:
             self._stay()
-            # Nobody's settings say where a model of the catalogue is.
+            # Nobody's settings say where a model of the catalog is.
             known = str(name_or_path) in catalog.entries()
             own = None if known else (named or {}).get(str(name_or_path))
             if own is not None:
@@ -122,7 +122,7 @@ class Host:
             if turn is self._turn:
                 self._borrower = None
                 if self._model is not None:
-                    self._model.lend(None)
+                    self._model.stop_calls_with(None)
                 self._leave_after_a_while()
             turn.release()
 
@@ -204,7 +204,7 @@ class Host:
         key = (where, how)
         if self._model is not None and self._key == key and self._model.alive:
             with contextlib.suppress(ModelError):  # it died since: load it again
-                self._model.lend(cancel)
+                self._model.stop_calls_with(cancel)
                 if log is not None:
                     self._model.log_to(log)
                 return self._model
@@ -225,7 +225,7 @@ class Host:
                 device=how.device,
             )
         self._key, self._auto = key, name if auto else None
-        self._model.lend(cancel)
+        self._model.stop_calls_with(cancel)
         return self._model
 
     def _best(self, device: str | None, on_progress: Progress, cancel: threading.Event | None) -> str:

@@ -144,7 +144,7 @@ class LlamaCpp:
             self._ask({"op": "log", "path": str(log.absolute())})
             self._running().log = log
 
-    def lend(self, cancel: threading.Event | None) -> None:
+    def stop_calls_with(self, cancel: threading.Event | None) -> None:
         """Let the one who has the model now stop any of its calls, also those that are told no `cancel`."""
         self._borrower = cancel
 

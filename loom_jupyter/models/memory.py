@@ -178,7 +178,7 @@ def advice(
 
 
 def _another(room: int, besides: int) -> str:
-    """Name the largest model of the catalogue that fits, if any."""
+    """Name the largest model of the catalog that fits, if any."""
     fitting = [entry for entry in entries().values() if entry.size + besides <= room]
     return f"take {fitting[-1].name} ({_size(fitting[-1].size)})" if fitting else "take a smaller model"
 
@@ -275,7 +275,7 @@ def plan_memory(
     Parameters
     ----------
     model
-        Path of a GGUF file, or a catalogue name whose file is there.
+        Path of a GGUF file, or a catalog name whose file is there.
     device
         ``"CPU"``, a GPU's name (``"CUDA1"`` too), or None for the GPUs that llama.cpp can use, if any.
     n_ctx

@@ -1,4 +1,4 @@
-"""The catalogue as seen from this machine: which model gets which window here, and where the memory goes."""
+"""The catalog as seen from this machine: which model gets which window here, and where the memory goes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Row:
     Attributes
     ----------
     name
-        Catalogue name, or the file's.
+        Catalog name, or the file's.
     size
         Bytes of its file.
     path
@@ -71,7 +71,7 @@ class Overview:
     Attributes
     ----------
     rows
-        The catalogue's models, smallest first, and the chosen one if it is a file of the user's own.
+        The catalog's models, smallest first, and the chosen one if it is a file of the user's own.
     title
         One line: the chosen model, its window, and whether it is loaded.
     """
@@ -105,12 +105,12 @@ def overview(
     held: int = 0,
     cancel: threading.Event | None = None,
 ) -> Overview:
-    """Plan the catalogue's models, and the chosen one, for this machine.
+    """Plan the catalog's models, and the chosen one, for this machine.
 
     Parameters
     ----------
     chosen
-        The model in use: a catalogue name or a path; ``"auto"`` is the best.
+        The model in use: a catalog name or a path; ``"auto"`` is the best.
     device
         As in `loom_jupyter.models.plan_memory`.
     loaded
@@ -211,7 +211,7 @@ def _file(child: Child, path: Path, target: Device) -> Row:
 
 
 def _from_shape(entry: Entry) -> Header:
-    """Make a header from the catalogue's figures; its only tensor stands for all of them."""
+    """Make a header from the catalog's figures; its only tensor stands for all of them."""
     values: dict[str, Any] = {"general.architecture": entry.architecture, "general.name": entry.name}
     values |= {f"{entry.architecture}.{key}": value for key, value in entry.shape.items()}
     return Header(Path(entry.file), entry.size, values, {"output.weight": Tensor((), 0, entry.size)})

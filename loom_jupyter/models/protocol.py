@@ -75,7 +75,7 @@ class ModelInfo:
     Attributes
     ----------
     name
-        Catalogue name or file stem.
+        Catalog name or file stem.
     n_ctx
         Window in tokens.
     device

@@ -64,7 +64,7 @@ def plan(talk: Talk) -> TaskSpec:
 
 # Examples that no pattern could read in the user's words: the model points at them, and may only quote.
 
-MOST = 3
+MAX_EXAMPLES = 3
 
 
 class Quote(BaseModel):
@@ -80,7 +80,7 @@ class Quote(BaseModel):
 class _Quotes(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    examples: list[Quote] = Field(max_length=MOST)
+    examples: list[Quote] = Field(max_length=MAX_EXAMPLES)
 
 
 def quotes(talk: Talk, calls: Sequence[str], values: Sequence[str]) -> list[Quote]:
@@ -95,7 +95,7 @@ def quotes(talk: Talk, calls: Sequence[str], values: Sequence[str]) -> list[Quot
     item = {"type": "object", "properties": part, "required": [*part], "additionalProperties": False}
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {"examples": {"type": "array", "maxItems": min(MOST, len(calls)), "items": item}},
+        "properties": {"examples": {"type": "array", "maxItems": min(MAX_EXAMPLES, len(calls)), "items": item}},
         "required": ["examples"],
         "additionalProperties": False,
     }

@@ -11,7 +11,7 @@ from loom_jupyter.context.context_map import ContextMap, Rewrite, Target, place
 from loom_jupyter.models.protocol import Message
 from loom_jupyter.pipeline.contracts import Intent, Proposal, TaskSpec, Trial
 from loom_jupyter.pipeline.explorer import MOST_TARGETS
-from loom_jupyter.pipeline.interfaces import Desk, Talk
+from loom_jupyter.pipeline.interfaces import Talk, TaskEnvironment
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.search.branch import Candidate
 from loom_jupyter.pipeline.search.candidates import UnitWriter, shown
@@ -55,7 +55,7 @@ class _Search:
     """What was tried so far, over all targets of a run."""
 
     talk: Talk
-    desk: Desk
+    environment: TaskEnvironment
     limit: int
     timer: _Timer
     tried: int = 0
@@ -74,7 +74,7 @@ class _Search:
         """Try one candidate and remember it if it is the best so far."""
         self.talk.check_stop()
         rewrite = Rewrite(target=target, text=candidate.text)
-        trial = self.desk.trial([rewrite])
+        trial = self.environment.trial([rewrite])
         if trial.gate:
             self.refused += 1
             self.why = trial.reason
@@ -103,7 +103,7 @@ def write(
     talk: Talk,
     spec: TaskSpec,
     context_map: ContextMap,
-    desk: Desk,
+    environment: TaskEnvironment,
     budget: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Proposal:
@@ -120,12 +120,12 @@ def write(
         return _explain(talk, context_map)
     begin = clock()
     end = begin + budget
-    search = _Search(talk, desk, TRIES * len(context_map.targets), _Timer(clock, end))
+    search = _Search(talk, environment, TRIES * len(context_map.targets), _Timer(clock, end))
     writers = [UnitWriter(talk, context_map, target) for target in context_map.targets]
     for n, writer in enumerate(writers):
         if n >= MOST_TARGETS and clock() > begin + budget / 4:
             break
-        candidates = _likeliest(desk, writer)
+        candidates = _likeliest(environment, writer)
         # Of the tries alone: a unit that took long to be read is made use of.
         share = clock() + (end - clock()) / (4 if n == 0 else 8)
         sure = SURE_TRIES if n == 0 else 1
@@ -133,10 +133,10 @@ def write(
             return _proposal(search)  # a small change
     for i, writer in enumerate(writers):
         share = end if i == len(writers) - 1 else clock() + (end - clock()) / 2
-        if desk.checked and writer.unwritten:
+        if environment.checked and writer.unwritten:
             solved = _written(search, writer, _Timer(clock, share))
         else:
-            solved = _solved(search, writer, writer.others(checked=desk.checked), _Timer(clock, share))
+            solved = _solved(search, writer, writer.others(checked=environment.checked), _Timer(clock, share))
         if solved or clock() > end:
             break
     else:
@@ -145,8 +145,8 @@ def write(
     return _proposal(search)
 
 
-def _likeliest(desk: Desk, writer: UnitWriter) -> list[Candidate]:
-    return [] if desk.checked and writer.unwritten else writer.likeliest(checked=desk.checked)
+def _likeliest(environment: TaskEnvironment, writer: UnitWriter) -> list[Candidate]:
+    return [] if environment.checked and writer.unwritten else writer.likeliest(checked=environment.checked)
 
 
 def _solved(

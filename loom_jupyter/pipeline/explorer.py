@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loom_jupyter.context.context_map import Offer, Relation
 from loom_jupyter.models.protocol import Message
-from loom_jupyter.pipeline.interfaces import Desk, Talk
+from loom_jupyter.pipeline.interfaces import Talk, TaskEnvironment
 from loom_jupyter.pipeline.prompts import render
 from loom_jupyter.pipeline.structured_output import decide
 
@@ -36,7 +36,9 @@ class _Choice(BaseModel):
     look: list[str] = Field(default_factory=list, max_length=LOOKS)
 
 
-def choose(talk: Talk, offers: Sequence[Offer], most: int = MOST_TARGETS, desk: Desk | None = None) -> list[Offer]:
+def choose(
+    talk: Talk, offers: Sequence[Offer], most: int = MOST_TARGETS, environment: TaskEnvironment | None = None
+) -> list[Offer]:
     """Return the chosen offers, likeliest first, filled up from the ranking to `most`.
 
     The model's own choice among the first few adds next to nothing to the ranking (the right function was chosen
@@ -45,18 +47,22 @@ def choose(talk: Talk, offers: Sequence[Offer], most: int = MOST_TARGETS, desk: 
 
     Parameters
     ----------
-    desk
+    environment
         Answers when the model asks to look further; None if it may not.
     """
     if len(offers) <= 1:
         return list(offers)
     known = {offer.id: offer for offer in offers}
-    instruction = render("explorer", offers=offers, look=desk is not None)
+    instruction = render("explorer", offers=offers, look=environment is not None)
     said: list[Message] = []
-    choice = _asked(talk, instruction, known, said, look=desk is not None)
+    choice = _asked(talk, instruction, known, said, look=environment is not None)
     for left in reversed(range(ROUNDS)):
-        looks = _relations(choice, known) if desk is not None and choice is not None else []
-        fresh = [offer for offer in desk.expand(looks) if offer.id not in known] if desk and looks else []
+        looks = _relations(choice, known) if environment is not None and choice is not None else []
+        fresh = (
+            [offer for offer in environment.expand(looks) if offer.id not in known]
+            if environment and looks
+            else []
+        )
         if choice is None or not fresh:
             break
         known |= {offer.id: offer for offer in fresh}

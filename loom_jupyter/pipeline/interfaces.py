@@ -41,7 +41,7 @@ class Observer(Protocol):
         """The Coder's search tried one candidate."""
 
 
-class Desk(Protocol):
+class TaskEnvironment(Protocol):
     """What deterministic code lends the Explorer and the Coder. The Architect gets none of it."""
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
@@ -71,7 +71,7 @@ class Desk(Protocol):
         ...
 
 
-class Person(Protocol):
+class UserInput(Protocol):
     """The user, as far as a run may wait for one."""
 
     @property
@@ -88,7 +88,7 @@ class Person(Protocol):
         ...
 
 
-class Nobody:
+class NoUserInput:
     """A person who is not there."""
 
     may_be_asked = False

@@ -11,7 +11,7 @@ from loom_jupyter.context.context_map import ContextMap, Offer, place
 from loom_jupyter.models.protocol import Model, ModelDiedError, ModelError
 from loom_jupyter.pipeline import architect, coder, explorer
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec, with_answer
-from loom_jupyter.pipeline.interfaces import Desk, Nobody, Observer, Person, Talk
+from loom_jupyter.pipeline.interfaces import NoUserInput, Observer, Talk, TaskEnvironment, UserInput
 
 T = TypeVar("T")
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 def run(
     request: str,
     model: Model,
-    desk: Desk,
+    environment: TaskEnvironment,
     observer: Observer,
     *,
     budget: float,
     ask: bool = False,
-    person: Person | None = None,
+    user_input: UserInput | None = None,
     cancel: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Proposal:
@@ -36,7 +36,7 @@ def run(
         Seconds for the Coder's search.
     ask
         Only answer; nothing is to be changed, whatever the Architect thinks.
-    person
+    user_input
         Whom the Architect may ask, once, and who may change the task before the Explorer begins.
     cancel
         Set by another thread to stop at once.
@@ -53,32 +53,32 @@ def run(
     ModelError
         If the model failed, or its process died twice; the first time the node begins again.
     """
-    cancel, person = cancel or threading.Event(), person or Nobody()
-    lives = _Lives(observer)
+    cancel, user_input = cancel or threading.Event(), user_input or NoUserInput()
+    restarts = RestartBudget(observer)
 
     def talk(node: Node) -> Talk:
         return Talk(model, node, request, observer, cancel)
 
     def explore(spec: TaskSpec) -> tuple[Sequence[Offer], ContextMap] | None:
-        offers = desk.offers(spec)
+        offers = environment.offers(spec)
         if not offers:
             return None
-        searched = desk.checked and spec.intent is not Intent.EXPLAIN
+        searched = environment.checked and spec.intent is not Intent.EXPLAIN
         most = explorer.SEARCHED if searched else explorer.MOST_TARGETS
-        chosen = explorer.choose(talk(Node.EXPLORER), offers, most, desk if desk.expands else None)
-        return chosen, desk.map(spec, chosen)
+        chosen = explorer.choose(talk(Node.EXPLORER), offers, most, environment if environment.expands else None)
+        return chosen, environment.map(spec, chosen)
 
-    if person.may_be_asked:
-        question = lives.spend(Node.ARCHITECT, lambda: architect.question(talk(Node.ARCHITECT)))
-        request = with_answer(request, person.answer(question)) if question else request
-    spec = lives.spend(Node.ARCHITECT, lambda: architect.plan(talk(Node.ARCHITECT)))
-    if ask or (spec.intent is Intent.EXPLAIN and desk.checked):
-        # A check that fails is to be mended, whatever the model took the words for.
+    if user_input.may_be_asked:
+        question = restarts.use(Node.ARCHITECT, lambda: architect.question(talk(Node.ARCHITECT)))
+        request = with_answer(request, user_input.answer(question)) if question else request
+    spec = restarts.use(Node.ARCHITECT, lambda: architect.plan(talk(Node.ARCHITECT)))
+    if ask or (spec.intent is Intent.EXPLAIN and environment.checked):
+        # A check that fails is to be repaired, whatever the model took the words for.
         spec = spec.model_copy(update={"intent": Intent.EXPLAIN if ask else Intent.CHANGE})
-    spec = person.approve(spec)
+    spec = user_input.approve(spec)
     observer.finished(Node.ARCHITECT, f"{spec.intent.value}: {spec.goal}", spec.model_dump(mode="json"))
 
-    found = lives.spend(Node.EXPLORER, lambda: explore(spec))
+    found = restarts.use(Node.EXPLORER, lambda: explore(spec))
     if found is None:
         observer.finished(Node.EXPLORER, "no place in the workspace fits the request", {})
         return Proposal(summary="no place in the workspace fits the request; name or --tag a file")
@@ -86,22 +86,22 @@ def run(
     observer.finished(Node.EXPLORER, _summary(context_map), _places(chosen, context_map))
 
     end = clock() + budget
-    proposal = lives.spend(
+    proposal = restarts.use(
         Node.CODER,
-        lambda: coder.write(talk(Node.CODER), spec, context_map, desk, max(0.0, end - clock()), clock),
+        lambda: coder.write(talk(Node.CODER), spec, context_map, environment, max(0.0, end - clock()), clock),
     )
     observer.finished(Node.CODER, proposal.summary, {"passed": proposal.passed})
     return proposal
 
 
-class _Lives:
+class RestartBudget:
     """Begins a node again, once a run, when the model's process died under it; the next call starts a new one."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._died: Node | None = None
 
-    def spend(self, node: Node, work: Callable[[], T]) -> T:
+    def use(self, node: Node, work: Callable[[], T]) -> T:
         """Return what a node makes.
 
         Raises

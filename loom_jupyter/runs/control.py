@@ -16,7 +16,7 @@ from loom_jupyter.errors import LoomError
 from loom_jupyter.events import Action, Control
 from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.runs.files import json_bytes
-from loom_jupyter.runs.lines import LineReader, LineWriter
+from loom_jupyter.runs.log import LineReader, LineWriter
 
 CONTROL = "control.jsonl"
 _TAKEN, _WITHDRAWN = "taken", "withdrawn"

@@ -13,8 +13,8 @@ from loom_jupyter.context.context_map import ContextMap, Offer, Relation, Rewrit
 from loom_jupyter.models.protocol import Model
 from loom_jupyter.models.recorded import Answers, Line, digest, recorder
 from loom_jupyter.pipeline.contracts import TaskSpec, Trial
-from loom_jupyter.pipeline.interfaces import Desk, Person
-from loom_jupyter.runs.lines import LineReader, LineWriter
+from loom_jupyter.pipeline.interfaces import TaskEnvironment, UserInput
+from loom_jupyter.runs.log import LineReader, LineWriter
 
 RECORDINGS = "recordings.jsonl"
 MAX_BYTES = 8 * 1024 * 1024
@@ -69,13 +69,13 @@ class Recording:
         """Return `model`, recorded."""
         return recorder(model, self.write)
 
-    def desk(self, desk: Desk) -> Desk:
-        """Return `desk`, recorded."""
-        return _RecordedDesk(desk, self.write)
+    def environment(self, environment: TaskEnvironment) -> TaskEnvironment:
+        """Return `environment`, recorded."""
+        return _RecordedDesk(environment, self.write)
 
-    def person(self, person: Person) -> Person:
-        """Return `person`, recorded."""
-        return _RecordedPerson(person, self.write)
+    def user_input(self, user_input: UserInput) -> UserInput:
+        """Return `user_input`, recorded."""
+        return _RecordedUserInput(user_input, self.write)
 
     def clock(self) -> float:
         """Return the time in seconds, and remember it: the search ends by it."""
@@ -91,19 +91,19 @@ class Recording:
 
 
 class _RecordedDesk:
-    """Hands on to a desk and writes down what it answers."""
+    """Hands on to an environment and writes down what it answers."""
 
-    def __init__(self, desk: Desk, write: Callable[[Line], None]) -> None:
-        self._desk = desk
+    def __init__(self, environment: TaskEnvironment, write: Callable[[Line], None]) -> None:
+        self._environment = environment
         self._write = write
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
-        found = self._desk.offers(spec)
+        found = self._environment.offers(spec)
         self._write({"call": "offers", "prompt": _of_spec(spec), "reply": [o.model_dump() for o in found]})
         return found
 
     def map(self, spec: TaskSpec, chosen: Sequence[Offer]) -> ContextMap:
-        found = self._desk.map(spec, chosen)
+        found = self._environment.map(spec, chosen)
         self._write(
             {
                 "call": "map",
@@ -116,37 +116,37 @@ class _RecordedDesk:
 
     @property
     def expands(self) -> bool:
-        found = self._desk.expands
+        found = self._environment.expands
         if found:
             self._write({"call": "expands", "prompt": "", "reply": True})
         return found
 
     def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
-        found = self._desk.expand(asked)
+        found = self._environment.expand(asked)
         self._write({"call": "expand", "prompt": _of_asked(asked), "reply": [o.model_dump() for o in found]})
         return found
 
     @property
     def checked(self) -> bool:
-        found = self._desk.checked
+        found = self._environment.checked
         self._write({"call": "checked", "prompt": "", "reply": found})
         return found
 
     def trial(self, rewrites: Sequence[Rewrite]) -> Trial:
-        found = self._desk.trial(rewrites)
+        found = self._environment.trial(rewrites)
         self._write({"call": "trial", "prompt": _of_rewrites(rewrites), "reply": found.model_dump()})
         return found
 
 
 class ReplayedDesk:
-    """Answers what a recorded run's desk answered: no file is read, no check runs."""
+    """Answers what a recorded run's environment answered: no file is read, no check runs."""
 
     def __init__(self, lines: Sequence[Line], in_order: bool = False) -> None:
         self._answers = Answers(lines, in_order)
         self.expands = any(line["call"] == "expands" for line in lines)
 
     def expand(self, asked: Sequence[tuple[Offer, Relation]]) -> Sequence[Offer]:
-        """Return what that run's desk looked up."""
+        """Return what that run's environment looked up."""
         return [Offer.model_validate(o) for o in self._answers.take("expand", _of_asked(asked))["reply"]]
 
     def offers(self, spec: TaskSpec) -> Sequence[Offer]:
@@ -167,33 +167,33 @@ class ReplayedDesk:
         return Trial.model_validate(self._answers.take("trial", _of_rewrites(rewrites))["reply"])
 
 
-class _RecordedPerson:
+class _RecordedUserInput:
     """Hands on to a person and writes down what was said; nothing where nothing was."""
 
-    def __init__(self, person: Person, write: Callable[[Line], None]) -> None:
-        self._person = person
+    def __init__(self, user_input: UserInput, write: Callable[[Line], None]) -> None:
+        self._user_input = user_input
         self._write = write
 
     @property
     def may_be_asked(self) -> bool:
-        found = self._person.may_be_asked
+        found = self._user_input.may_be_asked
         if found:
             self._write({"call": "unclear", "reply": True})
         return found
 
     def answer(self, question: str) -> str:
-        found = self._person.answer(question)
+        found = self._user_input.answer(question)
         self._write({"call": "answer", "prompt": digest(question), "reply": found})
         return found
 
     def approve(self, spec: TaskSpec) -> TaskSpec:
-        found = self._person.approve(spec)
+        found = self._user_input.approve(spec)
         if found != spec:
             self._write({"call": "approve", "prompt": _of_spec(spec), "reply": found.model_dump(mode="json")})
         return found
 
 
-class ReplayedPerson:
+class ReplayedUserInput:
     """Says what a recorded run's user said."""
 
     def __init__(self, lines: Sequence[Line], in_order: bool = False) -> None:

@@ -21,7 +21,7 @@ from loom_jupyter.pipeline import coder, workflow
 from loom_jupyter.pipeline.architect import quotes
 from loom_jupyter.pipeline.contracts import Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.interfaces import Talk
-from loom_jupyter.runs import files, recording, written
+from loom_jupyter.runs import cell_proposal, files, recording
 from loom_jupyter.runs.review import PROPOSAL
 from loom_jupyter.runs.run import Run
 
@@ -106,10 +106,10 @@ def again(task: str, lines: list[Line], *, budget: float, ask: bool, in_order: b
         task,
         recorded(lines, in_order=in_order),
         recording.ReplayedDesk(lines, in_order),
-        Deaf(),
+        NullObserver(),
         budget=budget,
         ask=ask,
-        person=recording.ReplayedPerson(lines, in_order),
+        user_input=recording.ReplayedUserInput(lines, in_order),
         clock=recording.replayed_clock(lines),
     )
 
@@ -128,8 +128,8 @@ def replay_on(
     """
     from loom_jupyter.checks.checker import Checker
     from loom_jupyter.edits.staging import StagedCopy
-    from loom_jupyter.runs.auto import settle
-    from loom_jupyter.runs.cell_desk import desk_of
+    from loom_jupyter.runs.auto_check import resolve_check
+    from loom_jupyter.runs.cell_environment import environment_of
 
     mapped = next((line for line in reversed(_recording(run)) if line["call"] == "map"), None)
     if mapped is None:
@@ -141,8 +141,8 @@ def replay_on(
         lent = parts.enter_context(acquire(model, _quiet, cancel, run.folder / LOG))
         staged = parts.enter_context(StagedCopy(Path(request.root), cancel=cancel))
         checker = None
-        quote = partial(quotes, Talk(lent, Node.ARCHITECT, request.words, Deaf(), cancel))
-        check = settle(request, index, staged, _silent, settings, cancel, quote)
+        quote = partial(quotes, Talk(lent, Node.ARCHITECT, request.words, NullObserver(), cancel))
+        check = resolve_check(request, index, staged, _silent, settings, cancel, quote)
         if check is not None:
             checker = Checker(
                 check.command,
@@ -154,9 +154,9 @@ def replay_on(
             )
             parts.enter_context(checker)
             checker.before()
-        desk = desk_of(_Unheard(run.folder, request), index, lent, staged, checker)
-        talk = Talk(lent, Node.CODER, request.words, Deaf(), cancel)
-        proposal = coder.write(talk, spec, context_map, desk, request.budget)
+        environment = environment_of(SilentRun(run.folder, request), index, lent, staged, checker)
+        talk = Talk(lent, Node.CODER, request.words, NullObserver(), cancel)
+        proposal = coder.write(talk, spec, context_map, environment, request.budget)
         name = lent.info.name
     diffs = _diffs(run, proposal)
     was = run.proposal.diffs if run.proposal is not None else {}
@@ -181,7 +181,7 @@ def _recording(run: Run) -> list[Line]:
 
 def _require_unchanged(run: Run, context_map: ContextMap) -> None:
     for target in context_map.targets:
-        now = folder.read(written.base(run), target.path)
+        now = folder.read(cell_proposal.base(run), target.path)
         if (None if now is None else digest(now.data)) != target.sha256:
             raise ReplayError(
                 f"{target.path} is no longer what run {run.id} read; undo the run or restore the file, "
@@ -191,7 +191,7 @@ def _require_unchanged(run: Run, context_map: ContextMap) -> None:
 
 def _diffs(run: Run, proposal: Proposal) -> dict[str, str]:
     try:
-        return {file.path: file.diff for file in written.files(run, proposal.rewrites)}
+        return {file.path: file.diff for file in cell_proposal.files(run, proposal.rewrites)}
     except StaleFileError as error:
         raise ReplayError(
             f"The replay of run {run.id} came to another proposal than the run, which cannot be shown because "
@@ -207,14 +207,14 @@ def _quiet(_phase: str, _fraction: float) -> None:
     pass
 
 
-class _Unheard(Run):
+class SilentRun(Run):
     """A run's request for those who ask for it; what they tell is not added to its log."""
 
     def emit(self, event: Event) -> None:
         """Leave the log as it is."""
 
 
-class Deaf:
+class NullObserver:
     """An observer who hears nothing."""
 
     def started(self, node: Node, note: str = "") -> None:

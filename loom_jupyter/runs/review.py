@@ -69,7 +69,7 @@ def accept(
     """
     from loom_jupyter.edits.accept import accept as write
     from loom_jupyter.errors import StaleFileError
-    from loom_jupyter.runs import stale
+    from loom_jupyter.runs import conflict_report
 
     proposal = run.proposal
     if run.request.cell:
@@ -90,11 +90,11 @@ def accept(
         raise RunError("the proposal changes no file; there is nothing to accept.")
     root = Path(run.request.root)
     try:
-        changes = stale.changes(run.folder, root, chosen, hunks or {}, run.digests, merged=merged)
+        changes = conflict_report.changes(run.folder, root, chosen, hunks or {}, run.digests, merged=merged)
         own = _own_changes(run, [change.path for change in changes])
         written = write(changes, run.folder / "journal", root)
     except StaleFileError as error:
-        said = stale.told(run.folder, root, chosen, error)
+        said = conflict_report.conflict_report(run.folder, root, chosen, error)
         raise StaleRunError(said.text, said.mergeable) from error
     if run.request.commit:
         run.emit(Noticed(text=_committed(run, written, own)))
@@ -116,15 +116,15 @@ def _require_mapped(run: Run, rewrites: Sequence[Rewrite]) -> None:
 
 def _accept_cell(run: Run, paths: list[str] | None, hunks: dict[str, list[int]] | None) -> None:
     """Take a proposed cell; the front end puts it into the notebook."""
-    from loom_jupyter.runs import written
+    from loom_jupyter.runs import cell_proposal
 
     proposal = run.proposal
     if proposal is None or proposal.cell is None or run.state not in (RunState.REVIEW, RunState.RUNNING):
         raise RunError(_cannot(run, "accept"))
     if hunks or (paths is not None and set(paths) != set(proposal.diffs)):
         raise RunError("a cell is accepted as a whole; name no file and no part of it.")
-    derived = written.digests(run, run.stored_proposal().rewrites)
-    if not derived or derived != run.digests or written.cell_digest(proposal.cell) not in derived.values():
+    derived = cell_proposal.digests(run, run.stored_proposal().rewrites)
+    if not derived or derived != run.digests or cell_proposal.cell_digest(proposal.cell) not in derived.values():
         raise RunError(f"the cell is not what was shown, because the files of run {run.id} changed; run it again.")
     run.emit(Noticed(text="`%loom cell` puts the accepted cell below the cell in which you type it."))
     run.emit(StateChanged(state=RunState.ACCEPTED, reason=", ".join(proposal.diffs)))
@@ -185,7 +185,7 @@ def interrupted(folder: Path) -> bool:
         return True
 
 
-def settle(run: Run) -> None:
+def recover(run: Run) -> None:
     """Finish or take back what a crash interrupted, and let the log say what the journal says."""
     from loom_jupyter.edits.accept import recover
     from loom_jupyter.edits.journal import JournalState, state
@@ -222,7 +222,7 @@ def _reject(run: Run) -> None:
 
 def _tell(run: Run, control: Control) -> None:
     """Hand the user's word to a run that waits for it."""
-    if run.person is None or not run.person.take(control):
+    if run.user_input is None or not run.user_input.take(control):
         raise RunError(_cannot(run, control.action.value))
 
 
@@ -234,7 +234,7 @@ def _undo(run: Run, paths: list[str] | None) -> None:
     if run.state is not RunState.ACCEPTED:
         raise RunError(_cannot(run, "undo"))
     if run.request.cell:
-        raise RunError("a cell is no file: undo it in the notebook, where it stands.")
+        raise RunError("Cell changes are undone in the notebook.")
     journal = run.folder / "journal"
     done = undo(journal, Path(run.request.root), paths)
     if done.left:
@@ -254,6 +254,6 @@ _NEXT = {
 }
 
 
-def _cannot(run: Run, verb: str) -> str:
+def _cannot(run: Run, command: str) -> str:
     advice = _NEXT.get(run.state, "run the task again")
-    return f"run {run.id} is {run.state.value}, there is nothing to {verb}: {advice}."
+    return f"run {run.id} is {run.state.value}, there is nothing to {command}: {advice}."

@@ -32,12 +32,12 @@ from loom_jupyter.runs import control, files, watch
 from loom_jupyter.runs.evidence import LEDGER
 from loom_jupyter.runs.log import PROGRESS, EventLog, cleaned, read_events
 from loom_jupyter.runs.request import RUN, Request, ReviewedProposal
-from loom_jupyter.runs.review import PROPOSAL, RunError, carry_out, settle
+from loom_jupyter.runs.review import PROPOSAL, RunError, carry_out, recover
 
 if TYPE_CHECKING:
     from loom_jupyter.context.ledger import Ledger
     from loom_jupyter.runs.asking import Asking
-    from loom_jupyter.runs.person import RunPerson
+    from loom_jupyter.runs.user_input import RunUserInput
 
 PATIENCE = 1.2
 """Seconds that a run which is stopped has to end by itself."""
@@ -64,7 +64,7 @@ class Run:
         self.id = request.id
         self.cancel = threading.Event()
         self.working = False
-        self.person: RunPerson | None = None
+        self.user_input: RunUserInput | None = None
         self._changed = threading.Condition(threading.RLock())
         self._events: list[Event] = []
         self._state = RunState.QUEUED
@@ -269,7 +269,7 @@ class Run:
         LoomError
             If the run does not wait for this, or a change is none that a task can hold.
         """
-        from loom_jupyter.runs.person import edited
+        from loom_jupyter.runs.user_input import edited
 
         self._ask(Action.APPROVE, task=edited(task or self.plan, changes) if changes else task)
 
@@ -303,7 +303,7 @@ class Run:
             if (self.owned or self._adopt(request_id)) and watch.tended(self):
                 watch.watch(self)
 
-    def tend(self) -> bool:
+    def process_control(self) -> bool:
         """Carry out what is asked; give the run up, and return False, when nothing more can be."""
         if not self._changed.acquire(timeout=BUSY):  # the other runs are waiting to be looked after
             return True
@@ -367,7 +367,7 @@ class Run:
         with self._changed:
             if not self.own():
                 return False
-            settle(self)
+            recover(self)
             for request in self._controls.poll() if self._controls else []:
                 if request.id == request_id:
                     self._asked.append(request)
@@ -465,7 +465,7 @@ class Run:
             try:
                 listener(event)
             except Exception:  # a front end that fails must not end the run
-                _logger.exception("a listener of run %s failed and is told no more", self.id)
+                _logger.exception("a listener of run %s failed and is no longer told", self.id)
                 self._listeners.remove(listener)
 
     # --- controls ---------------------------------------------------------------------------------------------

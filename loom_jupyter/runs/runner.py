@@ -35,13 +35,13 @@ from loom_jupyter.pipeline import workflow
 from loom_jupyter.pipeline.architect import quotes
 from loom_jupyter.pipeline.contracts import Intent, Node, Proposal, TaskSpec
 from loom_jupyter.pipeline.interfaces import Talk
-from loom_jupyter.runs import files, stale, watch
+from loom_jupyter.runs import conflict_report, files, watch
 from loom_jupyter.runs.log import LogError
-from loom_jupyter.runs.person import RunPerson, names_nothing
-from loom_jupyter.runs.pruning import prune
 from loom_jupyter.runs.recording import Recording
 from loom_jupyter.runs.review import PROPOSAL, accept
 from loom_jupyter.runs.run import STOPPED, Run
+from loom_jupyter.runs.store import prune
+from loom_jupyter.runs.user_input import RunUserInput, names_nothing
 
 if TYPE_CHECKING:
     from loom_jupyter.checks.checker import Checker
@@ -80,7 +80,9 @@ class _Turns:
                     raise Cancelled
                 if first.state is RunState.WAITING and told != first.id:
                     told = first.id
-                    run.emit(StateChanged(state=RunState.QUEUED, reason=f"run {told} waits for your word"))
+                    run.emit(
+                        StateChanged(state=RunState.QUEUED, reason=f"run {told} is waiting for your approval")
+                    )
                 self._moved.wait(0.1)
 
     def _first(self, run: Run) -> Run:
@@ -166,8 +168,8 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
     from loom_jupyter.checks.checker import Checker
     from loom_jupyter.checks.command import not_isolated
     from loom_jupyter.edits.staging import StagedCopy
-    from loom_jupyter.runs.auto import settle
-    from loom_jupyter.runs.cell_desk import desk_of
+    from loom_jupyter.runs.auto_check import resolve_check
+    from loom_jupyter.runs.cell_environment import environment_of
 
     report = index.refresh(run.cancel)
     run.emit(Indexed(files=report.files, changed=report.changed, removed=report.removed, seconds=report.seconds))
@@ -175,7 +177,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
         run.emit(Noticed(text=notice))
     if report.files == 0:
         raise LoomError(f"{run.request.root} holds no file that Loom can read; open a folder with source files.")
-    run.person = RunPerson(run, unclear=names_nothing(run.request, index))
+    run.user_input = RunUserInput(run, unclear=names_nothing(run.request, index))
     asked = time.monotonic()
     with acquire(run.request.model, _loading(run), run.cancel, run.folder / "model.log") as model:
         _ready(run, model, time.monotonic() - asked)
@@ -184,7 +186,7 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
             checker = None
             if run.request.check is not None and (loose := not_isolated()):
                 run.emit(Noticed(text=loose, chip="not isolated", command="%loom doctor"))
-            check = settle(
+            check = resolve_check(
                 run.request,
                 index,
                 staged,
@@ -203,18 +205,18 @@ def _work(run: Run, index: Index, settings: Settings, acquire: AcquireModel) -> 
                     known=check.before,
                 )
                 parts.enter_context(checker)
-            desk = desk_of(run, index, model, staged, checker)
-            desk.expands = settings.expand
-            desk.check_before()
+            environment = environment_of(run, index, model, staged, checker)
+            environment.expands = settings.expand
+            environment.check_before()
             kept = parts.enter_context(Recording(run.folder, lambda text: run.emit(Noticed(text=text))))
             proposal = workflow.run(
                 run.request.words,
                 kept.model(model),
-                kept.desk(desk),
+                kept.environment(environment),
                 RunObserver(run),
                 budget=run.request.budget,
                 ask=run.request.ask,
-                person=kept.person(run.person),
+                user_input=kept.user_input(run.user_input),
                 cancel=run.cancel,
                 clock=kept.clock,
             )
@@ -258,20 +260,20 @@ def _ready(run: Run, model: Model, seconds: float) -> None:
 
 def _propose(run: Run, proposal: Proposal, checker: Checker | None = None) -> None:
     """Put the proposal up for review, or accept it where that was asked and a check that it left alone agrees."""
-    from loom_jupyter.runs import written
+    from loom_jupyter.runs import cell_proposal
 
     files.store(run.folder / PROPOSAL, proposal)
-    changes = written.changes(run, proposal.rewrites)
-    stale.keep(run.folder, changes)
-    shown = written.files(run, proposal.rewrites)
+    changes = cell_proposal.changes(run, proposal.rewrites)
+    conflict_report.keep(run.folder, changes)
+    shown = cell_proposal.files(run, proposal.rewrites)
     run.emit(
         ProposalMade(
             summary=proposal.summary,
             files=shown,
             passed=proposal.passed,
             answer=proposal.answer,
-            cell=written.proposed_cell(run, proposal.rewrites),
-            digests=written.digests(run, proposal.rewrites),
+            cell=cell_proposal.proposed_cell(run, proposal.rewrites),
+            digests=cell_proposal.digests(run, proposal.rewrites),
         )
     )
     if proposal.answer:

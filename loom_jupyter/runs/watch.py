@@ -39,7 +39,7 @@ def watch(run: Run) -> None:
 def tended(run: Run) -> bool:
     """Look after a run; what goes wrong ends that run and none of the others."""
     try:
-        return run.tend()
+        return run.process_control()
     except Exception as error:  # the other runs must still be heard
         _logger.exception("run %s cannot be looked after", run.id)
         said = str(error) if isinstance(error, LoomError) else f"{type(error).__name__}: {error}"

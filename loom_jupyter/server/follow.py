@@ -13,8 +13,7 @@ from typing import Any
 
 from loom_jupyter.runs.compose import Composer
 from loom_jupyter.runs.document import SECTIONS, Document, Text, to_json
-from loom_jupyter.runs.lines import LineReader
-from loom_jupyter.runs.log import PROGRESS, parse
+from loom_jupyter.runs.log import PROGRESS, LineReader, parse
 from loom_jupyter.runs.view import RunView, reduce
 
 CHUNK = 256 * 1024

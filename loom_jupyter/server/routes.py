@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from loom_jupyter.runs.asking import Asking
     from loom_jupyter.runs.evidence import Asked
-    from loom_jupyter.runs.shelf import Stored
+    from loom_jupyter.runs.store import Stored
     from loom_jupyter.server.follow import Feeds
     from loom_jupyter.server.workspaces import Workspaces
     from loom_jupyter.trust import Trust
@@ -110,7 +110,7 @@ class RunHandler(LoomHandler):
     async def delete(self, run_id: str) -> None:
         """Delete a run that nothing works on."""
         run = await self.run(run_id)
-        from loom_jupyter.runs.shelf import delete  # now imported in a thread
+        from loom_jupyter.runs.store import delete  # now imported in a thread
 
         try:
             await self.do(delete, run)
@@ -220,9 +220,9 @@ class FollowHandler(StreamHandler):
     async def get(self, run_id: str) -> None:
         """Send the run's document (`runs.document.Document`), and then what changes in it, section by section."""
         run = await self.run(run_id)
-        from loom_jupyter.runs import shelf
+        from loom_jupyter.runs import store
 
-        await self.stream(self.shared.feeds.follow(run.folder, lambda: shelf.summary(run).alive))
+        await self.stream(self.shared.feeds.follow(run.folder, lambda: store.summary(run).alive))
 
 
 class DocumentHandler(LoomHandler):
@@ -233,11 +233,11 @@ class DocumentHandler(LoomHandler):
     async def get(self, run_id: str) -> None:
         """Answer the run's document (`runs.document.Document`)."""
         run = await self.run(run_id)
-        from loom_jupyter.runs import shelf
+        from loom_jupyter.runs import store
         from loom_jupyter.runs.document import to_json
         from loom_jupyter.server.follow import Feed
 
-        feed = Feed(run.folder, lambda: shelf.summary(run).alive)
+        feed = Feed(run.folder, lambda: store.summary(run).alive)
         self.set_header("Content-Type", "application/json")
         self.finish(await self.do(lambda: to_json(feed.document())))
 

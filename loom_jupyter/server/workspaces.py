@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from loom_jupyter.events import Control
-from loom_jupyter.runs import format, shelf
+from loom_jupyter.runs import format, store
 from loom_jupyter.runs.asking import Asking
 from loom_jupyter.runs.compose import state_word
 from loom_jupyter.runs.document import as_data
-from loom_jupyter.runs.shelf import Stored
+from loom_jupyter.runs.store import Stored
 from loom_jupyter.trust import Trust, look
 
 PAGE = 100
@@ -46,7 +46,7 @@ class Workspaces:
 
     def find(self, run_id: str) -> Stored | None:
         """Return the run of that id, or None if there is none here."""
-        return next((run for run in shelf.find(run_id) if self._place(run) is not None), None)
+        return next((run for run in store.find(run_id) if self._place(run) is not None), None)
 
     def index(self) -> list[dict[str, Any]]:
         """Say of each workspace how its index stood at its newest run."""
@@ -55,7 +55,7 @@ class Workspaces:
             place = self._place(run) or ""
             entry = seen.setdefault(place, {"workspace": place, "runs": 0, "files": None, "indexed": None})
             entry["runs"] += 1
-            if entry["files"] is None and entry["runs"] <= 3 and (event := shelf.indexed(run)) is not None:
+            if entry["files"] is None and entry["runs"] <= 3 and (event := store.indexed(run)) is not None:
                 entry.update(files=event.files, indexed=event.ts)
         return list(seen.values())
 
@@ -69,7 +69,7 @@ class Workspaces:
         return look(folder) if there else None
 
     def _stored(self) -> Iterator[Stored]:
-        return (run for run in shelf.stored() if self._place(run) is not None)
+        return (run for run in store.stored() if self._place(run) is not None)
 
     def _place(self, run: Stored) -> str | None:
         """Return the workspace as the Contents API names it, or None if it is not under the root."""
@@ -77,7 +77,7 @@ class Workspaces:
         return workspace.relative_to(self.root).as_posix() if workspace.is_relative_to(self.root) else None
 
     def _summed(self, run: Stored) -> dict[str, Any]:
-        told, request = shelf.summary(run), run.request
+        told, request = store.summary(run), run.request
         return {
             "id": run.id,
             "task": request.task[:TASK_SHOWN],
@@ -109,4 +109,4 @@ def ask(run: Stored, body: dict[str, Any]) -> Asking:
     """
     request = Control.model_validate({"id": "x", **body})
     asked = request.model_dump(include={"paths", "hunks", "merged", "text"})
-    return shelf.handle(run).ask(request.action, task=request.task, **asked)
+    return store.handle(run).ask(request.action, task=request.task, **asked)

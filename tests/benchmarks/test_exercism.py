@@ -36,7 +36,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def lend(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+def provide_model(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
     @contextmanager
     def acquire(*_: Any) -> Iterator[Any]:
         yield model
@@ -56,7 +56,7 @@ def test_the_reference_has_two_tries(
 ) -> None:
     wrong, right = STUB.replace("pass", "return number"), STUB.replace("pass", "return 2 * number")
     model = scripted([f"```python\n{wrong}```", f"Sorry.\n```python\n{right}```"])
-    lend(monkeypatch, model)
+    provide_model(monkeypatch, model)
     outcome = run(clone, tmp_path, "whole")
     assert outcome.solved
     assert outcome.winner == 2
@@ -68,7 +68,7 @@ def test_the_reference_has_two_tries(
 def test_the_reference_can_fail(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clone: Path, scripted: Any
 ) -> None:
-    lend(monkeypatch, scripted(["```python\nx = 1\n```", ""]))
+    provide_model(monkeypatch, scripted(["```python\nx = 1\n```", ""]))
     outcome = run(clone, tmp_path, "whole")
     assert not outcome.solved
     assert outcome.claimed is False
@@ -93,7 +93,7 @@ def test_loom_is_checked_by_tests_that_it_cannot_read(
             return super().chat(messages, **options)
 
     model = Writer()
-    lend(monkeypatch, model)
+    provide_model(monkeypatch, model)
     outcome = run(clone, tmp_path, "loom")
     assert outcome.solved, outcome.reason
     assert "return 2 * number" in outcome.diff

@@ -47,7 +47,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lend(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Any:
+def provide_model(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Any:
     def put(*actions: Any) -> Any:
         model = scripted([a if isinstance(a, str) else json.dumps(a) for a in actions])
 
@@ -65,8 +65,8 @@ def act(root: Path, **action: Any) -> str:
     return Tools(root).act(Action(**action))
 
 
-def test_an_agent_that_finds_it_is_counted(cache: Path, lend: Any) -> None:
-    model = lend(
+def test_an_agent_that_finds_it_is_counted(cache: Path, provide_model: Any) -> None:
+    model = provide_model(
         {"thought": "look", "tool": "grep", "text": "weight < 2"},
         {"thought": "look", "tool": "grep", "text": "weight < 2"},
         {
@@ -103,8 +103,8 @@ def test_an_agent_that_finds_it_is_counted(cache: Path, lend: Any) -> None:
     assert [options["temperature"] for options in model.options] == [0.0, 0.0, 0.7, 0.0, 0.0]
 
 
-def test_an_agent_that_wanders_stops_after_ten_steps(cache: Path, lend: Any) -> None:
-    model = lend(*["nonsense"] * 4, *[{"thought": "", "tool": "list"}] * 20)
+def test_an_agent_that_wanders_stops_after_ten_steps(cache: Path, provide_model: Any) -> None:
+    model = provide_model(*["nonsense"] * 4, *[{"thought": "", "tool": "list"}] * 20)
     outcome = single_agent.run_fault(FAULT, model=None, budget=60, cache=cache)
     assert not outcome.solved
     assert outcome.claimed is None

@@ -15,7 +15,7 @@ from loom_jupyter import events as ev
 from loom_jupyter.checks.cells import Cell, Session
 from loom_jupyter.context.context_map import NEW_CELL, Rewrite, Target
 from loom_jupyter.pipeline.contracts import Proposal
-from loom_jupyter.runs import files, written
+from loom_jupyter.runs import cell_proposal, files
 from loom_jupyter.runs.review import PROPOSAL
 
 pytestmark = [
@@ -161,7 +161,7 @@ def offer(sidebar: Sidebar, cell: ev.ProposedCell, diff: str) -> None:
     name = "new cell" if cell.number is None else f"In [{cell.number}]"
     file = ev.ProposedFile(path=name, added=1, removed=1, diff=diff)
     made = ev.ProposalMade(
-        summary="", files=[file], passed=None, cell=cell, digests={name: written.cell_digest(cell)}
+        summary="", files=[file], passed=None, cell=cell, digests={name: cell_proposal.cell_digest(cell)}
     )
     session = Session(cells=(Cell(number=2, source=CELL_BEFORE, cell_id=cell.cell_id),))
     target = Target(

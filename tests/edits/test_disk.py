@@ -14,7 +14,7 @@ from loom_jupyter.edits import paths
 from loom_jupyter.edits.accept import accept, recover, undo
 from loom_jupyter.edits.apply import FileChange, digest
 from loom_jupyter.edits.journal import Journal, JournalState
-from loom_jupyter.runs import stale
+from loom_jupyter.runs import conflict_report
 
 _WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.chown", "os.utime", "os.link"}
 _WRITES |= {"os.symlink", "os.truncate", "os.setxattr", "os.removexattr"}
@@ -68,7 +68,7 @@ def test_every_write_can_be_made_to_fail(tmp_path: Path) -> None:
         record.state = JournalState.UNDOING
         record.write(journal)
         recover(journal, root)
-        stale.keep(tmp_path, changes)
+        conflict_report.keep(tmp_path, changes)
     assert heard
     assert {line.split()[-1] for line in heard} == {str(tmp_path / "seen")}
 
@@ -90,13 +90,13 @@ def test_what_was_read_is_kept_whole_after_a_crash(tmp_path: Path, monkeypatch: 
 
         monkeypatch.setattr(paths, "_call", call)
         try:
-            stale.keep(folder, [change])
+            conflict_report.keep(folder, [change])
             finished = True
         except KeyboardInterrupt:
             finished = False
         monkeypatch.setattr(paths, "_call", real)
-        stale.keep(folder, [change])
-        file = folder / stale.READ / digest(change.before or b"")
+        conflict_report.keep(folder, [change])
+        file = folder / conflict_report.READ / digest(change.before or b"")
         assert file.read_bytes() == change.before
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         if finished:

@@ -1,4 +1,4 @@
-"""A desk and an observer that remember, for the nodes' tests."""
+"""A environment and an observer that remember, for the nodes' tests."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def desk() -> type[Desk]:
+def environment() -> type[Desk]:
     return Desk
 
 

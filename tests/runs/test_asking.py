@@ -186,7 +186,7 @@ def test_an_exception_in_one_run_leaves_the_others_watched(
         raise RuntimeError("a defect")
 
     with caplog.at_level(logging.ERROR):
-        monkeypatch.setattr(bad, "tend", broken)
+        monkeypatch.setattr(bad, "process_control", broken)
         wait_for(lambda: bad.state is RunState.FAILED)
     assert "a defect" in (bad.error or "")
     assert "run the task again" in (bad.error or "")

@@ -17,7 +17,7 @@ from loom_jupyter import Loom
 from loom_jupyter.errors import LoomError
 from loom_jupyter.events import Noticed, ProposalMade, ProposedFile, RunState
 from loom_jupyter.notebook_state import NotebookState, Variable
-from loom_jupyter.runs import files, runner, shelf
+from loom_jupyter.runs import files, runner, store
 from loom_jupyter.runs.log import EventLog, read_events
 from loom_jupyter.runs.request import Request, new_run_id
 
@@ -57,10 +57,10 @@ def test_a_fifo_in_a_runs_folder_makes_nobody_wait(loom: Loom, name: str) -> Non
     run.release()
     (run.folder / name).unlink(missing_ok=True)
     os.mkfifo(run.folder / name)
-    stored = shelf.Stored(run.folder, run.request)
-    within(3, lambda: list(shelf.stored()) or True)
-    within(3, lambda: shelf.summary(stored))
-    within(3, lambda: shelf.indexed(stored) or True)
+    stored = store.Stored(run.folder, run.request)
+    within(3, lambda: list(store.stored()) or True)
+    within(3, lambda: store.summary(stored))
+    within(3, lambda: store.indexed(stored) or True)
     within(3, lambda: ended(lambda: Loom(loom.root).open_run(run.id).state))
     assert within(12, lambda: ended(lambda: Loom(loom.root).open_run(run.id).accept()))
     if name != "progress.jsonl":
@@ -101,11 +101,11 @@ def test_a_torn_run_json_is_read_again_once_it_is_whole(tmp_path: Path, monkeypa
     folder = tmp_path / "loom" / "w-1" / "runs" / request.id
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(request.model_dump_json()[:20])
-    assert list(shelf.stored()) == []
+    assert list(store.stored()) == []
     files.store(folder / "run.json", request)
-    assert [run.id for run in shelf.stored()] == [request.id]
+    assert [run.id for run in store.stored()] == [request.id]
     files.store(folder / "run.json", request.model_copy(update={"answer": "yes"}))
-    assert [run.request.answer for run in shelf.find(request.id)] == ["yes"]
+    assert [run.request.answer for run in store.find(request.id)] == ["yes"]
 
 
 def test_half_a_character_reaches_the_log_as_a_whole_one(tmp_path: Path) -> None:

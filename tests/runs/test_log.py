@@ -26,7 +26,7 @@ from loom_jupyter.events import (
     StateChanged,
     schema,
 )
-from loom_jupyter.runs import lines
+from loom_jupyter.runs import log as run_log
 from loom_jupyter.runs.log import EventLog, LogError, LogReader, read_events, tail
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run
@@ -139,10 +139,10 @@ def test_no_file_is_no_events(tmp_path: Path) -> None:
 
 
 def test_an_endless_line_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_LINE", 100)
+    monkeypatch.setattr(run_log, "MAX_LINE", 100)
     file = tmp_path / "x"
     file.write_bytes(b"a" * 150)
-    reader = lines.LineReader(file)
+    reader = run_log.LineReader(file)
     assert reader.read() == []
     with file.open("ab") as stream:
         stream.write(b"a" * 150 + b"\nshort\n")
@@ -181,7 +181,7 @@ def test_a_full_disk_says_so_and_does_not_count_the_event(tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(lines.os, "write", full)
+        patch.setattr(run_log.os, "write", full)
         with pytest.raises(LogError, match="No space left"):
             log.emit(Noticed(text="lost"))
     assert log.emit(Noticed(text="kept")).seq == 1
@@ -193,7 +193,7 @@ def test_any_bytes_in_any_pieces_give_the_same_lines(data: bytes, cuts: list[int
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "x"
-        reader, got = lines.LineReader(file), []
+        reader, got = run_log.LineReader(file), []
         points = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
         for start, end in itertools.pairwise(points):
             with file.open("ab") as stream:

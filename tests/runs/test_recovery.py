@@ -135,7 +135,7 @@ def test_undo_by_a_line_of_the_mailbox(loom: Loom) -> None:
     run = accepted(loom)
     control.send(run.folder, "undo", ["a.py"])
     assert run.own()
-    run.tend()
+    run.process_control()
     assert undone(loom) == {"a.py"}
 
 

@@ -26,7 +26,7 @@ from loom_jupyter.models.recorded import NotRecordedError
 from loom_jupyter.pipeline import coder
 from loom_jupyter.pipeline.contracts import Proposal
 from loom_jupyter.runs import recording
-from loom_jupyter.runs.lines import LineWriter
+from loom_jupyter.runs.log import LineWriter
 from loom_jupyter.runs.recording import RECORDINGS
 from loom_jupyter.runs.replay import again
 
@@ -36,11 +36,11 @@ CHECK = f'{sys.executable} -c "from parcels.tariff import parcel_price as price;
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
 CHOICE = json.dumps({"targets": ["s1"]})
 
-Lend = Callable[..., None]
+ProvideModel = Callable[..., None]
 
 
 @pytest.fixture
-def lend(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Lend:
+def provide_model(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> ProvideModel:
     """Put a scripted model that doubts the comparison in the place of the process's model."""
 
     class Weak(scripted):  # type: ignore[misc]
@@ -73,7 +73,7 @@ def no_model(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize("check", [CHECK, None])
 def test_a_replay_reaches_the_same_proposal_without_model_and_workspace(
-    sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch, check: str | None
+    sample: Path, provide_model: ProvideModel, monkeypatch: pytest.MonkeyPatch, check: str | None
 ) -> None:
     run = finished(Loom(sample), check=check)
     run.accept()
@@ -83,30 +83,28 @@ def test_a_replay_reaches_the_same_proposal_without_model_and_workspace(
     assert done.same
     assert done.replayed == run.proposal.diffs
     assert stat.S_IMODE((run.folder / RECORDINGS).stat().st_mode) == 0o600
-    said = str(
-        commands.find("replay", "loom").act(Loom(sample), commands.find("replay", "loom").parse("loom", []))
-    )
+    said = str(commands.find("replay").act(Loom(sample), commands.find("replay", "loom").parse("loom", [])))
     assert "the same proposal, byte for byte" in said
 
 
-def test_an_answer_is_replayed(sample: Path, lend: Lend) -> None:
-    lend([PLAN, CHOICE, "It is in tariff.py."])
+def test_an_answer_is_replayed(sample: Path, provide_model: ProvideModel) -> None:
+    provide_model([PLAN, CHOICE, "It is in tariff.py."])
     run = finished(Loom(sample), ask=True)
     done = Loom(sample).replay(run.id)
     assert (done.same, done.answer) == (True, "It is in tariff.py.")
 
 
-def test_a_death_of_the_model_is_replayed(sample: Path, lend: Lend) -> None:
+def test_a_death_of_the_model_is_replayed(sample: Path, provide_model: ProvideModel) -> None:
     def die(_: Any) -> str:
         raise ModelDiedError("killed")
 
-    lend([die, PLAN, CHOICE])
+    provide_model([die, PLAN, CHOICE])
     run = finished(Loom(sample), check=CHECK)
     assert Loom(sample).replay(run.id).same
 
 
 def test_the_clock_of_the_run_decides_not_that_of_the_replay(
-    sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch
+    sample: Path, provide_model: ProvideModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(coder, "SURE_TRIES", 1)
     run = finished(Loom(sample), check="exit 1", budget=0.001)
@@ -114,14 +112,16 @@ def test_the_clock_of_the_run_decides_not_that_of_the_replay(
     assert Loom(sample).replay(run.id).same
 
 
-def test_a_run_without_recording_is_refused_in_a_sentence(sample: Path, lend: Lend) -> None:
+def test_a_run_without_recording_is_refused_in_a_sentence(sample: Path, provide_model: ProvideModel) -> None:
     run = finished(Loom(sample))
     (run.folder / RECORDINGS).unlink()
     with pytest.raises(LoomError, match="holds no recording"):
         Loom(sample).replay(run.id)
 
 
-def test_changed_code_is_noticed(sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_is_noticed(
+    sample: Path, provide_model: ProvideModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = finished(Loom(sample))
     monkeypatch.setattr("loom_jupyter.pipeline.architect.render", lambda *_: "Something else is asked.")
     with pytest.raises(NotRecordedError, match="run the task again"):
@@ -129,7 +129,7 @@ def test_changed_code_is_noticed(sample: Path, lend: Lend, monkeypatch: pytest.M
 
 
 def test_a_full_recording_says_so_and_the_run_goes_on(
-    sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch
+    sample: Path, provide_model: ProvideModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "MAX_BYTES", 2000)
     run = finished(Loom(sample), check=CHECK)
@@ -141,7 +141,7 @@ def test_a_full_recording_says_so_and_the_run_goes_on(
 
 
 def test_a_disk_that_refuses_does_not_end_the_run(
-    sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch
+    sample: Path, provide_model: ProvideModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Refusing(LineWriter):
         def write(self, line: bytes) -> None:
@@ -153,30 +153,32 @@ def test_a_disk_that_refuses_does_not_end_the_run(
     assert sum("No space left" in e.text for e in run.events() if e.type == "notice") == 1
 
 
-def test_another_model_gets_the_same_map_and_both_diffs_are_shown(sample: Path, lend: Lend) -> None:
+def test_another_model_gets_the_same_map_and_both_diffs_are_shown(
+    sample: Path, provide_model: ProvideModel
+) -> None:
     loom = Loom(sample)
     run = finished(loom)
     before = {file: file.read_bytes() for file in sample.rglob("*.py")}
     events = len(run.events())
-    lend([], "<= 2.0:")
+    provide_model([], "<= 2.0:")
     done = loom.replay(run.id, model="qwen2.5-coder-0.5b")
     assert (done.same, done.passed) == (False, None)
     assert "<= 2.0:" in done.diff
     assert (len(run.events()), {file: file.read_bytes() for file in before}) == (events, before)
-    verb = commands.find("replay", "loom")
+    verb = commands.find("replay")
     said = str(verb.act(loom, verb.parse("loom", [run.id, "--model", "qwen2.5-coder-0.5b"])))
     assert said.count("+++ b/parcels/tariff.py") == 2
 
 
-def test_another_model_is_judged_by_the_same_check(sample: Path, lend: Lend) -> None:
+def test_another_model_is_judged_by_the_same_check(sample: Path, provide_model: ProvideModel) -> None:
     loom = Loom(sample)
     run = finished(loom, check=CHECK)
-    lend([])
+    provide_model([])
     done = loom.replay(run.id, model="qwen2.5-coder-0.5b")
     assert (done.same, done.passed, done.model) == (True, True, "scripted")
 
 
-def test_another_model_needs_the_files_as_they_were_read(sample: Path, lend: Lend) -> None:
+def test_another_model_needs_the_files_as_they_were_read(sample: Path, provide_model: ProvideModel) -> None:
     loom = Loom(sample)
     run = finished(loom, check=CHECK)
     run.accept()

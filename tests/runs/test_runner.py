@@ -21,15 +21,15 @@ from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.events import RunState, schema
 from loom_jupyter.models.protocol import Alternative, Branch, ModelError, TokenScore
 from loom_jupyter.runs import watch
-from loom_jupyter.runs.desk import new_file
 from loom_jupyter.runs.log import LogError
+from loom_jupyter.runs.task_environment import new_file
 
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
 # Real, and quicker than a test runner.
 CHECK = f'{sys.executable} -c "from parcels.tariff import parcel_price as price; assert price(2.0) == 4.9"'
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
 
-Lend = Callable[..., None]
+ProvideModel = Callable[..., None]
 
 
 def choose_price(messages: Any) -> str:
@@ -51,7 +51,7 @@ class Weak:
 
 
 @pytest.fixture
-def lend(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Lend:
+def provide_model(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> ProvideModel:
     """Put a scripted model in the place of the process's model."""
 
     class SampleModel(Weak, scripted):  # type: ignore[misc]
@@ -83,7 +83,7 @@ def types(run: Any) -> list[str]:
     return [event.type for event in run.events()]
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_task_is_solved_reviewed_accepted_and_undone(sample: Path) -> None:
     before = (sample / "parcels/tariff.py").read_bytes()
     run = wait(Loom(sample).run(TASK, check=CHECK))
@@ -99,8 +99,8 @@ def test_a_task_is_solved_reviewed_accepted_and_undone(sample: Path) -> None:
     assert (sample / "parcels/tariff.py").read_bytes() == before
 
 
-def test_every_line_of_the_log_is_of_the_schema(sample: Path, lend: Lend) -> None:
-    lend(before=lambda _: time.sleep(0.01))
+def test_every_line_of_the_log_is_of_the_schema(sample: Path, provide_model: ProvideModel) -> None:
+    provide_model(before=lambda _: time.sleep(0.01))
     run = wait(Loom(sample).run(TASK, check=CHECK))
     run.reject()
     lines = (run.folder / "progress.jsonl").read_text("utf-8").splitlines()
@@ -115,14 +115,14 @@ def test_every_line_of_the_log_is_of_the_schema(sample: Path, lend: Lend) -> Non
     assert run.folder.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_apply_accepts_what_passes(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check=CHECK, apply=True))
     assert run.state is RunState.ACCEPTED
     assert "weight <= 2" in (sample / "parcels/tariff.py").read_text()
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_apply_leaves_what_fails_in_review(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check="false", apply=True))
     assert run.state is RunState.REVIEW
@@ -130,7 +130,7 @@ def test_apply_leaves_what_fails_in_review(sample: Path) -> None:
     assert "weight < 2" in (sample / "parcels/tariff.py").read_text()
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_the_ledger_of_a_run_adds_up(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK))
     rows, files = run.ledger.dataframe(), run.ledger.files()
@@ -139,7 +139,7 @@ def test_the_ledger_of_a_run_adds_up(sample: Path) -> None:
     assert files["path"].iloc[0] == "parcels/tariff.py"
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_file_that_changed_since_is_never_overwritten(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check=CHECK))
     file = sample / "parcels/tariff.py"
@@ -150,7 +150,7 @@ def test_a_file_that_changed_since_is_never_overwritten(sample: Path) -> None:
     assert file.read_text().endswith("# mine\n")
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_path_that_is_not_proposed_cannot_be_accepted(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check=CHECK))
     with pytest.raises(LoomError, match="not in the proposal"):
@@ -159,7 +159,7 @@ def test_a_path_that_is_not_proposed_cannot_be_accepted(sample: Path) -> None:
     assert run.state is RunState.ACCEPTED
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 @pytest.mark.parametrize("verb", ["accept", "reject", "undo"])
 def test_what_cannot_be_asked_is_refused_in_words(sample: Path, verb: str) -> None:
     run = wait(Loom(sample).run(TASK, check=CHECK))
@@ -168,12 +168,12 @@ def test_what_cannot_be_asked_is_refused_in_words(sample: Path, verb: str) -> No
         getattr(run, verb)()
 
 
-def test_stop_while_the_model_loads(sample: Path, lend: Lend) -> None:
+def test_stop_while_the_model_loads(sample: Path, provide_model: ProvideModel) -> None:
     def load(cancel: threading.Event) -> None:
         assert cancel.wait(20)
         raise Cancelled
 
-    lend(before=load)
+    provide_model(before=load)
     run = Loom(sample).run(TASK)
     start = time.monotonic()
     run.stop()
@@ -182,7 +182,7 @@ def test_stop_while_the_model_loads(sample: Path, lend: Lend) -> None:
     assert time.monotonic() - start < 2
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_stop_while_the_check_runs(sample: Path) -> None:
     run = Loom(sample).run(TASK, check="sleep 60")
     while "check_started" not in types(run):
@@ -192,9 +192,11 @@ def test_stop_while_the_check_runs(sample: Path) -> None:
     assert run.state is RunState.STOPPED
 
 
-def test_a_second_run_waits_for_its_turn_and_can_be_stopped_in_the_queue(sample: Path, lend: Lend) -> None:
+def test_a_second_run_waits_for_its_turn_and_can_be_stopped_in_the_queue(
+    sample: Path, provide_model: ProvideModel
+) -> None:
     go = threading.Event()
-    lend(before=lambda _: go.wait(20) and None)
+    provide_model(before=lambda _: go.wait(20) and None)
     loom = Loom(sample)
     first, second, third = (loom.run(TASK) for _ in range(3))
     time.sleep(0.3)
@@ -211,7 +213,7 @@ def test_a_second_run_waits_for_its_turn_and_can_be_stopped_in_the_queue(sample:
     ("check", "says"),
     [("no-such-command --now", "no-such-command"), ("   ", "empty")],
 )
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_check_that_cannot_run_is_one_sentence(sample: Path, check: str, says: str) -> None:
     run = wait(Loom(sample).run(TASK, check=check))
     assert run.state is RunState.FAILED
@@ -219,7 +221,7 @@ def test_a_check_that_cannot_run_is_one_sentence(sample: Path, check: str, says:
     assert "\n" not in run.error
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_check_that_hangs_is_ended(sample: Path) -> None:
     with (sample / "pyproject.toml").open("a") as file:
         file.write("\n[tool.loom]\ncheck_timeout = 0.5\nbudget = 1\n")
@@ -228,59 +230,61 @@ def test_a_check_that_hangs_is_ended(sample: Path) -> None:
     assert run.proposal.passed is False
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_check_that_prints_binary(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check="head -c 3000 /dev/urandom; exit 1"))
     assert run.state is RunState.REVIEW
     assert run.proposal.passed is False
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_check_that_passes_already_is_said_at_once(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check="true"))
     assert any("passes before" in event.text for event in run.events() if event.type == "notice")
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_an_empty_workspace(tmp_path: Path) -> None:
     run = wait(Loom(tmp_path).run(TASK))
     assert run.state is RunState.FAILED
     assert "no file" in run.error
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_not_a_git_repository_is_said(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK))
     assert any("git" in event.text for event in run.events() if event.type == "notice")
 
 
-def test_a_model_that_cannot_load_ends_the_run_with_its_sentence(sample: Path, lend: Lend) -> None:
+def test_a_model_that_cannot_load_ends_the_run_with_its_sentence(
+    sample: Path, provide_model: ProvideModel
+) -> None:
     def load(_: threading.Event) -> None:
         raise ModelError("no such model; choose another")
 
-    lend(before=load)
+    provide_model(before=load)
     run = wait(Loom(sample).run(TASK))
     assert run.state is RunState.FAILED
     assert run.error == "no such model; choose another"
 
 
-def test_a_defect_ends_only_its_run(sample: Path, lend: Lend) -> None:
+def test_a_defect_ends_only_its_run(sample: Path, provide_model: ProvideModel) -> None:
     def load(_: threading.Event) -> None:
         raise ZeroDivisionError("oops")
 
-    lend(before=load)
+    provide_model(before=load)
     loom = Loom(sample)
     run = wait(loom.run(TASK))
     assert run.state is RunState.FAILED
     assert "ZeroDivisionError" in run.error
-    lend()
+    provide_model()
     assert wait(loom.run(TASK)).state is RunState.REVIEW
 
 
-def test_a_new_file_is_written_where_the_user_says(sample: Path, lend: Lend) -> None:
+def test_a_new_file_is_written_where_the_user_says(sample: Path, provide_model: ProvideModel) -> None:
     plan = PLAN.replace('"change"', '"create"')
     code = "def premium(value):\n    return value * 0.01\n```"
-    lend(replies=[plan, '{"targets": ["s1"]}', code])
+    provide_model(replies=[plan, '{"targets": ["s1"]}', code])
     run = wait(Loom(sample).run("create parcels/insurance.py with a function that gives 1 % of a value"))
     assert list(run.proposal.diffs) == ["parcels/insurance.py"]
     run.accept()
@@ -306,7 +310,7 @@ def test_a_new_file_is_one_that_is_named_and_missing(sample: Path, task: str, pa
 
 
 def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(
-    sample: Path, lend: Lend, monkeypatch: pytest.MonkeyPatch
+    sample: Path, provide_model: ProvideModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: threading.Event) -> None:
         def write(*_: Any) -> None:
@@ -314,7 +318,7 @@ def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(
 
         monkeypatch.setattr("loom_jupyter.runs.log.EventLog.write", write)
 
-    lend(before=full)
+    provide_model(before=full)
     run = Loom(sample).run(TASK)
     heard: list[str] = []
     run.subscribe(lambda event: heard.append(event.type))
@@ -324,8 +328,8 @@ def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(
     assert heard[-2:] == ["error", "state"]
 
 
-def test_nonsense_three_times_still_ends_in_review(sample: Path, lend: Lend) -> None:
-    lend(replies=["", "Sure thing!", "{}", "[]", "no", '{"targets": []}'])
+def test_nonsense_three_times_still_ends_in_review(sample: Path, provide_model: ProvideModel) -> None:
+    provide_model(replies=["", "Sure thing!", "{}", "[]", "no", '{"targets": []}'])
     run = wait(Loom(sample).run(TASK, check=CHECK))
     assert run.state is RunState.REVIEW
 
@@ -343,7 +347,7 @@ def test_bad_words_are_refused_before_anything_starts(sample: Path) -> None:
         Loom(sample / "nowhere")
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_another_handle_asks_through_the_control_file(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check=CHECK))
     other = Loom(sample).open_run(run.id)
@@ -355,7 +359,7 @@ def test_another_handle_asks_through_the_control_file(sample: Path) -> None:
         other.reject()
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_a_finished_run_leaves_no_thread(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK))
     run.reject()
@@ -371,7 +375,7 @@ def _threads_of(run: Any) -> list[str]:
     return [thread.name for thread in threading.enumerate() if run.id in thread.name]
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_listeners_hear_everything_once_and_in_order(sample: Path) -> None:
     run = Loom(sample).run(TASK, check=CHECK)
     heard: list[int] = []
@@ -382,7 +386,7 @@ def test_listeners_hear_everything_once_and_in_order(sample: Path) -> None:
     assert heard == list(range(1, len(run.events()) + 1))
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_half_written_files_are_taken_back_at_the_next_start(sample: Path) -> None:
     before = (sample / "parcels/tariff.py").read_bytes()
     run = wait(Loom(sample).run(TASK, check=CHECK))
@@ -402,7 +406,7 @@ def test_half_written_files_are_taken_back_at_the_next_start(sample: Path) -> No
     assert Loom(sample).recover() == []
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 def test_runs_and_ledger_can_be_queried(sample: Path) -> None:
     loom = Loom(sample)
     assert loom.sql("select * from ledger").empty
@@ -446,7 +450,9 @@ def test_a_run_whose_process_was_killed_is_told_and_not_stuck(sample: Path) -> N
 
 
 @pytest.mark.parametrize("moment", ["before the task is read", "while units are chosen"])
-def test_lines_that_move_while_a_run_works_change_nothing_else(sample: Path, lend: Lend, moment: str) -> None:
+def test_lines_that_move_while_a_run_works_change_nothing_else(
+    sample: Path, provide_model: ProvideModel, moment: str
+) -> None:
     file = sample / "parcels/tariff.py"
     before = file.read_text()
     moved = "# One.\n# Two.\n# Three.\n# Four.\n# Five.\n" + before
@@ -460,7 +466,7 @@ def test_lines_that_move_while_a_run_works_change_nothing_else(sample: Path, len
         file.write_text(moved)
         return choose_price(messages)
 
-    lend([plan, choose])
+    provide_model([plan, choose])
     run = wait(Loom(sample).run(TASK, check=CHECK))
     assert run.state is RunState.REVIEW
     assert run.proposal.passed
@@ -468,14 +474,14 @@ def test_lines_that_move_while_a_run_works_change_nothing_else(sample: Path, len
     assert file.read_text() == moved.replace("if weight < 2:", "if weight <= 2:")
 
 
-def test_a_unit_that_is_gone_while_a_run_works_is_not_written(sample: Path, lend: Lend) -> None:
+def test_a_unit_that_is_gone_while_a_run_works_is_not_written(sample: Path, provide_model: ProvideModel) -> None:
     file = sample / "parcels/tariff.py"
 
     def choose(messages: Any) -> str:
         file.write_text("# Nothing is left.\n")
         return choose_price(messages)
 
-    lend([PLAN, choose])
+    provide_model([PLAN, choose])
     run = wait(Loom(sample).run(TASK, check=CHECK))
     assert run.proposal is None or not run.proposal.passed
     assert run.proposal is None or "parcels/tariff.py" not in run.proposal.diff
@@ -483,7 +489,7 @@ def test_a_unit_that_is_gone_while_a_run_works_is_not_written(sample: Path, lend
     assert any(o["path"] == "parcels/tariff.py" and "not found" in o["reason"] for o in packed["omitted"])
 
 
-@pytest.mark.usefixtures("lend")
+@pytest.mark.usefixtures("provide_model")
 @pytest.mark.parametrize("check", [CHECK, None])
 def test_a_check_without_a_sandbox_is_told_first(
     sample: Path, monkeypatch: pytest.MonkeyPatch, check: str | None

@@ -19,7 +19,7 @@ from loom_jupyter.context.context_map import Rewrite
 from loom_jupyter.errors import LoomError
 from loom_jupyter.events import ProposalMade, RunState
 from loom_jupyter.pipeline.contracts import Proposal
-from loom_jupyter.runs import runner, written
+from loom_jupyter.runs import cell_proposal, runner
 from loom_jupyter.runs.log import parse
 from loom_jupyter.runs.request import Request
 from loom_jupyter.runs.run import Run
@@ -113,7 +113,7 @@ def test_the_owner_does_not_believe_a_rewritten_log(loom: Loom) -> None:
     run = reviewed(loom)
     other_text(run)
     proposal = Proposal.model_validate_json((run.folder / "proposal.json").read_text())
-    forged = written.digests(run, proposal.rewrites)
+    forged = cell_proposal.digests(run, proposal.rewrites)
     log = run.folder / "progress.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in lines:
@@ -188,8 +188,8 @@ def cell_run(tmp_path: Path) -> Run:
     run = Run(tmp_path / "run", request)
     run.folder.mkdir()
     assert run.own()
-    written.write_session(run.folder, request.session)
-    target = written.target(run)
+    cell_proposal.write_session(run.folder, request.session)
+    target = cell_proposal.target(run)
     runner._propose(
         run, Proposal(rewrites=(Rewrite(target=target, text="price = limit <= 2\n"),), summary="s", passed=None)
     )

@@ -87,7 +87,7 @@ class Extracted:
 
     @property
     def terms(self) -> dict[int, dict[str, list[int]]]:
-        """For each field: term → [count, first line]. Counted anew each time, to look at one file."""
+        """For each field: term → [count, first line]. Counted each time, to look at one file."""
         got = count(list(self.texts(0)), Lexicon())
         out: dict[int, dict[str, list[int]]] = {}
         for term, where, times, line in zip(got.term, got.where, got.times, got.line, strict=True):

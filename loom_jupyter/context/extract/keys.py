@@ -18,7 +18,7 @@ PAIRS = frozenset({"pair", "table", "table_array_element", "block_mapping_pair",
 LISTS = frozenset({"array", "block_sequence", "flow_sequence"})
 # Settings are for people and short; what is larger is data, whose keys say little and are many.
 LARGEST = 64_000
-MOST = 300
+MAX_KEYS = 300
 DEPTH = 4
 # Nodes between a pair and the pairs in its value.
 WRAPPED = 8
@@ -38,11 +38,11 @@ def keys(data: bytes, language: str) -> list[Symbol]:
     lines = data.split(b"\n")
     out: list[Symbol] = []
     queue = deque([(tree.root_node, "", 1)])
-    while queue and len(out) < MOST:
+    while queue and len(out) < MAX_KEYS:
         node, outer, depth = queue.popleft()
         for pair in _pairs(node, WRAPPED):
             name = _name(pair)
-            if not name or len(out) == MOST:
+            if not name or len(out) == MAX_KEYS:
                 continue
             path = f"{outer}.{name}" if outer else name
             out.append(_symbol(pair, path, lines))

@@ -16,7 +16,7 @@ from loom_jupyter.models.servers import keys
 from loom_jupyter.models.servers.transport import CutOffError, StatusError, Transport
 from loom_jupyter.models.stream import Characters
 
-# The part of a server's reply that continues a given prefix, whether the server went on after it or began anew.
+# The part of a server's reply that continues a given prefix, whether the server went on after it or started over.
 #
 # Few servers continue an assistant's message; the others write a sentence and open the code block themselves. A
 # stop
@@ -171,7 +171,7 @@ class Server:
     def close(self) -> None:
         """Do nothing: no connection is kept."""
 
-    def lend(self, cancel: threading.Event | None) -> None:
+    def stop_calls_with(self, cancel: threading.Event | None) -> None:
         """Let the one who has the model now stop any of its calls, also those that are told no `cancel`."""
         self._http.borrower = self._root.borrower = cancel
 

@@ -35,7 +35,9 @@ from loom_jupyter.models.stream import TextStream, whole
 T = TypeVar("T")
 Entry = Mapping[str, Mapping[str, Any]]
 
-MOST = 20  # alternatives a token that such servers give unless they are told otherwise (vLLM: --max-logprobs)
+MAX_ALTERNATIVES = (
+    20  # alternatives a token that such servers give unless they are told otherwise (vLLM: --max-logprobs)
+)
 WIDTH = 16  # requests at a time; the server computes them in one batch
 # Go on after the assistant's last message. What the model's maker sets may punish repetition: that spoils code.
 GO_ON = {"add_generation_prompt": False, "continue_final_message": True, "repetition_penalty": 1.0}
@@ -60,7 +62,7 @@ class ScoringServer(Server):
     def works(self, cancel: threading.Event | None = None) -> bool:
         """Whether this server gives scores: one request for a token finds out."""
         try:
-            scores, _ = self.score(PROBE, PROBED, top=MOST, cancel=cancel)
+            scores, _ = self.score(PROBE, PROBED, top=MAX_ALTERNATIVES, cancel=cancel)
         except ModelError as error:  # what is wrong is said when the model is asked something
             _log.info("%s was not asked for scores: %s", self.address, error)
             return False
@@ -83,7 +85,7 @@ class ScoringServer(Server):
         """
         began = time.perf_counter()
         body = self._continuing(messages, prefix + text, 1, temperature=0.0)
-        body |= {"prompt_logprobs": min(top, MOST), "return_token_ids": True}
+        body |= {"prompt_logprobs": min(top, MAX_ALTERNATIVES), "return_token_ids": True}
         answer = self._answer(body, cancel)
         scores = _scores(answer, prefix, text, top) if answer is not None else []
         self._last = (list(messages), prefix, text), scores
@@ -109,7 +111,7 @@ class ScoringServer(Server):
         """
         first = Usage()
         if self._last[0] != (list(messages), prefix, text):
-            _, first = self.score(messages, text, prefix=prefix, top=MOST, cancel=cancel)
+            _, first = self.score(messages, text, prefix=prefix, top=MAX_ALTERNATIVES, cancel=cancel)
         others = {(s.index, a.token): (s.start, a.text) for s in self._last[1] for a in s.alternatives if a.text}
 
         def follow(place: Branch, leave: threading.Event) -> Continuation | None:

@@ -1,7 +1,7 @@
 """Fit the data of a reply to a schema: taken out of what is wrapped around it, never bent.
 
-The schema is asked strictly, so that nothing is coerced unseen. What it complains of is mended only where form is
-at fault and one reading is possible (``"3"`` for 3, a single value for a list), and each repair is named.
+The schema is asked strictly, so that nothing is coerced unseen. What it complains of is repaired only where form
+is at fault and one reading is possible (``"3"`` for 3, a single value for a list), and each repair is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T", bound=BaseModel)
 _ENVELOPE = {"name", "type", "id", "function", "arguments", "parameters", "input", "properties"}
 """The keys of a tool call, and of an answer in the form of its schema."""
 _DEEPEST = 3  # wrappers inside each other
-_ROUNDS = 3  # a value becomes a list, then its items are mended
+_ROUNDS = 3  # a value becomes a list, then its items are repaired
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _BOOLEAN = {"true": True, "false": False}
 _LISTS = ("list_type", "tuple_type", "set_type", "frozen_set_type")
@@ -71,7 +71,7 @@ def fit(data: dict[str, Any], model: type[T]) -> Fitted[T]:
     refusal: ReplyError | None = None
     for inner, repairs in _layers(data, keys_of(model)):
         try:
-            value, more = _mended(inner, model)
+            value, more = _repaired(inner, model)
         except ReplyError as error:
             refusal = refusal or error
             continue
@@ -102,7 +102,7 @@ def _payload(data: dict[str, Any]) -> dict[str, Any] | None:
     return objects[0] if len(objects) == 1 else None
 
 
-def _mended(data: dict[str, Any], model: type[T]) -> tuple[T, tuple[Repair, ...]]:
+def _repaired(data: dict[str, Any], model: type[T]) -> tuple[T, tuple[Repair, ...]]:
     data, repairs = _with_its_keys(data, model)
     for left in reversed(range(_ROUNDS)):
         try:
@@ -113,7 +113,7 @@ def _mended(data: dict[str, Any], model: type[T]) -> tuple[T, tuple[Repair, ...]
             break
         data = copy.deepcopy(data)
         for fault in wrong:
-            repair = _mend(data, fault, model)
+            repair = _repair(data, fault, model)
             if repair is None:
                 raise ReplyError(_explained(fault))
             repairs.append(repair)
@@ -148,7 +148,7 @@ def _with_its_keys(data: dict[str, Any], model: type[BaseModel]) -> tuple[dict[s
     return made, repairs
 
 
-def _mend(data: dict[str, Any], fault: _Fault, model: type[BaseModel]) -> Repair | None:
+def _repair(data: dict[str, Any], fault: _Fault, model: type[BaseModel]) -> Repair | None:
     """Put right in `data` what the schema complains of, if only form is at fault."""
     given, kind, where, _ = fault
     label = ".".join(step for step in where if isinstance(step, str))

@@ -65,7 +65,7 @@ class UnitWriter:
     def others(self, *, checked: bool) -> Iterator[Candidate]:
         """Yield all other candidates, cheapest and likeliest first.
 
-        The greedy rewrite of a short unit unless it would be a copy; single lines, written anew between those
+        The greedy rewrite of a short unit unless it would be a copy; single lines, written afresh between those
         around them; then the model's branches and the other small changes by margin; a long unit last.
         """
         if self.target.kind == REMOVED:

@@ -1,4 +1,4 @@
-"""What is one line away from a text: small changes, lines written anew, branches at the model's doubts."""
+"""What is one line away from a text: small changes, lines written afresh, branches at the model's doubts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ ALTERNATIVES = 20
 FREE = 20
 BRANCHES = 30
 LINE_TOKENS = 60
-# Lines that are written anew, and characters that may be read for them: each needs what stands behind it.
+# Lines that are written afresh, and characters that may be read for them: each needs what stands behind it.
 FILLS = 12
 FILL_READING = 7000
 
@@ -151,7 +151,7 @@ class Lines:
         return self._changes if self._python and checked else []
 
     def filled(self) -> Iterator[Candidate]:
-        """Yield the text with one line written anew by a model that does not see the old one: it cannot copy."""
+        """Yield the text with one line written afresh by a model that does not see the old one: it cannot copy."""
         model = self._talk.model
         if not isinstance(model, Filler):
             return

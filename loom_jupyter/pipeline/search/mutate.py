@@ -1,7 +1,7 @@
-"""Small changes that real faults are often mended by: a comparison, a bound, a sign, a name, a missing call.
+"""Small changes that real faults are often repaired by: a comparison, a bound, a sign, a name, a missing call.
 
 A model's own doubts name places that it finds odd; these cover the slips that look perfectly normal. They need no
-model to write them, and the model's log-probabilities put them in order beside its own candidates.
+model to write them, and the model's log-probabilities order them among its own candidates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loom_jupyter.models.protocol import TokenScore
 from loom_jupyter.pipeline.search.branch import Candidate
 from loom_jupyter.pipeline.search.source import Source
 
-# The usual slips of a syntax node, and what each would be mended by.
+# The usual slips of a syntax node, and what each would be repaired by.
 #
 # `prior` says how much rarer than a wrong operator a slip is, in nats of log-probability; set by hand.
 

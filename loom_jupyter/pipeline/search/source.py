@@ -108,7 +108,7 @@ def undocumented(text: str) -> Undocumented:
 #
 # Asked to rewrite a working function, a small model copies it, and the search looks where it doubts it. In a
 # stub
-# there is nothing to copy: it is written anew, and the search goes on around what was written.
+# there is nothing to copy: it is written afresh, and the search goes on around what was written.
 
 # The functions of a longer file are written one by one.
 SHORT_FILE = 80

@@ -136,7 +136,7 @@ def _within(outcomes: Iterable[Outcome], rank: int) -> int:
 def arguments(harness: str, description: str) -> argparse.ArgumentParser:
     """Return the options that every harness has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--model", default=os.environ.get("LOOM_MODEL"), help="catalogue name or GGUF file")
+    parser.add_argument("--model", default=os.environ.get("LOOM_MODEL"), help="catalog name or GGUF file")
     parser.add_argument("--budget", type=float, default=120.0, help="seconds a task (default 120)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a task, package or exercise")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with a model of its own (default 1)")

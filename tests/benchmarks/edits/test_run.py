@@ -58,7 +58,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lend(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Any:
+def provide_model(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Any:
     """Put a model in place that doubts the comparison and goes on with `line`."""
 
     def put(line: str) -> None:
@@ -78,8 +78,8 @@ def lend(monkeypatch: pytest.MonkeyPatch, scripted: Any) -> Any:
     return put
 
 
-def test_a_solved_task_is_measured(tmp_path: Path, cache: Path, lend: Any) -> None:
-    lend("<= 2:")
+def test_a_solved_task_is_measured(tmp_path: Path, cache: Path, provide_model: Any) -> None:
+    provide_model("<= 2:")
     outcome = run.run_fault(FAULT, model=None, budget=20, work=tmp_path / "work", cache=cache)
     assert outcome.solved, outcome
     assert outcome.claimed
@@ -111,8 +111,8 @@ def test_a_model_that_does_not_load_is_no_result(
         run.run_fault(FAULT, model=None, budget=5, work=tmp_path / "work", cache=cache)
 
 
-def test_an_answer_that_breaks_another_test_is_not_solved(tmp_path: Path, cache: Path, lend: Any) -> None:
-    lend("<= 3:")
+def test_an_answer_that_breaks_another_test_is_not_solved(tmp_path: Path, cache: Path, provide_model: Any) -> None:
+    provide_model("<= 3:")
     narrow = Fault(**{**FAULT.__dict__, "check": f"{FAULT.check} -k small"})
     outcome = run.run_fault(narrow, model=None, budget=5, work=tmp_path / "work", cache=cache)
     if outcome.claimed and "<= 3" in outcome.diff:
