@@ -56,12 +56,12 @@ def offers(text: str, workspace: Callable[[], Loom], task_flags: list[str]) -> l
 
 
 def _candidates(
-    command: str, before: list[str], last: str, workspace: Callable[[], Loom], task_flags: list[str]
+    magic: str, before: list[str], last: str, workspace: Callable[[], Loom], task_flags: list[str]
 ) -> list[str]:
     value = _value_of(before[-1] if before else "", last, workspace)
     if value is not None:
         return value
-    if command == "%%loom":
+    if magic == "%%loom":
         return task_flags
     if not before:
         return list(commands.COMMANDS)
