@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -24,6 +25,22 @@ _TAKEN, _WITHDRAWN = "taken", "withdrawn"
 
 class ControlError(LoomError):
     """A request could not be handed to a run."""
+
+
+def requested(
+    action: Action | str,
+    paths: Sequence[str] | None = None,
+    hunks: Mapping[str, Sequence[int]] | None = None,
+    **more: Any,
+) -> Control:
+    """Return a request with an id of its own; see `send`."""
+    return Control(
+        id=uuid.uuid4().hex[:12],
+        action=Action(action),
+        paths=None if paths is None else list(paths),
+        hunks=None if hunks is None else {path: list(numbers) for path, numbers in hunks.items()},
+        **more,
+    )
 
 
 def send(
@@ -64,16 +81,7 @@ def send(
     ControlError
         If the run's folder is gone or cannot be written.
     """
-    request = Control(
-        id=uuid.uuid4().hex[:12],
-        action=Action(action),
-        paths=None if paths is None else list(paths),
-        hunks=None if hunks is None else {path: list(numbers) for path, numbers in hunks.items()},
-        merged=merged,
-        text=text,
-        task=task,
-        deadline=deadline,
-    )
+    request = requested(action, paths, hunks, merged=merged, text=text, task=task, deadline=deadline)
     try:
         _append(folder, json_bytes(request))
     except FileNotFoundError as error:

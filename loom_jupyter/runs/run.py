@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.2
 """Seconds that a run which is stopped has to end by itself."""
+DIRECT = 40.0
+"""Seconds that a call waits until the run is free and did what is asked."""
 BUSY = 0.1
 """Seconds that a look at a run waits for what is being done with it."""
 STOPPED = "stopped by the user"
@@ -283,7 +286,48 @@ class Run:
         text: str = "",
         task: TaskSpec | None = None,
     ) -> None:
-        self.ask(action, paths=paths, hunks=hunks, merged=merged, text=text, task=task).wait()
+        """Have an action carried out: by a call where this process owns the run, by the mailbox otherwise."""
+        request = control.requested(action, paths, hunks, merged=merged, text=text, task=task)
+        owner = self if self.owned else watch.owner(self.id)
+        answer = owner.carry_out(request) if owner is not None else None
+        if answer is None:
+            self.ask(action, paths=paths, hunks=hunks, merged=merged, text=text, task=task).wait()
+        elif not answer.ok:
+            raise RunError(answer.reason)
+
+    def carry_out(self, request: Control) -> ControlHandled | None:
+        """Carry a request out as the run's owner; None if another process is.
+
+        It happens in a thread: Ctrl+C ends the wait for it, and never the writing in the middle.
+
+        Raises
+        ------
+        RunError
+            If the run is busy with something else for too long; nothing was done then.
+        """
+        answers: Queue[ControlHandled | Exception | None] = Queue()
+        withdrawn = threading.Event()
+
+        def work() -> None:
+            with self._changed:
+                try:
+                    answers.put(self._carry_out(request) if self.owned and not withdrawn.is_set() else None)
+                except Exception as error:  # noqa: BLE001 - as in the mailbox: it ends this run, and who asked hears of it
+                    answers.put(RunError(watch.ended_by(self, error)))
+                if self.owned and not self.working and self.state not in watch.WATCHED:
+                    self.release()
+
+        threading.Thread(target=work, name=f"loom-{request.action.value}", daemon=True).start()
+        try:
+            answer = answers.get(timeout=DIRECT)
+        except Empty:
+            withdrawn.set()
+            raise RunError(
+                f"run {self.id} is still busy with something else; look at its state before you ask again."
+            ) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def ask(self, action: Action, **asked: Any) -> Asking:
         """Ask for an action without waiting for the answer; see :func:`loom_jupyter.runs.control.send`."""

@@ -36,15 +36,27 @@ def watch(run: Run) -> None:
             _thread.start()
 
 
+def owner(run_id: str) -> Run | None:
+    """Return what owns a run in this process, if anything does."""
+    return _runs.get(run_id)
+
+
 def tended(run: Run) -> bool:
     """Look after a run; what goes wrong ends that run and none of the others."""
     try:
         return run.process_control()
-    except Exception as error:  # the other runs must still be heard
-        _logger.exception("run %s cannot be looked after", run.id)
-        said = str(error) if isinstance(error, LoomError) else f"{type(error).__name__}: {error}"
-        run.give_up(f"What is asked of this run cannot be carried out ({said}); run the task again.")
+    except Exception as error:  # noqa: BLE001 - the other runs must still be heard
+        ended_by(run, error)
         return False
+
+
+def ended_by(run: Run, error: Exception) -> str:
+    """End a run that cannot do what is asked of it; return the reason."""
+    _logger.error("run %s cannot be looked after", run.id, exc_info=error)
+    said = str(error) if isinstance(error, LoomError) else f"{type(error).__name__}: {error}"
+    reason = f"What is asked of this run cannot be carried out ({said}); run the task again."
+    run.give_up(reason)
+    return reason
 
 
 def _loop() -> None:

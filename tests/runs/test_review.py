@@ -16,9 +16,10 @@ from loom_jupyter import Loom
 from loom_jupyter.context.context_map import ContextMap, Rewrite, Target
 from loom_jupyter.edits.apply import digest
 from loom_jupyter.errors import LoomError
-from loom_jupyter.events import RunState
+from loom_jupyter.events import Action, ControlHandled, RunState
 from loom_jupyter.runs import runner
 from loom_jupyter.runs.compose import document_of
+from loom_jupyter.runs.control import CONTROL, send
 from loom_jupyter.runs.view import view_of
 from loom_jupyter.ui import html, text
 
@@ -320,3 +321,49 @@ def test_files_read_are_kept_private(project: Path) -> None:
     (kept,) = (run.folder / "read").iterdir()
     assert kept.read_bytes() == (project / TARIFF).read_bytes()
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+# --- what is asked in the process that owns the run is a call ---
+
+
+def mailbox(run: Any) -> bytes:
+    file = run.folder / CONTROL
+    return file.read_bytes() if file.exists() else b""
+
+
+def test_accept_and_undo_write_no_mailbox(sample: Path) -> None:
+    run = proposed(sample)
+    run.accept()
+    assert run.state.value == "accepted"
+    assert mailbox(run) == b""
+
+
+def test_the_answer_is_an_event_as_from_anywhere(sample: Path) -> None:
+    run = proposed(sample)
+    run.reject()
+    handled = [e for e in run.events() if isinstance(e, ControlHandled)]
+    assert [(e.action, e.ok) for e in handled] == [(Action.REJECT, True)]
+
+
+def test_a_mailbox_that_cannot_be_written_does_not_matter(sample: Path) -> None:
+    run = proposed(sample)
+    (run.folder / CONTROL).unlink(missing_ok=True)
+    (run.folder / CONTROL).mkdir()
+    run.accept()
+    assert run.state.value == "accepted"
+
+
+def test_of_a_call_and_a_mailbox_line_exactly_one_wins(sample: Path) -> None:
+    run = proposed(sample)
+    send(run.folder, Action.ACCEPT)
+    refused = False
+    try:
+        run.reject()
+    except LoomError:
+        refused = True
+    for _ in range(200):
+        if len([e for e in run.events() if isinstance(e, ControlHandled)]) >= 2:
+            break
+        threading.Event().wait(0.05)
+    won = [e.action for e in run.events() if isinstance(e, ControlHandled) and e.ok]
+    assert won == [Action.ACCEPT if refused else Action.REJECT]
