@@ -14,8 +14,6 @@ from jupyter_client.manager import KernelManager
 
 from loom_jupyter.events import schema
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
-
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"
 
 

@@ -28,9 +28,7 @@ def test_notebooks_are_committed_without_outputs(path: Path) -> None:
     assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]
 
 
-# Those that load a model take minutes and are left out where there is none.
-WITH_MODEL = [pytest.mark.model, pytest.mark.slow]
-RUNS = [pytest.param(p, marks=[] if p.stem == "ledger" else WITH_MODEL, id=p.stem) for p in ALL]
+RUNS = [pytest.param(p, id=p.stem) for p in ALL]
 
 
 @pytest.mark.parametrize("path", RUNS)

@@ -52,7 +52,6 @@ def start(root: Path, folder: Path, number: int, rounds: int) -> subprocess.Pope
     )
 
 
-@pytest.mark.slow
 def test_four_processes_on_one_workspace(make: Callable[..., Path], tmp_path: Path) -> None:
     root = make({f"f{n}.py": f"def common_{n}():\n    return {n}\n" for n in range(40)})
     folder = tmp_path / "data"
@@ -95,7 +94,6 @@ REFRESH = textwrap.dedent(
 )
 
 
-@pytest.mark.slow
 def test_refresh_killed_at_fifty_moments_leaves_a_usable_index(
     make: Callable[..., Path], tmp_path: Path, opened: Open
 ) -> None:

@@ -409,7 +409,6 @@ def replace_then_crash(real: Callable[..., None], number: int) -> Callable[..., 
     return replace
 
 
-@pytest.mark.slow
 def test_kill_at_random_moments(tmp_path: Path) -> None:
     """A real process, really killed, between accepting and undoing without end."""
     code = (

@@ -89,7 +89,6 @@ def test_the_closed_form_gives_the_cache_of_the_dry_run(name: str, worker: Child
             assert 0.95 * found.compute < guess.compute < 2.6 * found.compute
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["qwen2 0.5B", "gemma 3 1B", "mamba 130M", "granite 4 hybrid", "starcoder2 3B"])
 def test_what_is_planned_is_what_is_allocated(name: str, tmp_path: Path) -> None:
     model = LlamaCpp(make(name, tmp_path), 4096, log=tmp_path / "log")

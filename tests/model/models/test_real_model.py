@@ -14,7 +14,6 @@ from loom_jupyter.models.llamacpp import LlamaCpp
 from loom_jupyter.models.protocol import Branch, Message, ModelError
 
 pytest.importorskip("llama_cpp")
-pytestmark = pytest.mark.model
 
 ASK: list[Message] = [
     {"role": "system", "content": "You write Python. Answer with one fenced block and nothing else."},

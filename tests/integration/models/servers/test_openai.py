@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_server import CHOICE, free_port, served
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.host import Host
@@ -25,42 +23,6 @@ from loom_jupyter.models.servers.ollama import connect
 from loom_jupyter.models.servers.openai import Server
 
 ASK: list[Message] = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "the weather today"}]
-CHOICE = {
-    "type": "object",
-    "properties": {"file": {"enum": ["F1", "F2"]}},
-    "required": ["file"],
-    "additionalProperties": False,
-}
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-@contextmanager
-def served(model: Path, log: Path) -> Iterator[str]:
-    """Run llama-cpp-python's own server."""
-    port = free_port()
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "tiny"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--n_ctx", "1024", "--n_threads", "1"]
-    env = {**os.environ, "GGML_NO_BACKTRACE": "1"}
-    with log.open("wb") as sink:
-        server = subprocess.Popen(command, stdout=sink, stderr=sink, env=env)
-    deadline = time.monotonic() + 60
-    while True:
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    try:
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +32,6 @@ def address(tiny_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         pytest.importorskip(needed)
     with served(tiny_gguf, tmp_path_factory.mktemp("server") / "log") as place:
         yield place
-
-
-@pytest.mark.model
-def test_a_real_model_behind_a_real_server(small_model: Path, tmp_path: Path) -> None:
-    pytest.importorskip("fastapi")
-    with served(small_model, tmp_path / "log") as place:
-        server = connect(place)
-        ask: list[Message] = [{"role": "user", "content": "A Python function that returns the larger of two."}]
-        reply = server.chat(ask, max_tokens=120, prefix="```python\n", stop=["\n```"])
-        assert reply.text.lstrip().startswith("def ")
-        assert "```" not in reply.text
-        chosen = server.chat(ask, max_tokens=60, schema=CHOICE)
-        assert json.loads(chosen.text)["file"] in ("F1", "F2")
-        with pytest.raises(ModelError, match="maximum context length is 1024"):
-            server.chat([{"role": "user", "content": "word " * 3000}], max_tokens=10)
 
 
 @pytest.mark.parametrize("after", [0, 700])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import loom_jupyter
 
-SCRIPT = Path(__file__).parents[1] / ".ci" / "check_tag.py"
+SCRIPT = ROOT / ".ci" / "check_tag.py"
 
 
 @pytest.mark.parametrize(
