@@ -4,8 +4,6 @@ import errno
 import os
 import random
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -124,49 +122,6 @@ def test_same_tree_same_ledger_elsewhere_in_any_order(shop: Path, tmp_path: Path
     shutil.copytree(shop / ".git", other / ".git")
     git(other, "reset", "-q")
     assert opened(other).rank(REQUEST).to_json() == expected
-
-
-ELSEWHERE = """
-import os, pathlib, random, sys
-from loom_jupyter.context import build, history
-from loom_jupyter.context.index import Index
-from loom_jupyter.settings import Settings
-rnd = random.Random(int(sys.argv[3]))
-def shuffled(found):
-    return rnd.sample(list(found), len(found))
-split, chunks, listed = history._split, build._chunks, os.scandir
-history._split = lambda answer: shuffled(split(answer))
-build._chunks = lambda files: shuffled(chunks(shuffled(files)))
-build.ALONE, build.CHUNK = 0, 300
-class Entries(list):
-    __enter__ = lambda self: self
-    __exit__ = lambda *_: None
-os.scandir = lambda *path: Entries(shuffled(list(listed(*path))))
-folder = pathlib.Path(sys.argv[2])
-folder.mkdir()
-sys.stdout.write(Index(pathlib.Path(sys.argv[1]), Settings(), folder).rank(sys.argv[4]).to_json())
-"""
-
-
-@pytest.mark.parametrize("seed", ["1", "2"])
-@pytest.mark.parametrize("with_git", [True, False])
-def test_same_ledger_in_another_process_however_files_are_listed(
-    shop: Path, tmp_path: Path, opened: Open, seed: str, with_git: bool
-) -> None:
-    if not with_git:
-        shutil.rmtree(shop / ".git")
-    expected = opened(shop).rank(REQUEST).to_json()
-    other = tmp_path / f"at {seed}" / "another path"
-    shutil.copytree(shop, other)
-    environment = {
-        **os.environ,
-        "PYTHONHASHSEED": seed,
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        "TZ": "Asia/Tokyo",
-    }
-    command = [sys.executable, "-c", ELSEWHERE, str(other), str(tmp_path / "other"), seed, REQUEST]
-    done = subprocess.run(command, capture_output=True, env=environment, check=False)
-    assert done.stdout == expected.encode(), done.stderr.decode()
 
 
 def test_incremental_equals_cold(shop: Path, tmp_path: Path, write: Do, opened: Open) -> None:
@@ -299,22 +254,3 @@ def test_names_that_are_not_utf8_in_the_history_do_no_harm(
         assert not report.notices
         assert set(index.sql("select subject from commits").subject) >= {"Add a prayer", "Open the shop"}
         assert index.rank("prayer").files()["path"][0] == "prayer.py"
-
-
-def test_folders_of_any_depth_do_no_harm(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = tmp_path / "deep"
-    root.mkdir()
-    (root / "top.py").write_text("x = 1\n")
-    monkeypatch.chdir(root)
-    for _ in range(1500):
-        os.mkdir("d")
-        os.chdir("d")
-    with open("bottom.py", "w") as file:
-        file.write("x = 1\n")
-    os.chdir(root)
-    try:
-        report = opened(root).refresh()
-    finally:
-        subprocess.run(["rm", "-rf", str(root / "d")], check=True)
-    assert report.files == 1
-    assert any("folders deep" in skipped.reason for skipped in report.skipped)
