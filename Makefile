@@ -11,7 +11,7 @@ TEST_MODEL ?= qwen2.5-coder-0.5b
 PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo lab sidebar test unit changed lint web model-demo model-test bench bench-edits bench-index clean
+.PHONY: FORCE help demo lab sidebar test unit changed snapshots lint web model-demo model-test bench bench-edits bench-index clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
@@ -19,6 +19,7 @@ help:
 	@echo "make test   set everything up and run all tests"
 	@echo "make unit   the quick tests only"
 	@echo "make changed  the tests of what changed since main"
+	@echo "make snapshots  write what tests compare with: messages and documents"
 	@echo "make lint   ruff, mypy, import-linter, deptry"
 	@echo "make sidebar  build the JupyterLab sidebar (needs Node.js)"
 	@echo "make clean  remove the virtual environment (downloaded models stay in the cache)"
@@ -79,6 +80,11 @@ unit: $(VENV)/.installed
 changed: $(VENV)/.installed
 	@files="$$($(BIN)/python tests/changed.py)"; test -z "$$files" && echo "No module and no test changed." || \
 	  $(BIN)/python -m pytest -q $(PARALLEL) $$files
+
+# What tests compare with: all messages, and the documents that the sidebar is tested with.
+snapshots: $(VENV)/.installed
+	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.ui.test_messages
+	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.runs.test_recorded
 
 test: lint web model-test
 	@echo "== Unit and integration tests"

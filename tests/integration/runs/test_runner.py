@@ -72,7 +72,7 @@ def test_apply_accepts_what_passes(sample: Path) -> None:
 
 @pytest.mark.usefixtures("provide_model")
 def test_apply_leaves_what_fails_in_review(sample: Path) -> None:
-    run = wait(Loom(sample).run(TASK, check="false", apply=True))
+    run = wait(Loom(sample).run(TASK, check="false", apply=True, budget=2))
     assert run.state is RunState.REVIEW
     assert run.proposal.passed is False
     assert "weight < 2" in (sample / "parcels/tariff.py").read_text()
@@ -180,7 +180,7 @@ def test_a_check_that_hangs_is_ended(sample: Path) -> None:
 
 @pytest.mark.usefixtures("provide_model")
 def test_a_check_that_prints_binary(sample: Path) -> None:
-    run = wait(Loom(sample).run(TASK, check="head -c 3000 /dev/urandom; exit 1"))
+    run = wait(Loom(sample).run(TASK, check="head -c 3000 /dev/urandom; exit 1", budget=2))
     assert run.state is RunState.REVIEW
     assert run.proposal.passed is False
 

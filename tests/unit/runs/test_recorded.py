@@ -1,6 +1,6 @@
 """Documents of recorded runs of a real model, and of scripted ones: the sidebar's tests show these.
 
-After a change of what a document holds: ``python -m tests.runs.test_recorded``.
+After a change of what a document holds: ``make snapshots``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """All words that users see of a run, in one file: a change of any of them is seen in its diff.
 
-After a change: ``python -m tests.ui.test_messages``.
+After a change: ``make snapshots``.
 """
 
 from __future__ import annotations
