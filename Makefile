@@ -11,13 +11,16 @@ TEST_MODEL ?= qwen2.5-coder-0.5b
 PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo lab sidebar test unit lint web model-demo model-test bench bench-edits bench-index clean
+.PHONY: FORCE help demo lab sidebar test unit changed snapshots lint web model-demo model-test bench bench-edits bench-index clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
 	@echo "make lab    open the quickstart notebook in JupyterLab"
 	@echo "make test   set everything up and run all tests"
 	@echo "make unit   the quick tests only"
+	@echo "make changed  the tests of what changed since main"
+	@echo "make snapshots  write what tests compare with: messages and documents"
+	@echo "make lint   ruff, mypy, import-linter, deptry"
 	@echo "make sidebar  build the JupyterLab sidebar (needs Node.js)"
 	@echo "make clean  remove the virtual environment (downloaded models stay in the cache)"
 
@@ -71,12 +74,24 @@ web: sidebar
 	  cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent test; }
 
 unit: $(VENV)/.installed
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not model and not browser and not slow and not bench"
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/unit
+
+# The tests that mirror the modules which changed since the merge base with main, and those that import them.
+changed: $(VENV)/.installed
+	@files="$$($(BIN)/python tests/changed.py)"; test -z "$$files" && echo "No module and no test changed." || \
+	  $(BIN)/python -m pytest -q $(PARALLEL) $$files
+
+# What tests compare with: all messages, and the documents that the sidebar is tested with.
+snapshots: $(VENV)/.installed
+	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.ui.test_messages
+	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.runs.test_recorded
 
 test: lint web model-test
-	@echo "== All tests, with the real model $(TEST_MODEL)"
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not model and not browser and not bench" --durations=15
-	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q -m "(model or browser) and not bench" --durations=15
+	@echo "== Unit and integration tests"
+	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full --durations=15 -m "not bench" \
+	  tests/unit tests/integration tests/benchmarks
+	@echo "== Tests with the real model $(TEST_MODEL), and with a browser"
+	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q --durations=15 tests/model tests/browser
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

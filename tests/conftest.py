@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from places import PARCELS
 
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import (
@@ -22,11 +25,22 @@ from loom_jupyter.models.protocol import (
     Usage,
 )
 
-# Timings are benchmarks; a machine that is busy must not fail a test.
-settings.register_profile("loom", deadline=None)
-settings.load_profile("loom")
+# Timings are benchmarks; a machine that is busy must not fail a test. `make test` asks for all examples.
+settings.register_profile("full", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.load_profile("quick")
 
-SAMPLE = Path(__file__).parents[1] / "notebooks" / "parcels"
+MEMORY = Path("/dev/shm")
+ENOUGH = 2 << 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the folders of tests into memory where there is room: real disks make them wait for every fsync."""
+    if config.option.basetemp is None and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        folder = tempfile.mkdtemp(prefix="loom-tests-", dir=MEMORY)
+        config.option.basetemp = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 class ScriptedModel:
@@ -97,9 +111,7 @@ def scripted() -> type[ScriptedModel]:
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
     """A copy of the quickstart's sample project."""
-    import shutil
-
-    return Path(shutil.copytree(SAMPLE, tmp_path / "parcels", ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(shutil.copytree(PARCELS, tmp_path / "parcels", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @pytest.fixture(autouse=True)

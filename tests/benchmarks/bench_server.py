@@ -24,7 +24,6 @@ from loom_jupyter.events import NodeText, RunState, StateChanged
 from loom_jupyter.pipeline.contracts import Node
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
 LISTENERS, RATE = 20, 1_000
 
@@ -50,7 +49,7 @@ async def listen(url: str, received: Callable[[float, bytes], bool]) -> None:
 
 async def measure(seconds: int, route: str) -> None:
     """Run the benchmark for a route, ``events`` or ``follow`` (documents), and print its figures."""
-    from conftest import Server  # type: ignore[import-not-found]
+    from server_fixtures import Server  # type: ignore[import-not-found]
 
     server = Server(Path(tempfile.mkdtemp()))
     run_id, log = server.store(StateChanged(state=RunState.RUNNING))

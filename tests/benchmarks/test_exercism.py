@@ -13,8 +13,6 @@ import pytest
 
 from tests.benchmarks import exercism
 
-pytestmark = pytest.mark.slow
-
 STUB = "def double(number):\n    pass\n"
 TEST = (
     "import unittest\n\nfrom double import double\n\n\nclass DoubleTest(unittest.TestCase):\n"

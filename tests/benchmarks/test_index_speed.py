@@ -16,8 +16,6 @@ from loom_jupyter.settings import Settings
 from tests.benchmarks.growth_plot import draw
 from tests.benchmarks.index_speed import WORDS, repository, seconds
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:

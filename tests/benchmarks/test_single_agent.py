@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +11,10 @@ from typing import Any
 
 import pytest
 
-from loom_jupyter.models import host
-from loom_jupyter.models.protocol import Message
-from loom_jupyter.pipeline.reply import parse_reply
 from tests.benchmarks import single_agent
-from tests.benchmarks.agent_tools import SCHEMA, Action, Tools
+from tests.benchmarks.agent_tools import Action, Tools
 from tests.benchmarks.edits import packages
 from tests.benchmarks.edits.packages import Fault, Package
-
-pytestmark = pytest.mark.slow
 
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "parcels"
 FAULT = Fault(
@@ -144,12 +138,3 @@ def test_what_cannot_be_done_is_refused_in_words(sample: Path, action: dict[str,
     assert said.startswith("Refused")
     assert says in said
     assert {p: p.read_bytes() for p in sample.rglob("*.py")} == before
-
-
-@pytest.mark.model
-@pytest.mark.slow
-def test_a_real_model_answers_under_the_grammar(small_model: Path, tmp_path: Path) -> None:
-    with host.acquire(str(small_model), lambda *_: None, threading.Event(), tmp_path / "log") as model:
-        asked: list[Message] = [{"role": "user", "content": "List the files. Answer with a JSON object."}]
-        reply = model.chat(asked, max_tokens=single_agent.REPLY_TOKENS, schema=SCHEMA, temperature=0.0)
-    assert parse_reply(reply.text, Action).tool in {"list", "grep", "read", "replace", "rewrite"}

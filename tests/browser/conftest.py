@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from lab import SETUP, Lab, Notebook
 from scripted_runs import project
 from sidebar import Sidebar
 
+HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
     "--no-sandbox",
@@ -70,3 +72,10 @@ def notebook(lab: Lab, page: Any, cells: list[str]) -> Notebook:
 @pytest.fixture
 def sidebar(notebook: Notebook) -> Sidebar:
     return Sidebar(notebook)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Allow for the start of JupyterLab and its kernels."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(600))

@@ -10,7 +10,6 @@ import pytest
 from loom_jupyter.context.index import Index
 from loom_jupyter.settings import Settings
 
-pytestmark = pytest.mark.browser
 THEMES = {
     "lab light": ("#fff", "light", "--jp-ui-font-color1:rgba(0,0,0,.87);--jp-layout-color1:#fff"),
     "lab dark": ("#212121", "dark", "--jp-ui-font-color1:#fff;--jp-layout-color1:#212121"),

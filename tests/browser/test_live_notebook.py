@@ -19,8 +19,6 @@ from loom_jupyter.runs import cell_proposal, files
 from loom_jupyter.runs.review import PROPOSAL
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
     pytest.mark.skipif(not BUILT.exists() and not os.environ.get("CI"), reason="not built: make sidebar"),
 ]
 CHANGED, OTHER = 1, 2

@@ -10,7 +10,6 @@ import pytest
 from lab import SETUP, Lab, Notebook
 from scripted_runs import AFTER, BEFORE, project
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TASK = "%%loom --check 'pytest -q' run\nparcel_price(weight=2.0) should cost the small tariff"
 
 

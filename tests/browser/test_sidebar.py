@@ -17,8 +17,6 @@ from loom_jupyter import events as ev
 from loom_jupyter.context.ledger import Evidence, Ledger
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
     pytest.mark.skipif(not BUILT.exists() and not os.environ.get("CI"), reason="not built: make sidebar"),
 ]
 AXE = Path(loom_jupyter.__file__).parents[1] / "labextension/node_modules/axe-core/axe.min.js"

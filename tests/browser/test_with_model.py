@@ -14,9 +14,6 @@ from lab import Lab, Notebook
 from sidebar import BUILT, Sidebar
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.model,
-    pytest.mark.slow,
     pytest.mark.skipif(not BUILT.exists() and not os.environ.get("CI"), reason="not built: make sidebar"),
 ]
 TASK = "parcel_price(weight=2.0) charges the 2-5 kg tariff; up to and including 2 kg should cost the small one"

@@ -20,8 +20,6 @@ from tests.benchmarks.edits.meter import Meter, covered
 from tests.benchmarks.edits.outcome import Outcome, append, read, run_all, table
 from tests.benchmarks.edits.packages import Fault, Package
 
-pytestmark = pytest.mark.slow
-
 SAMPLE = Path(__file__).parents[3] / "notebooks" / "parcels"
 PLAN = json.dumps({"intent": "change", "goal": "2 kg is small", "acceptance": [], "terms": ["tariff"]})
 TEST = """from parcels.tariff import parcel_price

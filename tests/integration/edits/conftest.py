@@ -1,0 +1,1 @@
+from edits_fixtures import in_memory  # noqa: F401

@@ -1,0 +1,1 @@
+from kernel_fixtures import notebook  # noqa: F401

@@ -1,0 +1,1 @@
+from runs_fixtures import provide_model  # noqa: F401

@@ -1,0 +1,1 @@
+from pipeline_fixtures import environment, heard, unit  # noqa: F401
