@@ -1,6 +1,7 @@
 """Replays: of runs with a scripted model, and of a recorded run of a real one.
 
-After a change of the pipeline's prompts, with the small model in LOOM_MODEL: ``PYTHONPATH=tests/fixtures python -m tests.integration.runs.test_replay``.
+After a change of the pipeline's prompts, with the small model in LOOM_MODEL:
+``PYTHONPATH=tests/fixtures python -m tests.integration.runs.test_replay``.
 """
 
 from __future__ import annotations
