@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from loom_jupyter.context.languages import is_test
+from loom_jupyter.context.text import decode
 from loom_jupyter.edits.apply import FileChange
-from loom_jupyter.edits.text import decode
 from loom_jupyter.gate.weakening import looser, weakened
 
 # The part of a shared settings file that says how tests run, as of pyproject.toml or package.json.

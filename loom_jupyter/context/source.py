@@ -17,7 +17,7 @@ from loom_jupyter.context.definitions import Symbol
 from loom_jupyter.context.extract import extract
 from loom_jupyter.context.extract.notebook import NotNotebook, cells
 from loom_jupyter.context.snapshot import Snapshot
-from loom_jupyter.context.text import decode
+from loom_jupyter.context.text import indexed
 
 
 class Source:
@@ -34,7 +34,7 @@ class Source:
     def __init__(self, path: str, data: bytes, known: tuple[Symbol, ...] | None, digest: str) -> None:
         self.path, self.data = path, data
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self.text = decode(data)
+        self.text = indexed(path, data)
         same = known if digest == self.sha256 else None
         self.symbols: Sequence[Symbol] = extract(path, data).symbols if same is None else same
 

@@ -154,7 +154,7 @@ TABLES = {
 }
 
 
-VERSION = 8
+VERSION = 9
 SCHEMA = """
 create table meta (version integer);
 create table files (id integer, path varchar, size bigint, mtime_ns bigint, language varchar, reason varchar,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loom_jupyter.context.context_map import NEW_CELL, NEW_SYMBOL, REMOVED, Rewrite
+from loom_jupyter.context.text import decode
 from loom_jupyter.edits import notebook, syntax
 from loom_jupyter.edits.folder import read
 from loom_jupyter.edits.imports import cell_imports, with_imports
 from loom_jupyter.edits.paths import resolve
 from loom_jupyter.edits.syntax import plain
-from loom_jupyter.edits.text import LineEdit, decode, replace_lines, require_whole, split_lines
+from loom_jupyter.edits.text import LineEdit, replace_lines, require_whole, split_lines
 from loom_jupyter.errors import EditError, StaleFileError
 
 

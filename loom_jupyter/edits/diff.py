@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from loom_jupyter.context.text import decode
 from loom_jupyter.edits import notebook
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.matching import changes
-from loom_jupyter.edits.text import bare, decode, split_lines
+from loom_jupyter.edits.text import bare, split_lines
 from loom_jupyter.errors import EditError
 
 _CONTEXT = 3

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from loom_jupyter.context.text import decode
 from loom_jupyter.edits import notebook, paths
 from loom_jupyter.edits.apply import FileChange, digest
 from loom_jupyter.edits.journal import Entry, Journal, after_bytes, before_bytes, keep_after, keep_before
 from loom_jupyter.edits.matching import matching_blocks
-from loom_jupyter.edits.text import closed, decode, split_lines
+from loom_jupyter.edits.text import closed, split_lines
 from loom_jupyter.errors import EditError
 
 Lines = list[str]

@@ -1,45 +1,16 @@
-"""Text that turns back into the very same bytes: encoding, byte-order mark, line ends, final newline."""
+"""Edits of lines that leave every other byte as it was: line ends, final newline, what is masked."""
 
 from __future__ import annotations
 
-import codecs
-import contextlib
-import io
 import re
-import tokenize
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loom_jupyter.edits.matching import matching_blocks
 from loom_jupyter.errors import EditError, NotTextError
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How a file's bytes become text: a codec, and the byte-order mark in front."""
-
-    codec: str = "utf-8"
-    mark: bytes = b""
-
-    def encode(self, path: str, text: str) -> bytes:
-        """Return the file's bytes, or refuse if the codec cannot hold the text."""
-        try:
-            return self.mark + text.encode(self.codec)
-        except UnicodeEncodeError as error:
-            bad = text[error.start]
-            raise NotTextError(
-                f"{path} is encoded as {self.codec}, which cannot hold {bad!r}; convert the file to UTF-8 first."
-            ) from error
 
 
 def require_whole(path: str, text: str) -> None:
@@ -50,40 +21,6 @@ def require_whole(path: str, text: str) -> None:
         raise NotTextError(
             f"{path} would hold half a character ({text[error.start]!r}), which no encoding has; run again."
         ) from error
-
-
-def decode(path: str, data: bytes) -> tuple[str, Encoding]:
-    """Decode a file so that encoding the text again gives the same bytes.
-
-    Tried in order: byte-order mark, Python's coding cookie, UTF-8, Windows-1252, Latin-1.
-
-    Raises
-    ------
-    NotTextError
-        The bytes are binary, or no codec gives them back unchanged.
-    """
-    for encoding in _candidates(path, data):
-        try:
-            text = data[len(encoding.mark) :].decode(encoding.codec)
-            if encoding.mark + text.encode(encoding.codec) == data:
-                return text, encoding
-        except (UnicodeError, LookupError):
-            continue
-    raise NotTextError(f"{path} is not text in a known encoding; convert it to UTF-8, or leave it out.")
-
-
-def _candidates(path: str, data: bytes) -> Iterator[Encoding]:
-    for mark, codec in _MARKS:
-        if data.startswith(mark):
-            yield Encoding(codec, mark)
-            return
-    if b"\0" in data:
-        return
-    if path.endswith((".py", ".pyi", ".pyw")):
-        # A file that breaks Python's own rule is still text that can be given back as it was.
-        with contextlib.suppress(SyntaxError):
-            yield Encoding(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
-    yield from (Encoding("utf-8"), Encoding("cp1252"), Encoding("latin-1"))
 
 
 def split_lines(text: str) -> list[str]:

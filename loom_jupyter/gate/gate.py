@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from typing import NamedTuple
 
 from loom_jupyter.context.languages import is_test
+from loom_jupyter.context.text import decode
 from loom_jupyter.edits import syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.syntax import canonical, plain
-from loom_jupyter.edits.text import decode
 from loom_jupyter.gate.python_tests import equals_all, good_ends
 from loom_jupyter.gate.weakening import weakened
 

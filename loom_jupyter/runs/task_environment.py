@@ -26,11 +26,11 @@ from loom_jupyter.context.context_map import (
 )
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.pack import NoRoomError
+from loom_jupyter.context.text import decode
 from loom_jupyter.edits import folder
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.staging import StagedCopy
 from loom_jupyter.edits.syntax import problem
-from loom_jupyter.edits.text import decode
 from loom_jupyter.errors import Cancelled, EditError, LoomError
 from loom_jupyter.events import CheckFinished, CheckStarted, LedgerMade, MapMade, NodeStarted, Noticed, RankedFile
 from loom_jupyter.gate.gate import canonical, gate_change

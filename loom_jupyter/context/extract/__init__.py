@@ -11,7 +11,7 @@ from loom_jupyter.context.definitions import Symbol
 from loom_jupyter.context.extract import code, keys, markdown, notebook
 from loom_jupyter.context.languages import language_of, role_of
 from loom_jupyter.context.term_index import Lexicon, Text, count
-from loom_jupyter.context.text import Unreadable, decode, minified
+from loom_jupyter.context.text import Unreadable, indexed, minified
 
 
 class Field(IntEnum):
@@ -99,7 +99,7 @@ def extract(path: str, data: bytes) -> Extracted:
     """Read one file's bytes; a file that cannot be indexed comes back with its reason."""
     language = language_of(path)
     try:
-        text = decode(data)
+        text = indexed(path, data)
     except Unreadable as error:
         return Extracted(path, language, str(error))
     if minified(text):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loom_jupyter.edits.text import LineEdit, bare, decode, replace_lines, split_lines
+from loom_jupyter.context.text import decode
+from loom_jupyter.edits.text import LineEdit, bare, replace_lines, split_lines
 from loom_jupyter.errors import EditError, NotTextError
 
 # A lone \r before a \n would make one line end of two, so a text has either kind.
