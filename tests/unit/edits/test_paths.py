@@ -45,7 +45,7 @@ def test_files_inside(tmp_path: Path, path: str) -> None:
         (".git::$INDEX_ALLOCATION/config", "git's own"),
         ("é" * 128 + ".py", "longer than"),
         ("new/" + "a" * 256, "longer than"),
-        ("a\udc80.py", "no valid text"),
+        ("a\udc80.py", "not valid text"),
         ("file/x.py", "below a file"),
         ("folder", "is a folder"),
         ("pipe", "not a regular file"),
