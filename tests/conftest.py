@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         folder = tempfile.mkdtemp(prefix="loom-tests-", dir=MEMORY)
         config.option.basetemp = folder
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        # Not rmtree: tests leave folders deeper than Python recurses.
+        config.add_cleanup(lambda: subprocess.run(["rm", "-rf", "--", folder], check=False))
 
 
 class ScriptedModel:

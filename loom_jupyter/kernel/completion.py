@@ -153,4 +153,4 @@ def _value(field: str, spec: str, conversion: str | None, names: Mapping[str, An
 
 def _near(word: str, known: list[str]) -> str:
     found = nearest(word, known)
-    return found if "did you mean" in found else "."
+    return found if "Did you mean" in found else "."

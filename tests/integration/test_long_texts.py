@@ -231,6 +231,7 @@ for piece in pieces:
 """
 
 
+@pytest.mark.timeout(600)  # long texts through a process of their own
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_long_text_is_read_in_time_that_grows_with_its_length(function: str) -> None:
     done = subprocess.run(

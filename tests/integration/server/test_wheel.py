@@ -15,6 +15,7 @@ from places import ROOT
 BUILT = ROOT / "loom_jupyter" / "labextension" / "package.json"
 
 
+@pytest.mark.timeout(600)  # builds a wheel and installs it
 @pytest.mark.skipif(not BUILT.exists() and not os.environ.get("CI"), reason="not built: make sidebar")
 def test_an_installed_wheel_shows_the_sidebar_without_node(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 import time
@@ -8,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from places import ROOT
 
 from loom_jupyter.context import git as door
 from loom_jupyter.context.index import Index
@@ -16,7 +14,6 @@ from loom_jupyter.context.repository import NoGitError
 
 Open = Callable[..., Index]
 Run = Callable[..., None]
-PACKAGE = ROOT / "loom_jupyter"
 
 
 @pytest.fixture(autouse=True)
@@ -398,18 +395,3 @@ def test_refusal_is_told_in_gits_words(shop: Path) -> None:
     assert at is not None
     with pytest.raises(NoGitError, match=r"git log failed: bad revision|git log failed: ambiguous argument"):
         door.ask(at, "log", "nothing-of-that-name", "--")
-
-
-def test_git_is_called_through_the_one_door_only() -> None:
-    callers = set()
-    for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            first = None
-            if isinstance(node, ast.List | ast.Tuple) and node.elts:
-                first = node.elts[0]
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("which", "run", "Popen")):
-                first = node.args[0] if node.args else None
-            if isinstance(first, ast.Constant) and str(first.value).split(" ")[0] == "git":
-                callers.add(file.name)
-    # The doctor only says where git is, among its words for other tools.
-    assert callers <= {"git.py", "doctor.py"}

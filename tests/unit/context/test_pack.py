@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from loom_jupyter.context.context_map import Relation
 from loom_jupyter.context.index import Index
@@ -37,21 +35,6 @@ def test_head_of_file_and_tests_come_as_excerpts(shop: Path, opened: Open) -> No
     why = {(e.path, e.symbol): e.why for e in index.map(ledger, index.offers(ledger)[:1], 3000).excerpts}
     assert why["src/tariff.py", None] == "head of the file"
     assert why["tests/test_tariff.py", "test_tariff_small"].startswith("test that names")
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(budget=st.integers(80, 900))
-def test_budget_holds_and_what_is_left_out_is_named(shop: Path, opened: Open, budget: int) -> None:
-    index = opened(shop)
-    ledger = index.rank(REQUEST)
-    offers = index.offers(ledger)
-    try:
-        made = index.map(ledger, offers[:2], budget, lambda text: len(text) // 4)
-    except NoRoomError:
-        assert budget < 200
-        return
-    assert made.tokens <= budget
-    assert len(made.targets) + sum(o.reason == "no room left in the window" for o in made.omitted) == 2
 
 
 def test_a_large_target_is_packed_although_little_else_may_be_read(shop: Path, opened: Open) -> None:

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
-from pathlib import Path
-
 import nbformat
 import pytest
 from hypothesis import given
@@ -27,26 +23,6 @@ def test_one_changed_line() -> None:
     (shown,) = unified_diff([FileChange("a.py", old.encode(), old.replace("6\n", "six\n").encode())])
     assert (shown.added, shown.removed) == (1, 1)
     assert shown.text == "--- a/a.py\n+++ b/a.py\n@@ -3,7 +3,7 @@\n 3\n 4\n 5\n-6\n+six\n 7\n 8\n 9\n"
-
-
-@pytest.mark.skipif(shutil.which("patch") is None, reason="needs the program patch")
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("a\nb", "a\nb\n"),
-        ("a\nb\n", "a\nb"),
-        ("", "x\n"),
-        ("x\n", ""),
-        ("".join(f"{n}\n" for n in range(40)), "".join(f"{n * (n % 9 > 0)}\n" for n in range(40))),
-        ("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10"),
-    ],
-)
-def test_the_diff_is_one_that_patch_takes(tmp_path: Path, old: str, new: str) -> None:
-    (tmp_path / "f").write_text(old)
-    (shown,) = unified_diff([FileChange("f", old.encode(), new.encode())])
-    subprocess.run(["patch", "-p1", "--posix"], cwd=tmp_path, input=shown.text, text=True, check=True)
-    found = (tmp_path / "f").read_text() if (tmp_path / "f").exists() else ""
-    assert found == new
 
 
 @given(LINES, LINES, st.data())

@@ -23,12 +23,6 @@ def test_cells_that_share_most_names_come_first_then_the_newest(notebook: Any) -
     ]
 
 
-def test_a_cell_executed_twice_counts_once_and_looms_own_do_not(notebook: Any) -> None:
-    for source in ("a1 = 1", "a1 = 1", "%%loom\nchange a1", "%loom ledger a1", "%%bash\necho a1"):
-        notebook.run(source)
-    assert found(notebook, ["a1"]) == [(2, ("a1",))]
-
-
 def test_a_name_is_a_whole_word(notebook: Any) -> None:
     notebook.run("price_list = 1")
     assert found(notebook, ["price"]) == []

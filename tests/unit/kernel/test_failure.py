@@ -78,11 +78,6 @@ def test_a_comprehension_belongs_to_its_function(notebook: Any) -> None:
     assert [(f.function, f.line) for f in found.frames] == [("<module>", 5), ("f", 4), ("f.g", 3)]
 
 
-def test_a_recursion_is_one_frame(notebook: Any) -> None:
-    found = failed(notebook, "def f(n):\n    return f(n + 1)\nf(0)")
-    assert [f.function for f in found.frames] == ["<module>", "f"]
-
-
 def test_a_deep_traceback_keeps_its_innermost_frames(notebook: Any) -> None:
     source = "".join(f"def f{n}():\n    f{n + 1}()\n" for n in range(40)) + "def f40():\n    1 / 0\nf0()"
     found = failed(notebook, source)

@@ -1,44 +1,21 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import jsonschema
 import pytest
-from any_events import EVENTS
-from hypothesis import HealthCheck, given, settings
-from places import FIXTURES
 from scripted_runs import opening, stamped, whole
 
 from loom_jupyter import events as ev
 from loom_jupyter.events import Action, RunState
-from loom_jupyter.pipeline.contracts import Node
 from loom_jupyter.runs import document as module
 from loom_jupyter.runs.compose import Composer, compose, say
-from loom_jupyter.runs.document import Document, as_data, schema, schema_text, to_json
+from loom_jupyter.runs.document import Document, as_data, schema_text
 from loom_jupyter.runs.messages import TEXTS, joined
 from loom_jupyter.runs.view import reduce, view_of
 
 
 def test_the_schema_is_the_one_that_the_package_ships() -> None:
     assert Path(module.__file__).with_name("document.schema.json").read_text("utf-8") == schema_text()
-
-
-def test_documents_of_runs_are_valid() -> None:
-    documents = json.loads((FIXTURES / "documents.json").read_text("utf-8"))
-    assert len(documents) > 10
-    for document in documents.values():
-        jsonschema.validate(document, schema())
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(EVENTS)
-def test_any_events_make_a_document_that_can_be_sent(events: list[ev.Event]) -> None:
-    document = compose(view_of(events), 2e9)
-    data = json.loads(to_json(document))
-    assert data == as_data(document)
-    jsonschema.validate(data, schema())
-    assert [step.node for step in document.steps] == list(Node)
 
 
 def test_every_text_is_a_message_that_can_be_translated() -> None:

@@ -4,8 +4,6 @@ import errno
 import itertools
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -86,20 +84,6 @@ def test_many_threads_write_whole_lines_numbered_without_gaps(tmp_path: Path) ->
     for thread in threads:
         thread.join()
     assert [event.seq for event in read_events(log.file)] == list(range(1, 301))
-
-
-def test_a_log_is_continued_by_another_process(tmp_path: Path) -> None:
-    log = EventLog(tmp_path, "r1")
-    log.emit(Noticed(text="here"))
-    log.close()
-    code = (
-        "import sys; from pathlib import Path; from loom_jupyter.runs.log import EventLog;"
-        "from loom_jupyter.events import Noticed;"
-        "EventLog(Path(sys.argv[1]), 'r1').emit(Noticed(text='there'))"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    EventLog(tmp_path, "r1").emit(Noticed(text="here again"))
-    assert [(e.seq, e.text) for e in read_events(log.file)] == [(1, "here"), (2, "there"), (3, "here again")]
 
 
 def test_a_torn_last_line_is_read_when_it_is_complete(tmp_path: Path) -> None:

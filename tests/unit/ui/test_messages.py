@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,12 @@ def snapshot() -> str:
     return "\n".join(["# Of a run, by id", *messages, "", "# Of the sidebar", *sorted(of_the_sidebar()), ""])
 
 
-def said() -> Iterator[tuple[str, str, set[str]]]:
+@cache
+def said() -> tuple[tuple[str, str, set[str]], ...]:
+    return tuple(_calls())
+
+
+def _calls() -> Iterator[tuple[str, str, set[str]]]:
     """Yield where a message is said, its id (with ``*`` for what is filled in), and the names of its values."""
     for file in sorted((ROOT / "loom_jupyter").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):

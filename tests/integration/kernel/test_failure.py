@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import Any
+
+from loom_jupyter.notebook_state import Failure
+
+
+def failed(notebook: Any, source: str) -> Failure:
+    notebook.run(source)
+    found = notebook.tracker.last_exception(notebook.root)
+    assert found is not None
+    return found
+
+
+def test_a_recursion_is_one_frame(notebook: Any) -> None:
+    found = failed(notebook, "def f(n):\n    return f(n + 1)\nf(0)")
+    assert [f.function for f in found.frames] == ["<module>", "f"]
