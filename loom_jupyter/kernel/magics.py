@@ -114,7 +114,8 @@ class LoomMagics(Magics):
             %loom model --unload   give its memory back
             %loom trust            what the workspace's settings would run or send; --yes lets them
             %loom index            bring the index up to date
-            %loom doctor           look whether everything is there
+            %loom doctor           look whether everything is there; --log writes a log for bug
+                                   reports, --log off ends it
             %loom help [COMMAND]
 
         The notebook is evidence too: the last exception, the modules it has loaded, earlier cells and the live

@@ -87,7 +87,7 @@ def resolve_name(model: str | None) -> str:
     )
 
 
-def like_catalogue(name: str) -> str | None:
+def like_catalog(name: str) -> str | None:
     """Return the name of the catalog (or ``auto``) that `name` is or could be taken for, or None."""
     folded = _folded(name)
     return next((known for known in (*entries(), AUTO) if _folded(known) == folded), None)

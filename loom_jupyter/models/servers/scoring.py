@@ -64,9 +64,9 @@ class ScoringServer(Server):
         try:
             scores, _ = self.score(PROBE, PROBED, top=MAX_ALTERNATIVES, cancel=cancel)
         except ModelError as error:  # what is wrong is said when the model is asked something
-            _log.info("%s was not asked for scores: %s", self.address, error)
+            _log.info("the server could not be asked for scores (%s)", type(error).__name__)
             return False
-        _log.info("%s %s prompt log-probabilities", self.address, "gives" if scores else "does not give")
+        _log.info("the server %s prompt log-probabilities", "gives" if scores else "does not give")
         return bool(scores)
 
     def score(
@@ -185,7 +185,7 @@ class ScoringServer(Server):
             return self._http.post("/chat/completions", body, cancel)
         except StatusError as error:
             if error.status in REFUSALS:
-                _log.info("%s refused: %s", self.address, error)
+                _log.info("the server refused a request (status %d)", error.status)
                 return None
             raise self._explained(error) from error
         except CutOffError as error:
