@@ -83,7 +83,7 @@ def resolve_name(model: str | None) -> str:
         return name
     near = difflib.get_close_matches(name.lower(), entries(), n=2, cutoff=0.4) or list(entries())
     raise ModelError(
-        f"There is no model {name!r}; did you mean {' or '.join(near)}? The path of a GGUF file works too."
+        f"Unknown model {name!r}. Did you mean {' or '.join(near)}? The path of a GGUF file works too."
     )
 
 
