@@ -262,7 +262,7 @@ def test_interrupting_the_wait_stops_the_run(shell: InteractiveShell, here: Path
         ("diff", "There is no run in"),
         ("ledger", "start one with %%loom"),
         ("help everything", "Unknown command 'everything'"),
-        ("model qwen9", "There is no model 'qwen9'"),
+        ("model qwen9", "Unknown model 'qwen9'"),
     ],
 )
 def test_a_line_that_makes_no_sense(shell: InteractiveShell, here: Path, line: str, said: str) -> None:
@@ -278,7 +278,7 @@ def test_a_line_that_makes_no_sense(shell: InteractiveShell, here: Path, line: s
         ("--budget -1", "task", "no number of seconds above 0"),
         ("a-b", "task", "cannot name a variable"),
         ("a b", "task", "no argument 'b'"),
-        ("--model qwen9", "task", "There is no model 'qwen9'"),
+        ("--model qwen9", "task", "Unknown model 'qwen9'"),
         ("--plan --wait", "task", "--plan waits for you"),
     ],
 )
