@@ -33,7 +33,7 @@ def test_names_attributes_and_formats_are_filled_in(text: str, said: str) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{limt}", "There is no variable 'limt' in this notebook; did you mean limit?"),
+        ("{limt}", "There is no variable 'limt' in this notebook. Did you mean limit?"),
         ("{nothing_like_it}", "There is no variable 'nothing_like_it' in this notebook."),
         ("{order.contry}", "'order' has no attribute 'contry'. Did you mean country?"),
         ("{table[a]}", "{table[a]} is more"),
