@@ -5,10 +5,13 @@ Importing this package is cheap: `Loom` and everything heavy behind it load on f
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["Loom", "__version__", "load_ipython_extension"]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # who wants a log, asks for one
 
 if TYPE_CHECKING:
     from loom_jupyter.loom import Loom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 if it was done, 1 if it failed, 2 if it made no sense; see `EXIT`.
     """
+    if os.environ.get("LOOM_LOG", "0") not in ("", "0"):
+        from loom_jupyter import log_file  # heavy: settings and patterns of secrets
+
+        log_file.switch(on=True)
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
     except LoomError as error:

@@ -308,12 +308,19 @@ def _index(loom: Loom, _: argparse.Namespace) -> Any:
     )
 
 
-def _doctor(loom: Loom, _: argparse.Namespace) -> Any:
+def _with_log(parser: Parser) -> None:
+    parser.add_argument("--log", nargs="?", const="on", choices=["on", "off"])
+
+
+def _doctor(loom: Loom, args: argparse.Namespace) -> Any:
+    from loom_jupyter import log_file  # heavy: settings and patterns of secrets
     from loom_jupyter.ui import status
 
-    return status.table(
-        ["", "what", "found"], [["ok" if fine else "!!", name, text] for name, fine, text in loom.doctor()]
-    )
+    if args.log == "off":
+        return _said(log_file.switch(on=False))
+    log = [("log", True, log_file.switch(on=True))] if args.log else []
+    rows = [["ok" if fine else "!!", name, text] for name, fine, text in [*loom.doctor(), *log]]
+    return status.table(["", "what", "found"], rows)
 
 
 def _with_trust(parser: Parser) -> None:
@@ -432,7 +439,13 @@ COMMANDS = {
             _trust,
         ),
         Command("index", "", "bring the index up to date", _with_nothing, _index),
-        Command("doctor", "", "look whether everything is there", _with_nothing, _doctor),
+        Command(
+            "doctor",
+            "[--log [off]]",
+            "look whether everything is there; --log writes a log for bug reports",
+            _with_log,
+            _doctor,
+        ),
         Command("help", "[COMMAND]", "this list, or one command", _with_command, _help),
     )
 }

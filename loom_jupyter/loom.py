@@ -49,7 +49,7 @@ class Loom:
     Raises
     ------
     LoomError
-        If `root` is no folder.
+        If `root` is not a folder.
     """
 
     settings: Settings

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from loom_jupyter.context.rules import refusal
 from loom_jupyter.errors import SettingsError
-from loom_jupyter.models.catalog import AUTO, is_path, is_url, like_catalogue
+from loom_jupyter.models.catalog import AUTO, is_path, is_url, like_catalog
 from loom_jupyter.models.servers.keys import DEFAULT
 from loom_jupyter.settings import GUARDED, Found, NamedModel, Settings, read, workspace_dir, workspace_folder
 
@@ -167,8 +167,8 @@ def _usable(found: Found) -> Found:
     settings, problems = found.settings, list(found.problems)
     models, rules = dict(settings.models), dict(settings.rules)
     for name in settings.models:
-        if (other := like_catalogue(name)) is not None:
-            problems.append(f"models.{name} cannot be redefined: {other} is a name of Loom's catalogue")
+        if (other := like_catalog(name)) is not None:
+            problems.append(f"models.{name} cannot be redefined: {other} is a name of Loom's catalog")
             del models[name]
     for name in settings.rules:
         if (why := refusal(name)) is not None:
@@ -193,8 +193,8 @@ def _does(key: str, value: Any) -> str:
     if key == "model":
         if is_url(value):
             return _sent(value, None)
-        catalogued = value == AUTO or not is_path(value)
-        return "this model is used" + ("" if catalogued else ": this file is loaded")
+        catalogd = value == AUTO or not is_path(value)
+        return "this model is used" + ("" if catalogd else ": this file is loaded")
     return {
         "check": "runs for every candidate, in a copy of the workspace",
         "network": "checks reach the network",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import secrets
@@ -22,6 +23,7 @@ from loom_jupyter.checks.supervisor import MARK, UNPROTECTED
 from loom_jupyter.edits.staging import outward
 from loom_jupyter.errors import CheckCommandError, SandboxError
 
+_logger = logging.getLogger(__name__)
 MEMORY = 8 * 2**30
 """Bytes that all processes of one check may hold together."""
 FILE_SIZE = 4 * 2**30
@@ -129,6 +131,7 @@ def run_check(
         )
     if verdict is None and (problem := command_problem(command, ended.code, ended.text)):
         raise CheckCommandError(problem)
+    _logger.info("check ended: status %s, %s, %.1f s", ended.code, ended.verdict or "by itself", ended.seconds)
     return result(ended, timeout, memory)
 
 

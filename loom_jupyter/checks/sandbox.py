@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import marshal
 import os
 import re
@@ -25,6 +26,7 @@ from loom_jupyter.checks import supervisor
 from loom_jupyter.edits import temporary
 from loom_jupyter.edits.paths import jupyter_places
 
+_logger = logging.getLogger(__name__)
 # Below the home folder. Shown read-only: what is installed there.
 _TOOLCHAINS = (
     *("bin", ".local/bin", ".local/lib", ".local/pipx", ".local/share/pipx", ".local/share/uv"),
@@ -400,8 +402,10 @@ def _probed() -> tuple[str, str]:
                     probe.kill()
                     raise
             if probe.returncode == 0:
+                _logger.info("checks are isolated (%s)", level)
                 return level, ""
             said = said or heard.decode("utf-8", "replace").strip()
+    _logger.warning("checks cannot be isolated on this system")
     return "none", _reason(said.rpartition(supervisor.MARK)[2].splitlines()[0] if said else "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import select
 import shlex
@@ -23,6 +24,7 @@ from loom_jupyter.checks.process import Output, wait_for
 from loom_jupyter.checks.report import clean
 from loom_jupyter.checks.sandbox import start
 
+_logger = logging.getLogger(__name__)
 _READY = 60.0
 # Bytes of one answer, which lists modules.
 _MAX_LINE = 1 << 20
@@ -122,6 +124,9 @@ class Warm:
         until = time.monotonic() + _READY
         while time.monotonic() < until and not (cancel is not None and cancel.is_set()):
             if answer := self._answers.get(0.05):
+                _logger.info(
+                    "the warm process %d is %s", self._process.pid, "ready" if "ready" in answer else "not usable"
+                )
                 return "ready" in answer
             if self._answers.closed:
                 return False
@@ -182,6 +187,7 @@ class Warm:
         self.modules = job.modules
         text = clean(output.text(), self._cwd)
         ended = ProcessExit(verdict, 137 if code is None else code, time.monotonic() - begin, text)
+        _logger.info("warm check ended: status %s, %s, %.1f s", code, verdict or "by itself", ended.seconds)
         return result(ended, timeout, self._memory)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from loom_jupyter.settings import Settings, data_dir
 if TYPE_CHECKING:
     import pandas as pd
 
+_logger = logging.getLogger(__name__)
 WORTH_SAVING = 16
 
 
@@ -143,7 +145,7 @@ class Index:
             if worth >= WORTH_SAVING or (self._unsaved and (self._damaged or not self._store.exists)):
                 self._save(self._state.snapshot, notices)
             unread = [Skipped(f.path, f.reason) for f in after.batch.files if f.reason]
-            return RefreshReport(
+            report = RefreshReport(
                 after.indexed,
                 len(stale),
                 len(gone),
@@ -151,6 +153,16 @@ class Index:
                 tuple(sorted([*seen.skipped, *unread])),
                 (*seen.notices, *notices),
             )
+            _logger.info(
+                "index refreshed: %d files, %d changed, %d removed, %d skipped, %d notices, %.2f s",
+                report.files,
+                report.changed,
+                report.removed,
+                len(seen.skipped) + len(unread),
+                len(report.notices),
+                report.seconds,
+            )
+            return report
 
     def _commits(self, head: str, notices: list[str]) -> list[Commit]:
         at = self._tracked.repository
@@ -177,6 +189,7 @@ class Index:
             stored = self._store.load()
         except Damaged as damage:
             notices.append(f"the index {damage}")
+            _logger.warning("the stored index is damaged and is made again")
             self._damaged = True
             stored = None
         if stored is None:
@@ -196,6 +209,7 @@ class Index:
                 self._unsaved.clear()
                 self._untold.clear()
         except NotSaved as error:
+            _logger.warning("the index could not be saved (%s)", type(error.__cause__ or error).__name__)
             notices.append(f"the index could not be saved, the next start has to read everything again: {error}")
 
     def _current(self) -> _State:
@@ -248,6 +262,7 @@ class Index:
             notebook,
         )
         pieces = collect(snapshot, given, self.rules)
+        _logger.debug("ranked %d files by %d pieces of evidence", len(snapshot.paths), len(pieces))
         return Ledger.of(
             text,
             snapshot,

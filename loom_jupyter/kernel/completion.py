@@ -25,7 +25,7 @@ _OF_PROPOSAL = ("accept", "diff", "undo")
 
 
 def install(ipython: Any, workspace: Callable[[], Loom], task_flags: Iterable[str]) -> None:
-    """Offer completions in a shell, and nothing beside them: no Python name fits there."""
+    """Offer completions in a shell, and nothing else: no Python name fits there."""
     flags = list(task_flags)
 
     def offer(context: Any) -> Any:
@@ -79,6 +79,8 @@ def _value_of(flag: str, last: str, workspace: Callable[[], Loom]) -> list[str] 
         return workspace().model_names()
     if flag == "--run":
         return workspace().run_ids()
+    if flag == "--log":
+        return ["off"]
     return ["auto", "cell"] if flag == "--check" else None
 
 

@@ -79,7 +79,7 @@ class LoomMagics(Magics):
                           (In [5]), else the one that failed, else a new one.
         --format          Put {variables} of the notebook into the task: {name}, {name.attribute},
                           {name:.2f}. Without it, braces stay as they are.
-        --wait            Block until nothing is at work any more, and fail if the run fails, so that
+        --wait            Block until nothing is running, and fail if the run fails, so that
                           Run All stops there. Interrupting the kernel stops the run.
         --model NAME      A name from `%loom model`, or the path of a GGUF file.
         --budget SECONDS  How long the Coder may search.
@@ -114,13 +114,14 @@ class LoomMagics(Magics):
             %loom model --unload   give its memory back
             %loom trust            what the workspace's settings would run or send; --yes lets them
             %loom index            bring the index up to date
-            %loom doctor           look whether everything is there
+            %loom doctor           look whether everything is there; --log writes a log for bug
+                                   reports, --log off ends it
             %loom help [COMMAND]
 
         The notebook is evidence too: the last exception, the modules it has loaded, earlier cells and the live
         variables that the task names. ``%config LoomMagics.notebook = False`` turns that off.
 
-        Verbs about a run mean the newest one; --run ID names another. The results of commands can be assigned:
+        Commands about a run mean the newest one; --run ID names another. The results of commands can be assigned:
         ``ledger = %loom ledger``. The workspace is the innermost folder around the current directory that holds
         a ``.git`` or a ``pyproject.toml``; ``%config LoomMagics.root = "…"`` names another.
         """

@@ -74,7 +74,7 @@ def _stale(module: ModuleType, before: Mapping[str, Any], namespace: Mapping[str
         if variable.startswith("_") or isinstance(value, ModuleType):
             continue
         if id(value) in gone and _of(module, value):
-            said.append(f"`{variable}` is stale: {module.__name__} has no {gone[id(value)]} any more.")
+            said.append(f"`{variable}` is stale: {module.__name__} no longer has {gone[id(value)]}.")
         elif id(value) in values and not _repaired(value, now[values[id(value)]]):
             said.append(
                 f"`{variable}` is stale: it is {module.__name__}.{values[id(value)]} as it was; import it again."

@@ -1,4 +1,4 @@
-"""Local models: catalogue, download, memory plan, and the process that runs llama.cpp."""
+"""Local models: catalog, download, memory plan, and the process that runs llama.cpp."""
 
 from __future__ import annotations
 

@@ -83,11 +83,11 @@ def resolve_name(model: str | None) -> str:
         return name
     near = difflib.get_close_matches(name.lower(), entries(), n=2, cutoff=0.4) or list(entries())
     raise ModelError(
-        f"There is no model {name!r}; did you mean {' or '.join(near)}? The path of a GGUF file works too."
+        f"Unknown model {name!r}. Did you mean {' or '.join(near)}? The path of a GGUF file works too."
     )
 
 
-def like_catalogue(name: str) -> str | None:
+def like_catalog(name: str) -> str | None:
     """Return the name of the catalog (or ``auto``) that `name` is or could be taken for, or None."""
     folded = _folded(name)
     return next((known for known in (*entries(), AUTO) if _folded(known) == folded), None)

@@ -134,7 +134,7 @@ class Store:
             _remember(path, [entry.sha256, *stamp])
             return True
         path.unlink()
-        _log.warning("%s was not the file that the catalog pins; it was deleted and is downloaded again.", path)
+        _log.warning("%s is not the file that the catalog pins; deleted, to be downloaded again", path.name)
         return False
 
     def _download(self, entry: Entry, path: Path) -> Path:
@@ -149,11 +149,13 @@ class Store:
                 made = source(entry, self)
             except SourceError as error:
                 reasons.append(f"{label}: {error}")
+                _log.warning("%s was not downloaded from %s", entry.name, label)
                 continue
             if self.sha256(made) == entry.sha256:
                 os.replace(made, path)  # noqa: PTH105 - the same on every system
                 _remember(path, [entry.sha256, *_stamp(path)])
                 shutil.rmtree(made.parent, ignore_errors=True)
+                _log.info("%s downloaded from %s: %d bytes, verified", entry.name, label, entry.size)
                 return path
             made.unlink()
             reasons.append(f"{label}: gave other bytes than the catalog pins, which were deleted")

@@ -124,7 +124,7 @@ class Sampler:
 
 
 def check(logit: float) -> None:
-    """Raise if the best logit is no number: the weights are damaged, or not of this architecture."""
+    """Raise if the best logit is NaN: the weights are corrupt, or of another architecture."""
     if math.isnan(logit):
         raise ModelError("The model produced NaN logits; the file may be corrupt: download it again.")
 

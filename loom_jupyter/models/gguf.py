@@ -124,7 +124,7 @@ def check_chat(header: Header) -> None:
 
 
 def _whole(value: Any, default: int) -> int:
-    """Return a count: what is no number, or a negative one, says nothing."""
+    """Return a count; what is not a number, or is negative, counts as nothing."""
     return int(value) if isinstance(value, int | float) and math.isfinite(value) and value >= 0 else default
 
 

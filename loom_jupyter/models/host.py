@@ -86,7 +86,7 @@ class Host:
         ----------
         name_or_path
             Catalog name, GGUF file or address of a server; ``"auto"`` is the largest that serves here, None the
-            catalogue's default.
+            catalog's default.
         on_progress
             Called with a phase (``"download"``, ``"verify"``, ``"plan"``, ``"load"``) and the share done.
         cancel
@@ -209,6 +209,7 @@ class Host:
                     self._model.log_to(log)
                 return self._model
         self._drop()
+        began = time.monotonic()
         on_progress("plan", 0.0)
         if isinstance(where, str):
             from loom_jupyter.models.servers.ollama import connect
@@ -226,6 +227,8 @@ class Host:
             )
         self._key, self._auto = key, name if auto else None
         self._model.stop_calls_with(cancel)
+        info, seconds = self._model.info, time.monotonic() - began
+        _logger.info("model loaded: %d tokens of window on %s in %.1f s", info.n_ctx, info.device, seconds)
         return self._model
 
     def _best(self, device: str | None, on_progress: Progress, cancel: threading.Event | None) -> str:
@@ -239,6 +242,7 @@ class Host:
     def _drop(self) -> None:
         model, self._model, self._key, self._auto = self._model, None, None, None
         if model is not None:
+            _logger.info("model unloaded")
             model.close()
 
 

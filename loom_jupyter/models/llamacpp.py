@@ -60,7 +60,7 @@ class LlamaCpp:
     Raises
     ------
     ModelError
-        If the file is no model, does not fit into memory, or cannot be loaded.
+        If the file is not a model, does not fit into memory, or cannot be loaded.
     BrokenBuildError
         If this build of llama.cpp does not work on this processor.
     Cancelled

@@ -196,7 +196,7 @@ def _size(size: int) -> str:
 USEFUL = 8192  # the KV cache is quantized only to reach this
 CPU_CAP = 16384  # a larger prompt would be read for minutes
 BATCH = 512
-# The main one and 16 beside it. A GPU decodes them in the time of one; two CPU cores in 0.4 of the time that they
+# The main one and 16 more. A GPU decodes them in the time of one; two CPU cores in 0.4 of the time that they
 # take one after the other (bench_branch), as long as each costs no state or window of its own.
 SEQUENCES = 17
 SPLIT_NONE = 0  # llama.cpp's name for a model that one GPU holds

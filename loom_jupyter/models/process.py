@@ -80,6 +80,7 @@ class Child:
                 cwd=PACKAGE_ROOT,  # llama.cpp looks for libraries in the current folder, which may be anybody's
                 start_new_session=True,  # Ctrl+C in a terminal is for the client
             )
+        _logger.info("the model's process %d started", self._child.pid)
         self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="loom-model", daemon=True).start()
@@ -107,6 +108,7 @@ class Child:
         cancel = cancel or self.borrower
         number = next(self._numbers)
         self._send({"id": number, **request})
+        _logger.debug("request %d to the model's process: %s", number, request["op"])
         finished = False
         try:
             while not finished:
@@ -192,6 +194,7 @@ class Child:
         """Say how the process ended, and what that means."""
         code = self._child.wait()
         how = _signal_name(-code) if code < 0 else f"status {code}"
+        _logger.warning("the model's process %d ended by itself: %s", self.pid, how)
         if how in CRASHES and not self.computed:
             return broken_build(how)
         memory = how == "SIGKILL"

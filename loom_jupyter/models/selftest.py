@@ -2,7 +2,7 @@
 
 A build that links may still die at its first decode: compiled for another processor, or with instructions that its
 compiler got wrong. So a model is loaded and decodes a prompt and single tokens. Its weights are quantized in the
-types that catalogue models have, and its matrices fit the tiles of llama.cpp's repacked kernels (AMX: rows a
+types that catalog models have, and its matrices fit the tiles of llama.cpp's repacked kernels (AMX: rows a
 multiple of 32, columns of 256), so that it takes the code path of a real one.
 """
 

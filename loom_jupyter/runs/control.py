@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from loom_jupyter.pipeline.contracts import TaskSpec
 from loom_jupyter.runs.files import json_bytes
 from loom_jupyter.runs.log import LineReader, LineWriter
 
+_logger = logging.getLogger(__name__)
 CONTROL = "control.jsonl"
 _TAKEN, _WITHDRAWN = "taken", "withdrawn"
 
@@ -145,6 +147,7 @@ class ControlReader:
 
     def __init__(self, folder: Path, handled: Iterable[str] = ()) -> None:
         self._lines = LineReader(folder / CONTROL)
+        self._run = folder.name
         self._seen = set(handled)
 
     def poll(self) -> list[Control]:
@@ -158,4 +161,5 @@ class ControlReader:
             if request.id not in self._seen:
                 self._seen.add(request.id)
                 fresh.append(request)
+                _logger.debug("run %s is asked to %s", self._run, request.action)
         return fresh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -120,28 +121,53 @@ def _guarded(run: Run, open_index: OpenIndex, settings: Settings, acquire: Acqui
         _prune(run)
         _turns.enter(run)
         run.emit(StateChanged(state=RunState.RUNNING))
+        _log_request(run)
         _work(run, open_index(), settings, acquire)
     except Cancelled:
         _stopped(run)
     except LoomError as error:
+        _logger.info("run %s cannot go on: %s", run.id, type(error).__name__)
         _fail(run, str(error))
     except OSError as error:
         said = f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or error
         _fail(run, f"The system refused a file ({said}); free space or correct its permissions, then run again.")
     except Exception as error:  # noqa: BLE001 - a defect must end this run only, and be told
+        _logger.error("run %s failed by a defect: %s", run.id, _where(error))
         _fail(run, f"Loom itself failed ({type(error).__name__}: {error}); please report it with {run.folder}.")
     finally:
+        _logger.info("run %s ended its work: %s", run.id, run.state.value)
         _turns.leave(run)
         run.working = False
         if run.state is not RunState.REVIEW:
             run.release()
 
 
+def _log_request(run: Run) -> None:
+    """Log what a run was asked for, without its words."""
+    asked = run.request
+    flags = [name for name in ("apply", "ask", "commit", "plan", "cell") if getattr(asked, name)]
+    _logger.info(
+        "run %s begins: %s, check %s, budget %.0f s, %d tagged",
+        run.id,
+        ", ".join(flags) or "no flags",
+        "given" if asked.check else "none",
+        asked.budget,
+        len(asked.tagged),
+    )
+
+
+def _where(error: BaseException) -> str:
+    """Name an exception and the places that it passed; its message may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    return f"{type(error).__name__} at {' < '.join(reversed(places))}"
+
+
 def _prune(run: Run) -> None:
     try:
         prune(run.folder.parent, run.id)
     except OSError as error:  # old runs stay; that keeps no new one from its work
-        _logger.warning("old runs cannot be deleted (%s)", error)
+        _logger.warning("old runs cannot be deleted (%s)", error.strerror or type(error).__name__)
 
 
 def _stopped(run: Run) -> None:
@@ -340,11 +366,13 @@ class RunObserver:
 
     def repaired(self, node: Node, note: str) -> None:
         """A reply was repaired, retried or replaced."""
+        _logger.info("run %s: a reply of %s was repaired", self._run.id, node.value)
         self._run.emit(NodeRepaired(node=node, note=note))
 
     def finished(self, node: Node, summary: str, data: dict[str, Any]) -> None:
         """A node is done."""
         seconds = time.monotonic() - self._since.get(node, time.monotonic())
+        _logger.info("run %s: %s finished in %.1f s", self._run.id, node.value, seconds)
         self._run.emit(NodeFinished(node=node, summary=summary, seconds=round(seconds, 3), data=data))
 
     def planned(self, spec: TaskSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
@@ -16,6 +17,7 @@ from loom_jupyter.runs.document import SECTIONS, Document, Text, to_json
 from loom_jupyter.runs.log import PROGRESS, LineReader, parse
 from loom_jupyter.runs.view import RunView, reduce
 
+_logger = logging.getLogger(__name__)
 CHUNK = 256 * 1024
 """Bytes that are read, and sent, at a time: what one listener holds in memory at most, but for longer lines."""
 INTERVAL, LAZY, PATIENCE = 0.04, 0.2, 10.0
@@ -218,6 +220,7 @@ class Feeds:
         """
         feed = self._feeds.setdefault(folder, Feed(folder, is_alive))
         self._listeners[folder] = self._listeners.get(folder, 0) + 1
+        _logger.debug("run %s has %d listeners", folder.name, self._listeners[folder])
         known: dict[str, Any] = {}
         told = time.monotonic()
         try:

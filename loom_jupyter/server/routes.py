@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from loom_jupyter.server.workspaces import Workspaces
     from loom_jupyter.trust import Trust
 
+_logger = logging.getLogger(__name__)
 BODY = 64 * 1024
 STREAMS = 200
 ACTIONS = "stop, accept, reject, undo, answer or approve"
@@ -77,6 +79,7 @@ class LoomHandler(APIHandler):
 
     async def run(self, run_id: str) -> Stored:
         """Return a run of this server, or answer 404."""
+        _logger.debug("%s of run %s", type(self).__name__, run_id)
         run: Stored | None = await self.do(lambda: self.workspaces().find(run_id))
         if run is None:
             raise HTTPError(404, f"There is no run {run_id} under this server's folder.")

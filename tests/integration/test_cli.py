@@ -136,12 +136,12 @@ def test_other_verbs_print_tables_and_sentences(here: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["rum"], "Unknown command 'rum'. Did you mean run?"),
+        (["rum"], "Unknown command 'rum'. Did you mean run or runs?"),
         (["run"], "The task is empty"),
-        (["run", "--chek", "x", "task"], "no flag '--chek'; did you mean --check"),
+        (["run", "--chek", "x", "task"], "no flag '--chek'. Did you mean --check"),
         (["--root"], "--root needs the folder"),
         (["diff"], "There is no run in"),
-        (["undo", "--run", "zzz"], "no run 'zzz'"),
+        (["undo", "--run", "zzz"], "Unknown run 'zzz'"),
     ],
 )
 def test_what_makes_no_sense_exits_with_2(

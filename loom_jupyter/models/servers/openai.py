@@ -102,7 +102,7 @@ UNKNOWN_WINDOW = 8192  # tokens, where the server does not tell
 WINDOW_KEYS = ("n_ctx", "max_model_len", "context_length", "max_context_length")
 # How a schema is asked for; a server that refuses or ignores one way gets the next.
 MODES = ("json_schema", "json_object", "plain")
-# Ways to count tokens, by server: path beside the base address, request, key of the answer.
+# Ways to count tokens, by server: path next to the base address, request, key of the answer.
 COUNTERS: tuple[tuple[str, str, str], ...] = (
     ("/extras/tokenize/count", "input", "count"),  # llama-cpp-python
     ("/tokenize", "content", "tokens"),  # llama-server
@@ -217,7 +217,7 @@ class Server:
         return ModelInfo(str(model["id"]), window, urlsplit(self._http.base).netloc, 0, 0)
 
     def _slot(self, cancel: threading.Event | None) -> int:
-        """Return the window of one of llama-server's slots, or 0; the trained one is no measure of it."""
+        """Return the window of one of llama-server's slots, or 0; the trained one does not tell it."""
         try:
             return int(self._root.get("/props", cancel)["default_generation_settings"]["n_ctx"])
         except (StatusError, CutOffError, KeyError, TypeError, ValueError):
@@ -439,5 +439,5 @@ def _follows(text: str, schema: Mapping[str, Any]) -> bool:
 
 
 def server_root(base: str) -> str:
-    """Return the server's root: what is beside the OpenAI paths."""
+    """Return the server's root: what lies next to the OpenAI paths."""
     return base.rstrip("/").removesuffix("/v1")

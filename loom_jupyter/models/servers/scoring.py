@@ -41,7 +41,7 @@ MAX_ALTERNATIVES = (
 WIDTH = 16  # requests at a time; the server computes them in one batch
 # Go on after the assistant's last message. What the model's maker sets may punish repetition: that spoils code.
 GO_ON = {"add_generation_prompt": False, "continue_final_message": True, "repetition_penalty": 1.0}
-# A token that ends a message or the like; its text is no text, and would become the token again.
+# A token that ends a message or the like; its text does not stand for itself: it would become the token again.
 CONTROL = re.compile(r"</?[|｜]?[^\s<>|｜]+[|｜]?>")
 BROKEN = "\ufffd"
 # The space tells whether tokens that are decoded alone join to a text again.
@@ -64,9 +64,9 @@ class ScoringServer(Server):
         try:
             scores, _ = self.score(PROBE, PROBED, top=MAX_ALTERNATIVES, cancel=cancel)
         except ModelError as error:  # what is wrong is said when the model is asked something
-            _log.info("%s was not asked for scores: %s", self.address, error)
+            _log.info("the server could not be asked for scores (%s)", type(error).__name__)
             return False
-        _log.info("%s %s prompt log-probabilities", self.address, "gives" if scores else "does not give")
+        _log.info("the server %s prompt log-probabilities", "gives" if scores else "does not give")
         return bool(scores)
 
     def score(
@@ -185,7 +185,7 @@ class ScoringServer(Server):
             return self._http.post("/chat/completions", body, cancel)
         except StatusError as error:
             if error.status in REFUSALS:
-                _log.info("%s refused: %s", self.address, error)
+                _log.info("the server refused a request (status %d)", error.status)
                 return None
             raise self._explained(error) from error
         except CutOffError as error:
@@ -247,7 +247,7 @@ def _others(entry: Entry, token: str, top: int) -> tuple[Alternative, ...]:
 
 
 def _text(decoded: str | None) -> str:
-    """Return a token's text; none where it is no text of its own."""
+    """Return a token's text; empty where it has none."""
     return "" if not decoded or BROKEN in whole(decoded) or CONTROL.fullmatch(decoded) else decoded
 
 

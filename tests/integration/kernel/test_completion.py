@@ -30,6 +30,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         ("%loom tru", ["%loom trust"]),
         ("%loom trust --", ["%loom trust --yes", "%loom trust --revoke"]),
         ("%loom fix --ch", ["%loom fix --check"]),
+        ("%loom doctor --", ["%loom doctor --log"]),
+        ("%loom doctor --log o", ["%loom doctor --log off"]),
         ("%%loom --c", ["%%loom --check", "%%loom --commit", "%%loom --cell"]),
         ("%%loom --cell --f", ["%%loom --cell --format"]),
         ("%%loom --check ", ["%%loom --check auto", "%%loom --check cell"]),

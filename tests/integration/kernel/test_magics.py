@@ -253,16 +253,16 @@ def test_interrupting_the_wait_stops_the_run(shell: InteractiveShell, here: Path
     ("line", "said"),
     [
         ("ledgr", "Unknown command 'ledgr'. Did you mean ledger?"),
-        ("frobnicate", "it knows status, ledger"),
-        ("accept --rum 3", "no flag '--rum'; did you mean --run?"),
+        ("frobnicate", "Known: status, ledger"),
+        ("accept --rum 3", "no flag '--rum'. Did you mean --run?"),
         ("accept 'x", "A quote is not closed"),
-        ("runs many", "no whole number above 0"),
+        ("runs many", "not a positive whole number"),
         ("sql", "sql needs a query"),
         ("undo --run", "expected one argument"),
         ("diff", "There is no run in"),
         ("ledger", "start one with %%loom"),
         ("help everything", "Unknown command 'everything'"),
-        ("model qwen9", "There is no model 'qwen9'"),
+        ("model qwen9", "Unknown model 'qwen9'"),
     ],
 )
 def test_a_line_that_makes_no_sense(shell: InteractiveShell, here: Path, line: str, said: str) -> None:
@@ -273,12 +273,12 @@ def test_a_line_that_makes_no_sense(shell: InteractiveShell, here: Path, line: s
     ("line", "cell", "said"),
     [
         ("", "  \n ", "The cell is empty"),
-        ("--chek x", "task", "no flag '--chek'; did you mean --check"),
-        ("--budget soon", "task", "no number of seconds above 0"),
-        ("--budget -1", "task", "no number of seconds above 0"),
+        ("--chek x", "task", "no flag '--chek'. Did you mean --check"),
+        ("--budget soon", "task", "not a positive number of seconds"),
+        ("--budget -1", "task", "not a positive number of seconds"),
         ("a-b", "task", "cannot name a variable"),
         ("a b", "task", "no argument 'b'"),
-        ("--model qwen9", "task", "There is no model 'qwen9'"),
+        ("--model qwen9", "task", "Unknown model 'qwen9'"),
         ("--plan --wait", "task", "--plan waits for you"),
     ],
 )
@@ -294,7 +294,7 @@ def test_verbs_that_come_too_early_or_too_late_say_so(shell: InteractiveShell, h
     assert "nothing to accept" in complaint(shell, "accept")
     assert "nothing to undo" in complaint(shell, "undo")
     assert "is not running (state:" in str(ask(shell, "stop"))
-    assert "no run 'zzz'" in complaint(shell, "diff --run zzz")
+    assert "Unknown run 'zzz'" in complaint(shell, "diff --run zzz")
 
 
 def test_accepting_what_is_not_proposed_says_what_is(shell: InteractiveShell, here: Path) -> None:

@@ -373,7 +373,7 @@ def test_an_awaited_run_that_fails_stops_run_all(front: Front) -> None:
 def test_a_run_that_cannot_begin_leaves_no_panel(front: Front) -> None:
     seen = front.run("%%loom --model qwen9\ntask", 0.2)
     assert seen.status == "error"
-    assert "There is no model 'qwen9'" in seen.text
+    assert "Unknown model 'qwen9'" in seen.text
     assert seen.pages[-1] == {"text/html": "", "text/plain": ""}
 
 

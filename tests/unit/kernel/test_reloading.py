@@ -59,7 +59,7 @@ def test_what_stays_as_it_was_is_named(module: Any, write: Callable[[str], None]
     write(AFTER.replace("LIMIT = 2", "LIMIT = 3").replace('"AT"', '"AT", "DE"'))
     said = reload(tmp_path, ["shop_tariff.py"], names)
     assert "`places` is stale: it is shop_tariff.NAMES as it was; import it again." in said
-    assert "`old` is stale: shop_tariff has no old any more." in said
+    assert "`old` is stale: shop_tariff no longer has old." in said
     assert "other" not in said
 
 
