@@ -13,8 +13,8 @@ PATHS = st.sampled_from(["a.py", "a.txt", "a.csv"])
 BYTES = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.text(st.characters(codec="utf-16"), max_size=60).map(lambda text: text.encode("utf-16-le")),
-    st.text(st.characters(codec="cp1252"), max_size=60).map(lambda text: text.encode("cp1252")),
+    st.text(max_size=60).map(lambda text: text.encode("utf-16-le", "surrogatepass")),
+    st.text(max_size=60).map(lambda text: text.encode("cp1252", "replace")),
 )
 
 

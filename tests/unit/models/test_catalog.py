@@ -19,7 +19,7 @@ def test_the_catalogue_pins_every_file() -> None:
 
 def test_an_unknown_name_brings_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOOM_MODEL", raising=False)
-    with pytest.raises(ModelError, match=r"did you mean qwen2\.5-coder-1\.5b"):
+    with pytest.raises(ModelError, match=r"Did you mean qwen2\.5-coder-1\.5b"):
         catalog.resolve_name("qwen-coder-1.5b")
 
 
