@@ -87,9 +87,10 @@ snapshots: $(VENV)/.installed
 	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.runs.test_recorded
 
 test: lint web model-test
-	@echo "== Unit and integration tests"
+	@echo "== Unit tests, then integration tests"
+	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full tests/unit
 	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full --durations=15 -m "not bench" \
-	  tests/unit tests/integration tests/benchmarks
+	  tests/integration tests/benchmarks
 	@echo "== Tests with the real model $(TEST_MODEL), and with a browser"
 	@LOOM_TEST_MODEL=$(TEST_MODEL) $(BIN)/python -m pytest -q --durations=15 tests/model tests/browser
 

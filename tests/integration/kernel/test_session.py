@@ -251,7 +251,7 @@ def test_variables_of_the_notebook_in_the_task(kernel: Kernel) -> None:
         "{limit:.0f} kg",
     ]
     assert (
-        "There is no variable 'limt' in this notebook; did you mean limit or quit?"
+        "There is no variable 'limt' in this notebook. Did you mean limit or quit?"
         in kernel.run("%%loom --format\n{limt} kg").text
     )
 

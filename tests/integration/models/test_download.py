@@ -194,4 +194,4 @@ def test_a_path_is_taken_as_it_is(tiny_gguf: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert download.main(["qwen-nonsense"]) == 1
-    assert "did you mean" in capsys.readouterr().err
+    assert "Did you mean" in capsys.readouterr().err
