@@ -35,14 +35,15 @@ def requested(
     hunks: Mapping[str, Sequence[int]] | None = None,
     **more: Any,
 ) -> Control:
-    """Return a request with an id of its own; see `send`."""
-    return Control(
+    """Return a request with an id of its own, as it would come out of the mailbox; see `send`."""
+    made = Control(
         id=uuid.uuid4().hex[:12],
         action=Action(action),
         paths=None if paths is None else list(paths),
         hunks=None if hunks is None else {path: list(numbers) for path, numbers in hunks.items()},
         **more,
     )
+    return Control.model_validate_json(json_bytes(made))
 
 
 def send(
