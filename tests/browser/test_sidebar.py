@@ -248,7 +248,7 @@ def test_past_runs_by_keyboard(sidebar: Sidebar) -> None:
     sidebar.button("Newest run").wait_for()
 
     command(page, "Replay the Run")
-    page.locator(".jp-OutputArea-output", has_text=f"There is no run '{folder.name}'").first.wait_for()
+    page.locator(".jp-OutputArea-output", has_text=f"Unknown run '{folder.name}'").first.wait_for()
     cells = sidebar.notebook.save()["cells"]
     assert any("".join(cell["source"]) == f"%loom replay {folder.name}" for cell in cells)
     command(page, "Delete the Run…")

@@ -243,7 +243,7 @@ def test_the_host_never_looks_a_catalogued_name_up(monkeypatch: pytest.MonkeyPat
 def test_a_model_of_untrusted_settings_is_said_to_be_one(root: Path) -> None:
     with pytest.raises(LoomError, match="not trusted"):
         Loom(root).run("x", model="team")
-    with pytest.raises(ModelError, match="no model"):
+    with pytest.raises(ModelError, match="Unknown model"):
         Loom(root).run("x", model="teem")
 
 

@@ -188,7 +188,7 @@ def test_a_check_that_prints_binary(sample: Path) -> None:
 @pytest.mark.usefixtures("provide_model")
 def test_a_check_that_passes_already_is_said_at_once(sample: Path) -> None:
     run = wait(Loom(sample).run(TASK, check="true"))
-    assert any("passes before" in event.text for event in run.events() if event.type == "notice")
+    assert any("already passes" in event.text for event in run.events() if event.type == "notice")
 
 
 @pytest.mark.usefixtures("provide_model")
