@@ -11,7 +11,7 @@ TEST_MODEL ?= qwen2.5-coder-0.5b
 PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo lab sidebar test unit changed snapshots lint web model-demo model-test bench bench-edits bench-index clean
+.PHONY: FORCE help demo lab sidebar test unit changed snapshots lint docs web model-demo model-test bench bench-edits bench-index clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
@@ -21,6 +21,7 @@ help:
 	@echo "make changed  the tests of what changed since main"
 	@echo "make snapshots  write what tests compare with: messages and documents"
 	@echo "make lint   ruff, mypy, import-linter, deptry"
+	@echo "make docs   build the documentation site, warnings as errors"
 	@echo "make sidebar  build the JupyterLab sidebar (needs Node.js)"
 	@echo "make clean  remove the virtual environment (downloaded models stay in the cache)"
 
@@ -69,6 +70,14 @@ lint: $(VENV)/.installed
 	@$(BIN)/deptry . --no-ansi
 	@$(BIN)/codespell loom_jupyter tests docs README.md CHANGELOG.md AGENTS.md CONTRIBUTING.md SECURITY.md
 
+$(VENV)/.docs: $(VENV)/.installed
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	@echo "== The documentation site, into build/site"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 web: sidebar
 	@test ! -d labextension/node_modules || { echo "== The sidebar: ESLint, Prettier, Vitest"; \
 	  cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent test; }
@@ -86,7 +95,7 @@ snapshots: $(VENV)/.installed
 	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.ui.test_messages
 	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.runs.test_recorded
 
-test: lint web model-test
+test: lint docs web model-test
 	@echo "== Unit tests, then integration tests"
 	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full tests/unit
 	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full --durations=15 -m "not bench" \
