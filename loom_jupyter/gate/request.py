@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 import textwrap
 from typing import TYPE_CHECKING
 
 from loom_jupyter import secrets
 from loom_jupyter.context.context_map import ADDED, REMOVED, Rewrite
 from loom_jupyter.context.definitions import CALLABLE, Function, definitions, empty
+from loom_jupyter.context.intent import Operation, RequestIntent
 from loom_jupyter.edits.imports import unknown_modules
 from loom_jupyter.edits.syntax import plain
 from loom_jupyter.gate.gate import broken_calls
-from loom_jupyter.gate.operation import Operation, missed
+from loom_jupyter.gate.operation import missed
 
 if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
 
 # What a rewrite of a Python unit leaves out: definitions, and the bodies of functions.
 
-_REMOVAL_ASKED = re.compile(
-    r"\b(?:re)?(?:mov|delet|drop|renam|merg|replac|split|inlin|stub|empt|abstract|refactor|extract|simplif|clean)",
-    re.I,
-)
 
-
-def lost(before: str, after: str, words: str) -> str | None:
+def lost(before: str, after: str, intent: RequestIntent) -> str | None:
     """Say in one line what is left out; None if nothing is, or the user's words may mean it."""
-    if _REMOVAL_ASKED.search(words):
+    if intent.asks_for_removal:
         return None
     old, new = _defined(before), _defined(after)
     if not old or not new:
@@ -55,13 +50,11 @@ def _defined(text: str) -> dict[str, bool]:
 
 # Calls elsewhere that a rewrite breaks by a new signature.
 
-_SIGNATURE_ASKED = re.compile(r"argument|parameter|signature|keyword|default|option|\brename", re.I)
 
-
-def broken(rewrite: Rewrite, words: str, index: Index) -> str | None:
+def broken(rewrite: Rewrite, intent: RequestIntent, index: Index) -> str | None:
     """Say which file may call the rewritten function as it was; None if none does, or the words ask for it."""
     target = rewrite.target
-    if target.kind not in CALLABLE or not target.symbol or _SIGNATURE_ASKED.search(words):
+    if target.kind not in CALLABLE or not target.symbol or intent.asks_about_signature:
         return None
     reason = broken_calls(target.text, rewrite.text)
     if reason is None:
@@ -74,14 +67,14 @@ _PYTHON = (".py", ".pyi", ".pyw", ".ipynb")
 
 
 def refusal(
-    rewrite: Rewrite, words: str, index: Index, operation: Operation | None, *, checked: bool
+    rewrite: Rewrite, intent: RequestIntent, index: Index, operation: Operation | None, *, checked: bool
 ) -> str | None:
     """Say in one line why a rewrite is refused; None if nothing speaks against it.
 
     Parameters
     ----------
-    words
-        The user's, which may ask for what would be refused otherwise.
+    intent
+        Of the user's words, which may ask for what would be refused otherwise.
     checked
         False where no check judges it: then calls elsewhere and imports are looked at, too.
     """
@@ -93,11 +86,11 @@ def refusal(
         if rewrite.target.cell is not None:
             before, after = plain(before), plain(after)
         if rewrite.target.kind not in (*ADDED, REMOVED):
-            reason = lost(before, after, words)
+            reason = lost(before, after, intent)
         if reason is None and not checked and (fresh := unknown_modules(before, after, index.snapshot.paths)):
             reason = f"imports {fresh[0]}, which is neither installed nor in the workspace"
     if reason is None and not checked:
-        reason = broken(rewrite, words, index)
+        reason = broken(rewrite, intent, index)
     return reason
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from loom_jupyter.context.context_map import ContextMap, Offer, Relation, Rewrite
+from loom_jupyter.context.intent import RequestIntent, read_intent
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.models.protocol import Message, Model, Reply, Usage
 from loom_jupyter.pipeline.contracts import Node, TaskSpec, Trial
@@ -89,7 +90,7 @@ class UserInput(Protocol):
 
 
 class NoUserInput:
-    """A person who is not there."""
+    """Nobody is there to be asked."""
 
     may_be_asked = False
 
@@ -111,6 +112,11 @@ class Talk:
     request: str
     observer: Observer
     cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def intent(self) -> RequestIntent:
+        """What the request asks for."""
+        return read_intent(self.request)
 
     def messages(self, instruction: str, *more: Message) -> list[Message]:
         """Return the prompt. All nodes share its beginning, so that the KV cache keeps it."""

@@ -1,17 +1,14 @@
-"""Mend what a small model does to a unit without being asked: drops decorators and docstrings, repeats code."""
+"""Undo what small models do to a unit unasked: they drop decorators and docstrings, and repeat code."""
 
 from __future__ import annotations
 
 import ast
-import re
 
 from loom_jupyter.context.definitions import Definition, docstring, first_line
-
-_SPEAKS_OF_DECORATORS = re.compile(r"decorat|@\w", re.I)
-_SPEAKS_OF_DOCSTRINGS = re.compile(r"doc ?string|document|comment", re.I)
+from loom_jupyter.context.intent import RequestIntent
 
 
-def restored(code: str, original: str, request: str) -> str:
+def restored(code: str, original: str, intent: RequestIntent) -> str:
     """Return rewritten Python with the decorators and docstring of the unit that it replaces.
 
     Nothing is put back where the request speaks of such things, or where the rewrite has its own.
@@ -20,9 +17,9 @@ def restored(code: str, original: str, request: str) -> str:
     if old is None or new is None or old.name != new.name or type(old) is not type(new):
         return code
     lines = code.splitlines(keepends=True)
-    if docstring(old) and not docstring(new) and not _SPEAKS_OF_DOCSTRINGS.search(request):
+    if docstring(old) and not docstring(new) and not intent.asks_about_docstrings:
         lines = _with_docstring(lines, new, original, old)
-    if old.decorator_list and not new.decorator_list and not _SPEAKS_OF_DECORATORS.search(request):
+    if old.decorator_list and not new.decorator_list and not intent.asks_about_decorators:
         first, last = old.decorator_list[0].lineno, old.lineno
         lines[new.lineno - 2 : new.lineno - 2] = original.splitlines(keepends=True)[first - 2 : last - 2]
     return "".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from loom_jupyter.context.index import Index
     from loom_jupyter.context.ledger import Ledger
     from loom_jupyter.runs.run import Run
-
-
-_ASSERTION = re.compile(r"\bassert(?:ions?|s)?\b", re.I)
 
 
 def environment_of(
@@ -85,7 +81,7 @@ class CellEnvironment(WorkspaceEnvironment):
         """Keep what the cell asserts, unless the user speaks of that: the check would pass without it."""
         notebook = self.run.request.notebook
         # The task of %loom fix names the failing line, which may be an assertion.
-        if not _ASSERTION.search(self.run.task) or (notebook is not None and notebook.fix):
+        if not self.run.request.intent.asks_about_assertions or (notebook is not None and notebook.fix):
             lost = other_assertion(self._target.text, cell_proposal.source_of(changes[0], self._target))
             if lost:
                 return lost

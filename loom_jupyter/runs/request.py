@@ -8,6 +8,7 @@ import uuid
 from pydantic import BaseModel, ConfigDict, Field
 
 from loom_jupyter.checks.cells import Session
+from loom_jupyter.context.intent import RequestIntent, read_intent
 from loom_jupyter.events import ProposedCell
 from loom_jupyter.notebook_state import NotebookState
 from loom_jupyter.pipeline.contracts import with_answer
@@ -52,6 +53,11 @@ class Request(BaseModel):
     def asked(self) -> str:
         """The user's words, with the answer to the Architect's question."""
         return with_answer(self.task, self.answer)
+
+    @property
+    def intent(self) -> RequestIntent:
+        """What the user's words ask for."""
+        return read_intent(self.asked)
 
     @property
     def words(self) -> str:

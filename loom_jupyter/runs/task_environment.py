@@ -24,6 +24,7 @@ from loom_jupyter.context.context_map import (
     Target,
     place,
 )
+from loom_jupyter.context.intent import Operation, RequestIntent
 from loom_jupyter.context.notebook_evidence import excerpts
 from loom_jupyter.context.pack import NoRoomError
 from loom_jupyter.context.text import decode
@@ -35,13 +36,10 @@ from loom_jupyter.errors import Cancelled, EditError, LoomError
 from loom_jupyter.events import CheckFinished, CheckStarted, LedgerMade, MapMade, NodeStarted, Noticed, RankedFile
 from loom_jupyter.gate.gate import canonical, gate_change
 from loom_jupyter.gate.operation import (
-    Operation,
-    asks_for_tests,
     named,
     only_renames,
-    parse_operation,
     readable,
-    renamed,
+    resolve_operation,
     targeted,
 )
 from loom_jupyter.gate.request import refusal
@@ -67,15 +65,6 @@ TOP_FILES = 10
 # Functions that failing tests execute count as evidence; the check is run once more for them if it is quick.
 EXECUTED = 8
 WORTH_TRACING = 20.0
-_FILE = re.compile(
-    r"(?:\./)?([\w-][\w./-]*\.(?:py|pyi|jsx?|tsx?|rs|go|c|h|cpp|java|sql|r|jl|md|toml|ya?ml|json|sh|txt|css|html))"
-)
-# Words that may ask for a program to end.
-_ENDS = re.compile(r"\b(?:exit|quit|terminat|abort|status|return code|systemexit)|\bends?\b", re.I)
-# Words that may ask for a program to know of tests: of a plugin, a mock, an equality of its own.
-_TESTING = re.compile(
-    r"pytest|unittest|pluggy|\bplugin|\bmock|\b(?:gc|garbage)\b|__eq__|\bequal|\bmatcher|builtins", re.I
-)
 MAP_TOKENS = 8000
 # A CPU reads about 90 tokens a second: more excerpts cost the user more time than they earn.
 CPU_READING = 900
@@ -161,7 +150,7 @@ class WorkspaceEnvironment:
     def _operation(self) -> Operation | None:
         """What is to be added or removed by name."""
         request = self.run.request
-        return None if request.cell else parse_operation(request.asked, self.index)
+        return None if request.cell else resolve_operation(request.intent.operation, self.index)
 
     def _failed_cell(self) -> list[Offer]:
         """Return the cell that is to be explained, if the task is an exception whose cause lies in one.
@@ -202,7 +191,7 @@ class WorkspaceEnvironment:
 
     @cached_property
     def _tests_asked(self) -> bool:
-        return asks_for_tests(self.run.request.asked, self.judges.files)
+        return self.run.request.intent.asks_for_tests(self.judges.files)
 
     def _fixed(self, path: str, *, new: bool = False) -> bool:
         """Whether a file is not to be changed: it judges, and the words do not ask for the tests."""
@@ -212,9 +201,9 @@ class WorkspaceEnvironment:
             return path in self.judges and path not in self.run.request.tagged
         return path in self.judges or (new and shadows(path))
 
-    @cached_property
+    @property
     def _renamed(self) -> tuple[str, str] | None:
-        return renamed(self.run.request.asked)
+        return self.run.request.intent.renamed
 
     def _follows(self, path: str) -> bool:
         """Whether a file uses a name that is to be renamed: tests may follow, and change in nothing else."""
@@ -278,7 +267,7 @@ class WorkspaceEnvironment:
         if not files:
             reading //= 2  # what a cell's fault is seldom stands in the workspace
         packed = self._fitted(ledger, files, budget, beside, reading)
-        if spec.intent is Intent.CREATE and (path := new_file(self.run.request.asked, self.root)):
+        if spec.intent is Intent.CREATE and (path := new_file(self.run.request.intent, self.root)):
             packed = _for_new_file(packed, path)
         elif spec.intent is not Intent.EXPLAIN and self._operation is not None:
             packed = targeted(packed, self._operation)
@@ -346,8 +335,8 @@ class WorkspaceEnvironment:
             changes = cell_proposal.changes(self.run, rewrites)
         except EditError as error:
             return Trial(passed=False, gate=True, reason=str(error))
-        words, checked = self.run.request.asked, self.checked
-        reasons = (refusal(rewrite, words, self.index, self._operation, checked=checked) for rewrite in rewrites)
+        intent, checked = self.run.request.intent, self.checked
+        reasons = (refusal(rewrite, intent, self.index, self._operation, checked=checked) for rewrite in rewrites)
         if reason := next(filter(None, reasons), None) or self._gate(changes):
             return Trial(passed=False, gate=True, reason=reason)
         if self.checker is None:
@@ -368,8 +357,8 @@ class WorkspaceEnvironment:
                 change,
                 self.names,
                 judges=change.path in self.judges,
-                may_end=self.checker is None or _ENDS.search(self.run.request.asked) is not None,
-                may_know=self.checker is None or _TESTING.search(self.run.request.asked) is not None,
+                may_end=self.checker is None or self.run.request.intent.asks_to_exit,
+                may_know=self.checker is None or self.run.request.intent.asks_about_testing,
             )
             if reason:
                 return reason
@@ -419,13 +408,9 @@ def _within(inner: Offer, outer: Offer) -> bool:
     )
 
 
-def new_file(task: str, root: Path) -> str | None:
-    """Return the first path of a file that the user's words name and that does not exist yet."""
-    for word in task.split():
-        named = _FILE.fullmatch(word.strip("`'\"()[]<>,;:!?").rstrip("."))
-        if named and ".." not in named[1].split("/") and not (root / named[1]).exists():
-            return named[1]
-    return None
+def new_file(intent: RequestIntent, root: Path) -> str | None:
+    """Return the first file that the user's words name and that does not exist yet."""
+    return next((path for path in intent.files if not (root / path).exists()), None)
 
 
 def _for_new_file(packed: ContextMap, path: str) -> ContextMap:

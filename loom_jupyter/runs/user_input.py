@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import queue
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from loom_jupyter.context.query import ROUTINE_STEMS, read
-from loom_jupyter.context.terms import stem, words
 from loom_jupyter.errors import Cancelled
 from loom_jupyter.events import (
     Action,
@@ -33,20 +30,6 @@ if TYPE_CHECKING:
 
 LOOK = 0.1
 """Seconds between two looks whether the user stopped a run that waits."""
-# Words that say nothing of what is to be done, or to what.
-_EMPTY = {
-    stem(word)
-    for word in words(
-        "anything app application asap bad beautiful best better broken buggy clean cleaner code codebase "
-        "complete correct correctly do does everything fast faster file files finish fine folder good "
-        "great help it job kindly look nice nicer notebook ok optimal optimize perfect please polish "
-        "problem problems program project properly quality quick quicker refactor repo repository right "
-        "script something software somehow stuff task thanks thing things this try useful well work "
-        "working works wrong"
-    )
-}
-_QUESTION = re.compile(r"\s*(?:what|why|how|where|when|who|which|explain|describe|summari[sz]e|show|list)\b", re.I)
-_TRACE = re.compile(r"Traceback|\b\w*(?:Error|Exception|Warning)\b|\bline \d+", re.I)
 
 
 def names_nothing(request: Request, index: Index) -> bool:
@@ -54,17 +37,13 @@ def names_nothing(request: Request, index: Index) -> bool:
 
     Only then may the Architect ask: small models ask needlessly.
     """
-    task = request.task
-    if request.tagged or request.check or request.ask or _QUESTION.match(task) or _TRACE.search(task):
+    intent = request.intent
+    if request.tagged or request.check or request.ask or intent.is_question or intent.names_error:
         return False
     if request.notebook is not None and (request.notebook.failure or request.notebook.variables):
         return False
-    asked = read(task)
-    if asked.code or asked.mentions:
-        return False
     snapshot = index.snapshot
-    telling = [a.term for a in asked.asked if stem(a.term) not in _EMPTY | ROUTINE_STEMS]
-    return not any(snapshot.lookup(term).file.size for term in telling)
+    return not intent.names_code and not any(snapshot.lookup(term).file.size for term in intent.telling)
 
 
 def edited(task: TaskSpec | None, changes: Mapping[str, Any]) -> TaskSpec | None:

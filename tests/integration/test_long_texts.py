@@ -181,7 +181,8 @@ FUNCTIONS = {
     "replace_lines": "replace_lines('a.txt', t, [LineEdit(1, t.count(chr(10)) or 1, t[7:] + 'x' + t)]) if '\\r' not in t else 0",
     "statements": "syntax.Part(t, ()).anything",
     "syntax": "syntax.canonical('a.js', t)",
-    "operations": "(operation.operation(t), operation.operation('remove function a ' + t), operation.operation('add a function f ' + t))",
+    "operations": "(intent.operation(t), intent.operation('remove function a ' + t), intent.operation('add a function f ' + t))",
+    "intent": "intent.read_intent(t)",
     "extract.py": "extract.extract('a.py', b)",
     "extract.py, short": "extract.extract('a.py', b[:8_000])",
     # tree-sitter's grammar of JavaScript needs the square of the length for many "x = %" and tells nobody meanwhile:
@@ -198,12 +199,11 @@ PROGRAM = """
 import json, pathlib, signal, sys, tempfile
 from loom_jupyter import invisible, secrets
 from loom_jupyter.checks import examples, report
-from loom_jupyter.context import extract, query
+from loom_jupyter.context import extract, intent, query
 from loom_jupyter.context.extract import skeleton
 from loom_jupyter.edits import diff, merge, syntax
 from loom_jupyter.edits.apply import FileChange
 from loom_jupyter.edits.text import LineEdit, replace_lines
-from loom_jupyter.gate import operation
 from loom_jupyter.kernel import completion, tracker
 from loom_jupyter.pipeline import patch
 from loom_jupyter.pipeline.contracts import TaskSpec

@@ -193,7 +193,7 @@ class UnitWriter:
             return code
         if self.target.kind == NEW_SYMBOL:
             return only_new(code, self.target.text)
-        return restored(code, self.target.text, self.talk.request)
+        return restored(code, self.target.text, self.talk.intent)
 
     @property
     def _python(self) -> bool:

@@ -13,8 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from loom_jupyter import Loom
+from loom_jupyter.context.intent import Operation, operation
 from loom_jupyter.events import RunState
-from loom_jupyter.gate.operation import Operation, operation
 
 PLAN = json.dumps({"intent": "change", "goal": "as asked", "acceptance": [], "terms": []})
 

@@ -15,6 +15,7 @@ import pytest
 from runs_fixtures import PLAN, ProvideModel, choose_price, wait
 
 from loom_jupyter import Loom
+from loom_jupyter.context.intent import read_intent
 from loom_jupyter.errors import Cancelled, LoomError
 from loom_jupyter.events import RunState, schema
 from loom_jupyter.models.protocol import ModelError
@@ -254,7 +255,7 @@ def test_a_new_file_is_written_where_the_user_says(sample: Path, provide_model: 
     ],
 )
 def test_a_new_file_is_one_that_is_named_and_missing(sample: Path, task: str, path: str | None) -> None:
-    assert new_file(task, sample) == path
+    assert new_file(read_intent(task), sample) == path
 
 
 def test_a_log_that_cannot_be_written_ends_the_run_and_is_told(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from loom_jupyter.context.intent import read_intent
 from loom_jupyter.gate.request import lost
 
 CLASS = "class Box:\n    def a(self):\n        return 1\n\n    def b(self):\n        return 2\n"
@@ -25,9 +26,9 @@ CLASS = "class Box:\n    def a(self):\n        return 1\n\n    def b(self):\n   
     ],
 )
 def test_what_a_rewrite_leaves_out(before: str, after: str, says: str | None) -> None:
-    assert lost(before, after, "b should give 3") == says
+    assert lost(before, after, read_intent("b should give 3")) == says
 
 
 @pytest.mark.parametrize("words", ["remove b from Box", "drop b", "make b abstract", "rename b", "Refactor Box"])
 def test_what_the_words_may_mean_is_left_to_them(words: str) -> None:
-    assert lost(CLASS, CLASS.partition("\n\n")[0] + "\n", words) is None
+    assert lost(CLASS, CLASS.partition("\n\n")[0] + "\n", read_intent(words)) is None

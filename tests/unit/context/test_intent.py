@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 
-from loom_jupyter.gate.operation import asks_for_tests, only_renames, renamed
+from loom_jupyter.context.intent import Operation, asks_for_tests, read_intent, renamed
 
 JUDGING = {"checks/verify.py", "Makefile"}
 
@@ -293,19 +295,90 @@ def test_what_is_to_be_renamed(words: str, names: tuple[str, str] | None) -> Non
     assert renamed(words) == names
 
 
+PLAIN = {
+    "operation": None,
+    "renamed": None,
+    "asks_for_removal": False,
+    "asks_about_signature": False,
+    "asks_about_docstrings": False,
+    "asks_about_decorators": False,
+    "asks_about_assertions": False,
+    "asks_to_exit": False,
+    "asks_about_testing": False,
+    "is_question": False,
+    "names_error": False,
+    "names_code": False,
+    "telling": (),
+    "files": (),
+}
+"""What a request says that says nothing."""
+
+
 @pytest.mark.parametrize(
-    ("after", "only"),
+    ("words", "said"),
     [
-        ("from a import read\n\n\ndef test_parse():\n    assert read('1') == 1\n", True),
-        ("from a import read\n\n\ndef test_parse():\n    assert read('1') == 2\n", False),
-        ("from a import read\n\n\ndef test_parse():\n    assert parse('1') == 1\n", True),
-        ("from a import read\n", False),
+        ("make it better", {}),
+        ("the price is too high", {"telling": ("price", "high")}),
+        (
+            "add a function heavy after price",
+            {"operation": Operation("add", "heavy", "price"), "telling": ("function", "heavy", "price")},
+        ),
+        (
+            "remove the function price",
+            {
+                "operation": Operation("remove", "price"),
+                "asks_for_removal": True,
+                "telling": ("function", "price"),
+            },
+        ),
+        (
+            "rename price to cost",
+            {
+                "renamed": ("price", "cost"),
+                "asks_for_removal": True,
+                "asks_about_signature": True,
+                "telling": ("rename", "price", "cost"),
+            },
+        ),
+        (
+            "give it a default parameter",
+            {
+                "asks_about_signature": True,
+                "telling": ("give", "default", "parameter"),
+            },
+        ),
+        ("correct the docstring", {"asks_about_docstrings": True, "telling": ("docstring",)}),
+        (
+            "use @cache",
+            {"asks_about_decorators": True, "telling": ("cache",)},
+        ),
+        ("the assertion is too strict", {"asks_about_assertions": True, "telling": ("assertion", "strict")}),
+        ("exit early", {"asks_to_exit": True, "telling": ("exit", "early")}),
+        ("register the plugin", {"asks_about_testing": True, "telling": ("register", "plugin")}),
+        ("why is it slow?", {"is_question": True, "telling": ("slow",)}),
+        (
+            "it raises ValueError",
+            {"names_error": True, "names_code": True, "telling": ("raises", "value", "valueerror")},
+        ),
+        ("write notes.md", {"names_code": True, "files": ("notes.md",), "telling": ("write", "notes", "md")}),
+        ("write ../notes.md", {"names_code": True, "telling": ("write", "notes", "md")}),
     ],
 )
-def test_a_rename_changes_nothing_but_the_name(after: str, only: bool) -> None:
-    before = "from a import parse\n\n\ndef test_parse():\n    assert parse('1') == 1\n"
-    assert only_renames(before, after, ("parse", "read")) is only
-    assert not only_renames(f"{before}\nread = 3\n", after, ("parse", "read"))
+def test_a_request_is_read_once(words: str, said: dict[str, Any]) -> None:
+    intent = read_intent(words)
+    assert {name: getattr(intent, name) for name in PLAIN} == PLAIN | said
+    assert read_intent(words) is intent
+
+
+def test_an_intent_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        read_intent("add tests").files = ("a.py",)  # type: ignore[misc]
+
+
+def test_files_that_judge_count_as_tests() -> None:
+    intent = read_intent("update checks/verify.py")
+    assert intent.asks_for_tests(JUDGING)
+    assert not intent.asks_for_tests()
 
 
 def test_long_words_take_no_time() -> None:
