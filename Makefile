@@ -95,7 +95,7 @@ snapshots: $(VENV)/.installed
 	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.ui.test_messages
 	@PYTHONPATH=tests/fixtures $(BIN)/python -m tests.unit.runs.test_recorded
 
-test: lint docs web model-test
+test: lint web model-test
 	@echo "== Unit tests, then integration tests"
 	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full tests/unit
 	@$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile=full --durations=15 -m "not bench" \

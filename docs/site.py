@@ -40,7 +40,8 @@ NOT_EXECUTED = (
 
 STYLE = (
     "<style>:host { display: block; overflow-x: auto; font-size: 13px } "
-    ".dataframe { border-collapse: collapse } .dataframe th, .dataframe td { padding: 3px 8px; border: 1px solid #8884 }"
+    ".dataframe { border-collapse: collapse } "
+    ".dataframe th, .dataframe td { padding: 3px 8px; border: 1px solid #8884 }"
     "</style>"
 )
 
