@@ -85,7 +85,7 @@ def test_a_replay_reaches_the_same_proposal_without_model_and_workspace(
     assert done.same
     assert done.replayed == run.proposal.diffs
     assert stat.S_IMODE((run.folder / RECORDINGS).stat().st_mode) == 0o600
-    said = str(commands.find("replay").act(Loom(sample), commands.find("replay", "loom").parse("loom", [])))
+    said = str(commands.find("replay").act(Loom(sample), commands.find("replay").parse("loom", [])))
     assert "the same proposal, byte for byte" in said
 
 
