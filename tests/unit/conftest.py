@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 
 # Processor time, so that a busy machine fails nothing; all examples of a property may take longer.
 SECONDS = 1.0
@@ -40,9 +41,11 @@ sys.addaudithook(_watch)
 
 @pytest.fixture(scope="session", autouse=True)
 def heavy_imports() -> None:
-    """Import once what takes long, so that the first test of a file does not pay for it."""
+    """Import and make once what takes long, so that the first test of a file does not pay for it."""
     for name in HEAVY:
         importlib.import_module(name)
+    # In a fresh clone Hypothesis first makes its tables of Unicode: more than a second, once.
+    st.text().validate()
 
 
 @pytest.hookimpl(wrapper=True)
