@@ -11,7 +11,7 @@ TEST_MODEL ?= qwen2.5-coder-0.5b
 PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo lab sidebar test unit changed snapshots lint docs web model-demo model-test bench bench-edits bench-index clean
+.PHONY: FORCE help demo lab sidebar test unit changed snapshots lint docs web model-demo model-test bench-edits bench-index clean
 
 help:
 	@echo "make demo   set everything up and solve the sample task with a local model"
@@ -23,6 +23,11 @@ help:
 	@echo "make lint   ruff, mypy, import-linter, deptry"
 	@echo "make docs   build the documentation site, warnings as errors"
 	@echo "make sidebar  build the JupyterLab sidebar (needs Node.js)"
+	@echo "make web    ESLint, Prettier and Vitest for the sidebar"
+	@echo "make model-demo  get the model of the demo"
+	@echo "make model-test  get the small model of the tests"
+	@echo "make bench-edits  repair 24 faults in six packages: Loom, then one agent"
+	@echo "make bench-index  measure the index against ctags and git status"
 	@echo "make clean  remove the virtual environment (downloaded models stay in the cache)"
 
 $(VENV)/.installed: pyproject.toml
