@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -379,11 +378,3 @@ def test_files_that_judge_count_as_tests() -> None:
     intent = read_intent("update checks/verify.py")
     assert intent.asks_for_tests(JUDGING)
     assert not intent.asks_for_tests()
-
-
-def test_long_words_take_no_time() -> None:
-    began = time.perf_counter()
-    for part in ("not ", "add a ", "test_a ", "x", "in tests/a.py ", "use a ", "fix the expected ", "to  "):
-        asks_for_tests(part * (40_000 // len(part)))
-        renamed(part * (40_000 // len(part)))
-    assert time.perf_counter() - began < 8

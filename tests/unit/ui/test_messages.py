@@ -51,7 +51,8 @@ def said() -> tuple[tuple[str, str, set[str]], ...]:
 def _calls() -> Iterator[tuple[str, str, set[str]]]:
     """Yield where a message is said, its id (with ``*`` for what is filled in), and the names of its values."""
     for file in sorted((ROOT / "loom_jupyter").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = file.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if "say(" in text else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
                 for id in _ids(node.args[0]):
                     yield f"{file.name}:{node.lineno}", id, {word.arg or "" for word in node.keywords}
