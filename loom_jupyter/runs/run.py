@@ -198,9 +198,14 @@ class Run:
 
     def stop(self) -> None:
         """Stop at once, in any phase. Nothing is written; a stopped run keeps its log."""
+        working = self.owned and self.state.at_work
         if self.owned:
             self.cancel.set()
-        self._ask(Action.STOP)
+        try:
+            self._ask(Action.STOP)
+        except LoomError:  # its work may have ended, and let go of the run, before it was asked
+            if not (working and self.state is RunState.STOPPED):
+                raise
 
     def accept(
         self,
@@ -313,7 +318,8 @@ class Run:
                 try:
                     answers.put(self._carry_out(request) if self.owned and not withdrawn.is_set() else None)
                 except Exception as error:  # noqa: BLE001 - as in the mailbox: it ends this run, and who asked hears of it
-                    answers.put(RunError(watch.ended_by(self, error)))
+                    told, reason = self._told(request), watch.ended_by(self, error)
+                    answers.put(RunError(told or reason))
                 if self.owned and not self.working and self.state not in watch.WATCHED:
                     self.release()
 
@@ -540,6 +546,11 @@ class Run:
             raise
         self.emit(answer)
         return answer
+
+    def _told(self, request: Control) -> str:
+        """Return why a request was refused, as the log has it; empty if it has nothing."""
+        heard = (e for e in self.events() if isinstance(e, ControlHandled) and e.id == request.id)
+        return next((e.reason for e in heard), "")
 
     def _drop(self, request: Control, why: str) -> ControlHandled:
         """Answer a request that is not carried out."""

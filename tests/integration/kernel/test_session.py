@@ -202,7 +202,7 @@ def test_the_failing_cell_is_rewritten_checked_and_put_below(kernel: Kernel) -> 
     assert accepted.next_input == CELL.replace("< 2", "<= 2")
     assert kernel.value("job.state.value") == "accepted"
     assert kernel.run("%loom cell").next_input == CELL.replace("< 2", "<= 2")
-    assert "undo it in the notebook" in kernel.run("%loom undo").text
+    assert "Cell changes are undone in the notebook." in kernel.run("%loom undo").text
     assert kernel.value("__import__('loom_jupyter').Loom('.').replay(job.id).same") is True
 
 

@@ -292,8 +292,7 @@ def test_a_run_is_stopped_although_its_mailbox_cannot_be_written(loom: Loom) -> 
     wait_for(lambda: run.state is RunState.RUNNING)
     (run.folder / "control.jsonl").unlink(missing_ok=True)
     os.mkfifo(run.folder / "control.jsonl")
-    with pytest.raises(LoomError):
-        run.stop()
+    run.stop()  # a call, in the process that owns it
     assert run.wait(5)
     assert run.state is RunState.STOPPED
 
